@@ -1,0 +1,110 @@
+//! Kinds of key pairs and how to recognise them in a SubjectPublicKeyInfo.
+
+use std::fmt;
+
+use const_oid::db::{rfc5912, rfc8410};
+use der::asn1::UintRef;
+use der::{Decode, Sequence};
+use serde::{Deserialize, Serialize};
+use spki::SubjectPublicKeyInfoOwned;
+
+use crate::SignatureScheme;
+
+/// A kind of key pair that the token may make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyAlgorithm {
+    /// ECDSA on NIST P-256.
+    #[serde(rename = "p256")]
+    P256,
+    /// ECDSA on NIST P-384.
+    #[serde(rename = "p384")]
+    P384,
+    /// Ed25519 (RFC 8032).
+    #[serde(rename = "ed25519")]
+    Ed25519,
+    /// RSA, 2048 bits.
+    #[serde(rename = "rsa2048")]
+    Rsa2048,
+    /// RSA, 3072 bits.
+    #[serde(rename = "rsa3072")]
+    Rsa3072,
+    /// RSA, 4096 bits.
+    #[serde(rename = "rsa4096")]
+    Rsa4096,
+}
+
+/// RFC 8017 A.1.1.
+#[derive(Sequence)]
+struct RsaPublicKey<'a> {
+    modulus: UintRef<'a>,
+    public_exponent: UintRef<'a>,
+}
+
+impl KeyAlgorithm {
+    /// Every kind, for tests and listings.
+    pub const ALL: [Self; 6] =
+        [Self::P256, Self::P384, Self::Ed25519, Self::Rsa2048, Self::Rsa3072, Self::Rsa4096];
+
+    /// Recognises a public key; `None` for kinds the token never makes (other curves, other RSA sizes) and for malformed ones.
+    pub fn of(spki: &SubjectPublicKeyInfoOwned) -> Option<Self> {
+        let oid = spki.algorithm.oid;
+        if oid == rfc5912::ID_EC_PUBLIC_KEY {
+            let curve = spki.algorithm.parameters.as_ref()?.decode_as::<der::asn1::ObjectIdentifier>().ok()?;
+            return match curve {
+                rfc5912::SECP_256_R_1 => Some(Self::P256),
+                rfc5912::SECP_384_R_1 => Some(Self::P384),
+                _ => None,
+            };
+        }
+        if oid == rfc8410::ID_ED_25519 {
+            return Some(Self::Ed25519);
+        }
+        if oid == rfc5912::RSA_ENCRYPTION {
+            let key = RsaPublicKey::from_der(spki.subject_public_key.as_bytes()?).ok()?;
+            let first = key.modulus.as_bytes().first()?;
+            let bits = key.modulus.as_bytes().len() * 8 - first.leading_zeros() as usize;
+            return Self::ALL.into_iter().find(|algorithm| algorithm.rsa_bits() == Some(bits));
+        }
+        None
+    }
+
+    /// The modulus length of an RSA kind.
+    pub const fn rsa_bits(self) -> Option<usize> {
+        match self {
+            Self::Rsa2048 => Some(2048),
+            Self::Rsa3072 => Some(3072),
+            Self::Rsa4096 => Some(4096),
+            Self::P256 | Self::P384 | Self::Ed25519 => None,
+        }
+    }
+
+    /// The scheme used when nobody asks for another.
+    pub const fn default_scheme(self) -> SignatureScheme {
+        match self {
+            Self::P256 => SignatureScheme::EcdsaP256Sha256,
+            Self::P384 => SignatureScheme::EcdsaP384Sha384,
+            Self::Ed25519 => SignatureScheme::Ed25519,
+            Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => SignatureScheme::RsaPkcs1Sha256,
+        }
+    }
+
+    /// Whether a key of this kind may sign by `scheme`.
+    pub fn fits(self, scheme: SignatureScheme) -> bool {
+        self.default_scheme() == scheme
+            || (self.rsa_bits().is_some() && scheme == SignatureScheme::RsaPssSha256)
+    }
+}
+
+impl fmt::Display for KeyAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::P256 => "p256",
+            Self::P384 => "p384",
+            Self::Ed25519 => "ed25519",
+            Self::Rsa2048 => "rsa2048",
+            Self::Rsa3072 => "rsa3072",
+            Self::Rsa4096 => "rsa4096",
+        })
+    }
+}

@@ -1,0 +1,23 @@
+//! The only door to private keys.
+//!
+//! Without features this crate is types and traits: [`KeyStore`], [`Signer`], [`SecretStore`] and the algorithms they speak of, with no
+//! operating system beneath. The feature `token` (default) adds the PKCS#11 driver [`pkcs11`], the [`daemon`] that owns a token and its
+//! PIN, the [`client`] that reaches the daemon over a Unix socket, and the OpenSSL [`verify`]er.
+//!
+//! Invariant: a private key is made in the token, serves one purpose and never leaves; no signature leaves before it was verified.
+
+mod algorithm;
+pub mod ecdsa;
+mod error;
+mod label;
+mod secret;
+mod store;
+
+pub mod scheme;
+
+pub use algorithm::KeyAlgorithm;
+pub use error::{KeyStoreError, VerifyError};
+pub use label::{KeyId, KeyLabel, LabelError, MAX_LABEL_LENGTH};
+pub use scheme::SignatureScheme;
+pub use secret::{DataKey, SecretPurpose};
+pub use store::{Health, KeyStore, SecretStore, SignatureVerifier, Signer};

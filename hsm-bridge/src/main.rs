@@ -1,0 +1,3 @@
+//! The `hsm-bridge` program.
+
+fn main() {}
