@@ -6,7 +6,9 @@
 
 mod audit;
 mod backend;
+pub mod ca;
 mod error;
+pub mod idp;
 mod migrate;
 mod schema;
 pub mod sealing;
@@ -100,14 +102,14 @@ impl Store {
 
     /// [`Store::migrate`] for callers without a runtime.
     pub fn migrate_blocking(&self) -> Result<Vec<String>, StoreError> {
-        migrate::run(&mut self.0.pools.writer()?, self.0.schema)
+        migrate::run(&mut *self.0.pools.writer()?, self.0.schema)
     }
 
     /// Names the migrations this program has and the database has not.
     pub async fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
         let store = self.clone();
         tokio::task::spawn_blocking(move || {
-            migrate::pending(&mut store.0.pools.writer()?, store.0.schema)
+            migrate::pending(&mut *store.0.pools.writer()?, store.0.schema)
         })
         .await
         .map_err(|_| StoreError::Interrupted)?
@@ -162,6 +164,6 @@ impl Store {
 
     /// Whether the database answers.
     pub async fn health(&self) -> Result<(), StoreError> {
-        self.read(Reader::ping).await
+        self.read(|reader| reader.ping()).await
     }
 }
