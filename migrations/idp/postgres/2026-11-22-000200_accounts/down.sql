@@ -1,0 +1,17 @@
+DROP TABLE signing_documents;
+DROP TABLE signing_credentials;
+DROP TABLE contact_codes;
+DROP TABLE outbox_messages;
+DROP TABLE data_accesses;
+DROP TABLE throttles;
+DROP TABLE sessions;
+DROP TABLE ceremonies;
+DROP TABLE enrolments;
+DROP TABLE invitations;
+DROP TABLE recovery_codes;
+DROP TABLE authenticator_apps;
+DROP TABLE passwords;
+DROP TABLE passkeys;
+DROP TABLE staff_roles;
+DROP TABLE account_identifiers;
+DROP TABLE accounts;
