@@ -43,14 +43,25 @@ struct RsaPublicKey<'a> {
 
 impl KeyAlgorithm {
     /// Every kind, for tests and listings.
-    pub const ALL: [Self; 6] =
-        [Self::P256, Self::P384, Self::Ed25519, Self::Rsa2048, Self::Rsa3072, Self::Rsa4096];
+    pub const ALL: [Self; 6] = [
+        Self::P256,
+        Self::P384,
+        Self::Ed25519,
+        Self::Rsa2048,
+        Self::Rsa3072,
+        Self::Rsa4096,
+    ];
 
     /// Recognises a public key; `None` for kinds the token never makes (other curves, other RSA sizes) and for malformed ones.
     pub fn of(spki: &SubjectPublicKeyInfoOwned) -> Option<Self> {
         let oid = spki.algorithm.oid;
         if oid == rfc5912::ID_EC_PUBLIC_KEY {
-            let curve = spki.algorithm.parameters.as_ref()?.decode_as::<der::asn1::ObjectIdentifier>().ok()?;
+            let curve = spki
+                .algorithm
+                .parameters
+                .as_ref()?
+                .decode_as::<der::asn1::ObjectIdentifier>()
+                .ok()?;
             return match curve {
                 rfc5912::SECP_256_R_1 => Some(Self::P256),
                 rfc5912::SECP_384_R_1 => Some(Self::P384),
@@ -64,7 +75,9 @@ impl KeyAlgorithm {
             let key = RsaPublicKey::from_der(spki.subject_public_key.as_bytes()?).ok()?;
             let first = key.modulus.as_bytes().first()?;
             let bits = key.modulus.as_bytes().len() * 8 - first.leading_zeros() as usize;
-            return Self::ALL.into_iter().find(|algorithm| algorithm.rsa_bits() == Some(bits));
+            return Self::ALL
+                .into_iter()
+                .find(|algorithm| algorithm.rsa_bits() == Some(bits));
         }
         None
     }

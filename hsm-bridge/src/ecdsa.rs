@@ -17,17 +17,26 @@ fn malformed(what: impl std::fmt::Display) -> KeyStoreError {
 }
 
 fn scalar_length(scheme: SignatureScheme) -> Result<usize, KeyStoreError> {
-    scheme.ecdsa_scalar_length().ok_or_else(|| malformed("the scheme is not ECDSA"))
+    scheme
+        .ecdsa_scalar_length()
+        .ok_or_else(|| malformed("the scheme is not ECDSA"))
 }
 
 /// Turns `r || s` into DER; a length other than twice the scalar's is refused.
 pub fn der_from_raw(scheme: SignatureScheme, raw: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
     let length = scalar_length(scheme)?;
     if raw.len() != 2 * length {
-        return Err(malformed(format_args!("{} bytes, not {}", raw.len(), 2 * length)));
+        return Err(malformed(format_args!(
+            "{} bytes, not {}",
+            raw.len(),
+            2 * length
+        )));
     }
     let (r, s) = raw.split_at(length);
-    let value = EcdsaSigValue { r: UintRef::new(r).map_err(malformed)?, s: UintRef::new(s).map_err(malformed)? };
+    let value = EcdsaSigValue {
+        r: UintRef::new(r).map_err(malformed)?,
+        s: UintRef::new(s).map_err(malformed)?,
+    };
     value.to_der().map_err(malformed)
 }
 
@@ -37,7 +46,9 @@ pub fn raw_from_der(scheme: SignatureScheme, der: &[u8]) -> Result<Vec<u8>, KeyS
     let value = EcdsaSigValue::from_der(der).map_err(malformed)?;
     let mut raw = Vec::with_capacity(2 * length);
     for scalar in [value.r.as_bytes(), value.s.as_bytes()] {
-        let padding = length.checked_sub(scalar.len()).ok_or_else(|| malformed("scalar too long"))?;
+        let padding = length
+            .checked_sub(scalar.len())
+            .ok_or_else(|| malformed("scalar too long"))?;
         raw.resize(raw.len() + padding, 0);
         raw.extend_from_slice(scalar);
     }

@@ -17,7 +17,9 @@ pub const MAX_LABEL_LENGTH: usize = 128;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LabelError {
     /// A label is segments of `A-Z a-z 0-9 . _ -` joined by `/`, at most 128 bytes in all.
-    #[error("a key label is segments of letters, digits, '.', '_' and '-' joined by '/', at most 128 bytes")]
+    #[error(
+        "a key label is segments of letters, digits, '.', '_' and '-' joined by '/', at most 128 bytes"
+    )]
     Label,
     /// A key id is 40 lower-case hexadecimal digits.
     #[error("a key id is 40 lower-case hexadecimal digits")]
@@ -34,7 +36,9 @@ impl KeyLabel {
     pub fn parse(text: &str) -> Result<Self, LabelError> {
         let segment = |part: &str| {
             part.starts_with(|c: char| c.is_ascii_alphanumeric())
-                && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+                && part
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
         };
         if text.len() <= MAX_LABEL_LENGTH && text.split('/').all(segment) {
             Ok(Self(text.to_owned()))
@@ -99,7 +103,8 @@ impl KeyId {
 
     /// Derives the id from a public key; fails only when the key cannot be encoded.
     pub fn of(spki: &SubjectPublicKeyInfoOwned) -> Result<Self, KeyStoreError> {
-        let der = der::Encode::to_der(spki).map_err(|e| KeyStoreError::BadRequest(format!("public key: {e}")))?;
+        let der = der::Encode::to_der(spki)
+            .map_err(|e| KeyStoreError::BadRequest(format!("public key: {e}")))?;
         Ok(Self::of_der(&der))
     }
 
@@ -163,10 +168,26 @@ mod tests {
 
     #[test]
     fn labels_of_the_house_are_accepted_and_odd_ones_refused() {
-        for good in ["ca/root/g1", "idp/id-token/2026-11", "sign/01931d4e-0000-7000-8000-000000000000", "a"] {
+        for good in [
+            "ca/root/g1",
+            "idp/id-token/2026-11",
+            "sign/01931d4e-0000-7000-8000-000000000000",
+            "a",
+        ] {
             assert_eq!(KeyLabel::parse(good).unwrap().as_str(), good);
         }
-        for bad in ["", "/", "a/", "/a", "a//b", "a b", "ca/../root", "ca/*", "ក", &"a".repeat(129)] {
+        for bad in [
+            "",
+            "/",
+            "a/",
+            "/a",
+            "a//b",
+            "a b",
+            "ca/../root",
+            "ca/*",
+            "ក",
+            &"a".repeat(129),
+        ] {
             assert_eq!(KeyLabel::parse(bad), Err(LabelError::Label), "{bad}");
         }
     }

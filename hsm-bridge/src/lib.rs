@@ -1,8 +1,8 @@
 //! The only door to private keys.
 //!
 //! Without features this crate is types and traits: [`KeyStore`], [`Signer`], [`SecretStore`] and the algorithms they speak of, with no
-//! operating system beneath. The feature `token` (default) adds the PKCS#11 driver [`pkcs11`], the [`daemon`] that owns a token and its
-//! PIN, the [`client`] that reaches the daemon over a Unix socket, and the OpenSSL [`verify`]er.
+//! operating system beneath. The feature `token` (default) adds the PKCS#11 driver `pkcs11`, the `daemon` that owns a token and its
+//! PIN, the `client` that reaches the daemon over a Unix socket, and the OpenSSL verifier in `verify`.
 //!
 //! Invariant: a private key is made in the token, serves one purpose and never leaves; no signature leaves before it was verified.
 
@@ -14,6 +14,11 @@ mod secret;
 mod store;
 
 pub mod scheme;
+
+#[cfg(feature = "token")]
+pub mod pkcs11;
+#[cfg(feature = "token")]
+pub mod verify;
 
 pub use algorithm::KeyAlgorithm;
 pub use error::{KeyStoreError, VerifyError};

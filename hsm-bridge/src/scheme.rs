@@ -34,16 +34,18 @@ pub enum SignatureScheme {
 
 /// RSASSA-PSS-params of [`SignatureScheme::RsaPssSha256`] with NULL after each hash, as RFC 8017 A.2.3 writes them.
 const PSS_SHA256: &[u8] = &[
-    0x30, 0x34, 0xa0, 0x0f, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00,
-    0xa1, 0x1c, 0x30, 0x1a, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x08, 0x30, 0x0d, 0x06, 0x09,
-    0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0xa2, 0x03, 0x02, 0x01, 0x20,
+    0x30, 0x34, 0xa0, 0x0f, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02,
+    0x01, 0x05, 0x00, 0xa1, 0x1c, 0x30, 0x1a, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01,
+    0x01, 0x08, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05,
+    0x00, 0xa2, 0x03, 0x02, 0x01, 0x20,
 ];
 
 /// The same with the NULLs left out, which RFC 4055 §2.1 tells readers to accept.
 const PSS_SHA256_WITHOUT_NULL: &[u8] = &[
-    0x30, 0x30, 0xa0, 0x0d, 0x30, 0x0b, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0xa1, 0x1a,
-    0x30, 0x18, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x08, 0x30, 0x0b, 0x06, 0x09, 0x60, 0x86,
-    0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0xa2, 0x03, 0x02, 0x01, 0x20,
+    0x30, 0x30, 0xa0, 0x0d, 0x30, 0x0b, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02,
+    0x01, 0xa1, 0x1a, 0x30, 0x18, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x08,
+    0x30, 0x0b, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0xa2, 0x03, 0x02,
+    0x01, 0x20,
 ];
 
 /// The digest a scheme feeds to its key; Ed25519 takes the message itself.
@@ -67,8 +69,13 @@ impl Digest {
 
 impl SignatureScheme {
     /// Every scheme, for tests and listings.
-    pub const ALL: [Self; 5] =
-        [Self::EcdsaP256Sha256, Self::EcdsaP384Sha384, Self::Ed25519, Self::RsaPkcs1Sha256, Self::RsaPssSha256];
+    pub const ALL: [Self; 5] = [
+        Self::EcdsaP256Sha256,
+        Self::EcdsaP384Sha384,
+        Self::Ed25519,
+        Self::RsaPkcs1Sha256,
+        Self::RsaPssSha256,
+    ];
 
     /// The AlgorithmIdentifier that certificates, CRLs, OCSP responses and CMS carry for this scheme.
     pub fn algorithm_identifier(self) -> AlgorithmIdentifierOwned {
@@ -77,12 +84,17 @@ impl SignatureScheme {
             Self::RsaPkcs1Sha256 => Some(Any::from(Null)),
             Self::RsaPssSha256 => Any::from_der(PSS_SHA256).ok(),
         };
-        AlgorithmIdentifierOwned { oid: self.oid(), parameters }
+        AlgorithmIdentifierOwned {
+            oid: self.oid(),
+            parameters,
+        }
     }
 
     /// Recognises an AlgorithmIdentifier; parameters that its RFC does not allow give `None`.
     pub fn from_algorithm_identifier(identifier: &AlgorithmIdentifierOwned) -> Option<Self> {
-        let scheme = Self::ALL.into_iter().find(|scheme| scheme.oid() == identifier.oid)?;
+        let scheme = Self::ALL
+            .into_iter()
+            .find(|scheme| scheme.oid() == identifier.oid)?;
         let parameters = identifier.parameters.as_ref();
         let allowed = match scheme {
             Self::EcdsaP256Sha256 | Self::EcdsaP384Sha384 | Self::Ed25519 => parameters.is_none(),
@@ -114,7 +126,9 @@ impl SignatureScheme {
     /// The OID of the digest that CMS names beside this scheme; SHA-512 for Ed25519 (RFC 8419 §3).
     pub const fn digest_oid(self) -> ObjectIdentifier {
         match self {
-            Self::EcdsaP256Sha256 | Self::RsaPkcs1Sha256 | Self::RsaPssSha256 => rfc5912::ID_SHA_256,
+            Self::EcdsaP256Sha256 | Self::RsaPkcs1Sha256 | Self::RsaPssSha256 => {
+                rfc5912::ID_SHA_256
+            }
             Self::EcdsaP384Sha384 => rfc5912::ID_SHA_384,
             Self::Ed25519 => rfc5912::ID_SHA_512,
         }
@@ -133,7 +147,9 @@ impl SignatureScheme {
 
     /// Recognises an `alg` header value; `none` and everything unknown give `None`.
     pub fn from_jose_alg(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|scheme| scheme.jose_alg() == name)
+        Self::ALL
+            .into_iter()
+            .find(|scheme| scheme.jose_alg() == name)
     }
 
     /// Hashes a message as this scheme does; `None` for Ed25519, which signs the message itself.
@@ -176,8 +192,14 @@ mod tests {
     fn every_scheme_survives_its_two_notations() {
         for scheme in SignatureScheme::ALL {
             let identifier = scheme.algorithm_identifier();
-            assert_eq!(SignatureScheme::from_algorithm_identifier(&identifier), Some(scheme));
-            assert_eq!(SignatureScheme::from_jose_alg(scheme.jose_alg()), Some(scheme));
+            assert_eq!(
+                SignatureScheme::from_algorithm_identifier(&identifier),
+                Some(scheme)
+            );
+            assert_eq!(
+                SignatureScheme::from_jose_alg(scheme.jose_alg()),
+                Some(scheme)
+            );
         }
         assert_eq!(SignatureScheme::from_jose_alg("none"), None);
         assert_eq!(SignatureScheme::from_jose_alg("HS256"), None);
@@ -192,6 +214,9 @@ mod tests {
         pss.parameters = None; // means SHA-1
         assert_eq!(SignatureScheme::from_algorithm_identifier(&pss), None);
         pss.parameters = Some(Any::from_der(PSS_SHA256_WITHOUT_NULL).unwrap());
-        assert_eq!(SignatureScheme::from_algorithm_identifier(&pss), Some(SignatureScheme::RsaPssSha256));
+        assert_eq!(
+            SignatureScheme::from_algorithm_identifier(&pss),
+            Some(SignatureScheme::RsaPssSha256)
+        );
     }
 }

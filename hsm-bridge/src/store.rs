@@ -2,7 +2,10 @@
 
 use spki::SubjectPublicKeyInfoOwned;
 
-use crate::{DataKey, KeyAlgorithm, KeyId, KeyLabel, KeyStoreError, SecretPurpose, SignatureScheme, VerifyError};
+use crate::{
+    DataKey, KeyAlgorithm, KeyId, KeyLabel, KeyStoreError, SecretPurpose, SignatureScheme,
+    VerifyError,
+};
 
 /// A token that generates and holds private keys, and never gives one out.
 pub trait KeyStore: Send + Sync {
@@ -11,7 +14,11 @@ pub trait KeyStore: Send + Sync {
     /// Looks a key pair up by label; two keys of one label are an error, none is `None`.
     fn find(&self, label: &KeyLabel) -> Result<Option<KeyId>, KeyStoreError>;
     /// Opens a key for signing, by its default scheme or by another one that fits the key.
-    fn signer(&self, id: KeyId, scheme: Option<SignatureScheme>) -> Result<Box<dyn Signer>, KeyStoreError>;
+    fn signer(
+        &self,
+        id: KeyId,
+        scheme: Option<SignatureScheme>,
+    ) -> Result<Box<dyn Signer>, KeyStoreError>;
     /// Destroys a key pair for good; an unknown id is an error.
     fn destroy(&self, id: KeyId) -> Result<(), KeyStoreError>;
 }
@@ -29,7 +36,11 @@ pub trait Signer: Send + Sync {
 /// Symmetric keys that stay in the token.
 pub trait SecretStore: Send + Sync {
     /// Makes a non-extractable secret of one purpose; a label in use is refused with [`KeyStoreError::KeyExists`].
-    fn generate_secret(&self, label: &KeyLabel, purpose: SecretPurpose) -> Result<(), KeyStoreError>;
+    fn generate_secret(
+        &self,
+        label: &KeyLabel,
+        purpose: SecretPurpose,
+    ) -> Result<(), KeyStoreError>;
     /// Encrypts a data key under `kek` with AES-256-GCM, bound to `aad`.
     fn wrap(&self, kek: &KeyLabel, aad: &[u8], key: &DataKey) -> Result<Vec<u8>, KeyStoreError>;
     /// Opens what [`SecretStore::wrap`] made under the same `kek` and `aad`; anything else is [`KeyStoreError::BadRequest`].

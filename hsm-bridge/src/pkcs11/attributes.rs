@@ -1,0 +1,171 @@
+//! Templates of the objects we make, and the check of what the token made of them: one purpose, sensitive, non-extractable.
+
+use cryptoki::error::Error;
+use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::session::Session;
+
+use crate::{KeyAlgorithm, KeyLabel, SecretPurpose};
+
+/// DER of the named-curve OID that CKA_EC_PARAMS takes.
+const SECP256R1: &[u8] = &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+const SECP384R1: &[u8] = &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22];
+const ED25519: &[u8] = &[0x06, 0x03, 0x2b, 0x65, 0x70];
+/// 65537, the only public exponent made here.
+const RSA_PUBLIC_EXPONENT: &[u8] = &[0x01, 0x00, 0x01];
+/// Length in bytes of every symmetric key made here.
+const SECRET_LENGTH: u64 = 32;
+
+/// Uses a key may have; exactly those named may be true on a key of ours.
+const USES: [AttributeType; 7] = [
+    AttributeType::Sign,
+    AttributeType::SignRecover,
+    AttributeType::Decrypt,
+    AttributeType::Encrypt,
+    AttributeType::Wrap,
+    AttributeType::Unwrap,
+    AttributeType::Derive,
+];
+
+pub(super) fn public_template(label: &KeyLabel, algorithm: KeyAlgorithm) -> Vec<Attribute> {
+    let mut template = vec![
+        Attribute::Token(true),
+        Attribute::Private(false),
+        Attribute::Verify(true),
+        Attribute::Encrypt(false),
+        Attribute::Wrap(false),
+        Attribute::Label(label.as_str().into()),
+    ];
+    match algorithm {
+        KeyAlgorithm::P256 => template.push(Attribute::EcParams(SECP256R1.into())),
+        KeyAlgorithm::P384 => template.push(Attribute::EcParams(SECP384R1.into())),
+        KeyAlgorithm::Ed25519 => template.push(Attribute::EcParams(ED25519.into())),
+        KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => {
+            let bits = algorithm.rsa_bits().unwrap_or_default() as u64;
+            template.push(Attribute::ModulusBits(bits.into()));
+            template.push(Attribute::PublicExponent(RSA_PUBLIC_EXPONENT.into()));
+        }
+    }
+    template
+}
+
+pub(super) fn private_template(label: &KeyLabel) -> Vec<Attribute> {
+    vec![
+        Attribute::Token(true),
+        Attribute::Private(true),
+        Attribute::Sensitive(true),
+        Attribute::Extractable(false),
+        Attribute::Sign(true),
+        Attribute::SignRecover(false),
+        Attribute::Decrypt(false),
+        Attribute::Unwrap(false),
+        Attribute::Derive(false),
+        Attribute::Label(label.as_str().into()),
+    ]
+}
+
+pub(super) fn secret_template(
+    label: &KeyLabel,
+    id: &[u8],
+    purpose: SecretPurpose,
+) -> Vec<Attribute> {
+    let encrypts = purpose == SecretPurpose::KeyEncryption;
+    vec![
+        Attribute::Token(true),
+        Attribute::Private(true),
+        Attribute::Sensitive(true),
+        Attribute::Extractable(false),
+        Attribute::ValueLen(SECRET_LENGTH.into()),
+        Attribute::Encrypt(encrypts),
+        Attribute::Decrypt(encrypts),
+        Attribute::Sign(!encrypts),
+        Attribute::Verify(false),
+        Attribute::Wrap(false),
+        Attribute::Unwrap(false),
+        Attribute::Derive(false),
+        Attribute::Label(label.as_str().into()),
+        Attribute::Id(id.into()),
+    ]
+}
+
+/// What the driver demands of a protected object.
+pub(super) fn uses_of(purpose: SecretPurpose) -> &'static [AttributeType] {
+    match purpose {
+        SecretPurpose::KeyEncryption => &[AttributeType::Encrypt, AttributeType::Decrypt],
+        SecretPurpose::Mac => &[AttributeType::Sign],
+    }
+}
+
+pub(super) fn key_type_of(purpose: SecretPurpose) -> KeyType {
+    match purpose {
+        SecretPurpose::KeyEncryption => KeyType::AES,
+        SecretPurpose::Mac => KeyType::GENERIC_SECRET,
+    }
+}
+
+/// Reads a private or secret key's attributes back and names the first that is not as it must be.
+pub(super) fn check_protected(
+    session: &Session,
+    key: ObjectHandle,
+    uses: &[AttributeType],
+) -> Result<Option<String>, Error> {
+    let flag = |kind: AttributeType| -> Result<Option<bool>, Error> {
+        Ok(session
+            .get_attributes(key, &[kind])?
+            .first()
+            .and_then(truth))
+    };
+    for (kind, wanted) in [
+        (AttributeType::Token, true),
+        (AttributeType::Private, true),
+        (AttributeType::Sensitive, true),
+        (AttributeType::Extractable, false),
+        (AttributeType::AlwaysSensitive, true),
+        (AttributeType::NeverExtractable, true),
+        (AttributeType::Local, true),
+    ] {
+        if flag(kind)? != Some(wanted) {
+            return Ok(Some(format!("{kind} is not {wanted}")));
+        }
+    }
+    for kind in USES {
+        let wanted = uses.contains(&kind);
+        // A use that the token does not know for this kind of object is a use the key does not have.
+        if flag(kind)?.unwrap_or(false) != wanted {
+            return Ok(Some(format!("{kind} is not {wanted}")));
+        }
+    }
+    Ok(None)
+}
+
+fn truth(attribute: &Attribute) -> Option<bool> {
+    match attribute {
+        Attribute::Token(value)
+        | Attribute::Private(value)
+        | Attribute::Sensitive(value)
+        | Attribute::Extractable(value)
+        | Attribute::AlwaysSensitive(value)
+        | Attribute::NeverExtractable(value)
+        | Attribute::Local(value)
+        | Attribute::Sign(value)
+        | Attribute::SignRecover(value)
+        | Attribute::Decrypt(value)
+        | Attribute::Encrypt(value)
+        | Attribute::Wrap(value)
+        | Attribute::Unwrap(value)
+        | Attribute::Derive(value) => Some(*value),
+        _ => None,
+    }
+}
+
+/// A search template for objects of a class by label.
+pub(super) fn by_label(class: ObjectClass, label: &KeyLabel) -> [Attribute; 2] {
+    [
+        Attribute::Class(class),
+        Attribute::Label(label.as_str().into()),
+    ]
+}
+
+/// A search template for objects of a class by CKA_ID.
+pub(super) fn by_id(class: ObjectClass, id: &[u8]) -> [Attribute; 2] {
+    [Attribute::Class(class), Attribute::Id(id.into())]
+}

@@ -1,0 +1,237 @@
+//! One stretch of life of an open token: a slot, an anchor session that stays logged in, working sessions, and resolved handles.
+//!
+//! Handles and session copies of keys belong to this stretch; when the token is lost the whole value is thrown away.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use cryptoki::context::Pkcs11;
+use cryptoki::object::ObjectHandle;
+use cryptoki::session::{Session, UserType};
+use cryptoki::slot::Slot;
+
+use super::keys::KeyPair;
+use super::pin::PinGate;
+use super::{module, recovery};
+use crate::{KeyId, KeyLabel, KeyStoreError};
+
+/// How long a call waits for one of the bounded sessions.
+const SESSION_WAIT: Duration = Duration::from_secs(5);
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An open, logged-in token.
+pub(super) struct Live {
+    context: Pkcs11,
+    slot: Slot,
+    anchor: Mutex<Session>,
+    sessions: Mutex<Sessions>,
+    freed: Condvar,
+    max_sessions: usize,
+    keys: RwLock<HashMap<KeyId, Arc<KeyPair>>>,
+    secrets: RwLock<HashMap<KeyLabel, ObjectHandle>>,
+}
+
+#[derive(Default)]
+struct Sessions {
+    idle: Vec<Session>,
+    open: usize,
+}
+
+impl Live {
+    /// Finds the token by label and logs in on a session that is never given to a caller.
+    pub(super) fn open(
+        path: &Path,
+        label: &str,
+        pin: &PinGate,
+        max_sessions: usize,
+    ) -> Result<Self, KeyStoreError> {
+        let context = module::load(path)?;
+        let slot = slot_by_label(&context, label)?;
+        let info = context
+            .get_token_info(slot)
+            .map_err(|e| recovery::answer(&e))?;
+        if info.user_pin_locked() {
+            return Err(KeyStoreError::PinLocked);
+        }
+        let anchor = context
+            .open_rw_session(slot)
+            .map_err(|e| recovery::answer(&e))?;
+        pin.attempt(|pin| anchor.login(UserType::User, Some(pin)))?;
+        Ok(Self {
+            context,
+            slot,
+            anchor: Mutex::new(anchor),
+            sessions: Mutex::default(),
+            freed: Condvar::new(),
+            max_sessions,
+            keys: RwLock::default(),
+            secrets: RwLock::default(),
+        })
+    }
+
+    /// Takes an idle session or opens one; waits when all are in use.
+    pub(super) fn checkout(self: &Arc<Self>) -> Result<Lease, KeyStoreError> {
+        let deadline = Instant::now() + SESSION_WAIT;
+        let mut sessions = lock(&self.sessions);
+        loop {
+            if let Some(session) = sessions.idle.pop() {
+                return Ok(Lease {
+                    live: Arc::clone(self),
+                    session: Some(session),
+                });
+            }
+            if sessions.open < self.max_sessions {
+                sessions.open += 1;
+                drop(sessions);
+                // The lease exists before the session, so that a failure gives the place back.
+                let mut lease = Lease {
+                    live: Arc::clone(self),
+                    session: None,
+                };
+                let session = self
+                    .context
+                    .open_rw_session(self.slot)
+                    .map_err(|e| recovery::answer(&e))?;
+                lease.session = Some(session);
+                return Ok(lease);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(KeyStoreError::Busy(
+                    "every session of the token is in use".to_owned(),
+                ));
+            }
+            sessions = self
+                .freed
+                .wait_timeout(sessions, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    /// Logs in again on the anchor session.
+    pub(super) fn login(&self, pin: &PinGate) -> Result<(), KeyStoreError> {
+        let anchor = lock(&self.anchor);
+        pin.attempt(|pin| anchor.login(UserType::User, Some(pin)))
+    }
+
+    /// Whether the anchor session still answers.
+    pub(super) fn anchored(&self) -> Result<(), cryptoki::error::Error> {
+        lock(&self.anchor).get_session_info().map(|_| ())
+    }
+
+    /// Runs `work` on the anchor session, which owns session copies of keys.
+    pub(super) fn on_anchor<T>(&self, work: impl FnOnce(&Session) -> T) -> T {
+        work(&lock(&self.anchor))
+    }
+
+    pub(super) fn key(&self, id: KeyId) -> Option<Arc<KeyPair>> {
+        self.keys
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .cloned()
+    }
+
+    pub(super) fn remember_key(&self, id: KeyId, key: KeyPair) -> Arc<KeyPair> {
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(keys.entry(id).or_insert_with(|| Arc::new(key)))
+    }
+
+    pub(super) fn secret(&self, label: &KeyLabel) -> Option<ObjectHandle> {
+        self.secrets
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(label)
+            .copied()
+    }
+
+    pub(super) fn remember_secret(&self, label: &KeyLabel, handle: ObjectHandle) {
+        self.secrets
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(label.clone(), handle);
+    }
+
+    /// Drops every resolved handle; the next use of a key searches for it again.
+    pub(super) fn forget_handles(&self) {
+        self.keys
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+        self.secrets
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+}
+
+/// The one slot whose token carries `label`; none and two are both errors.
+pub(super) fn slot_by_label(context: &Pkcs11, label: &str) -> Result<Slot, KeyStoreError> {
+    let mut found = Vec::new();
+    let mut others = Vec::new();
+    for slot in context
+        .get_slots_with_initialized_token()
+        .map_err(|e| recovery::answer(&e))?
+    {
+        let info = context
+            .get_token_info(slot)
+            .map_err(|e| recovery::answer(&e))?;
+        let name = info.label().trim_end();
+        if name == label {
+            found.push(slot);
+        } else {
+            others.push(name.to_owned());
+        }
+    }
+    match found.as_slice() {
+        [slot] => Ok(*slot),
+        [] if others.is_empty() => Err(KeyStoreError::TokenUnavailable(format!(
+            "there is no token '{label}'; the module shows no initialised token at all"
+        ))),
+        [] => Err(KeyStoreError::TokenUnavailable(format!(
+            "there is no token '{label}'; the module shows: {}",
+            others.join(", ")
+        ))),
+        _ => Err(KeyStoreError::TokenUnavailable(format!(
+            "{} tokens are called '{label}'; give each its own label",
+            found.len()
+        ))),
+    }
+}
+
+/// A session lent to one call; it goes back to the idle ones only when [`Lease::keep`] says that it is sound.
+pub(super) struct Lease {
+    live: Arc<Live>,
+    session: Option<Session>,
+}
+
+impl Lease {
+    pub(super) fn session(&self) -> Option<&Session> {
+        self.session.as_ref()
+    }
+
+    /// Returns a session that ended its work properly.
+    pub(super) fn keep(mut self) {
+        if let Some(session) = self.session.take() {
+            let mut sessions = lock(&self.live.sessions);
+            sessions.idle.push(session);
+            sessions.open += 1; // taken back by drop
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.session = None;
+        let mut sessions = lock(&self.live.sessions);
+        sessions.open = sessions.open.saturating_sub(1);
+        drop(sessions);
+        self.live.freed.notify_one();
+    }
+}

@@ -1,0 +1,113 @@
+//! What each PKCS#11 return code means for the caller and for the session: one table.
+
+use cryptoki::context::Function;
+use cryptoki::error::{Error, RvError};
+
+use crate::KeyStoreError;
+
+/// What to do after a failed call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// The request is at fault: tell the caller, do not repeat.
+    Caller,
+    /// The session is at fault: drop it and try once on another.
+    NewSession,
+    /// The token is out of sessions or memory: shed load.
+    Capacity,
+    /// A cached object handle is no longer valid: resolve again and try once.
+    StaleHandle,
+    /// The login is gone: log in on the anchor session and try once.
+    LoginLost,
+    /// The token or its server is gone: open it anew and try once.
+    TokenLost,
+    /// The PIN was not accepted: stop, an operator must act.
+    Pin,
+}
+
+/// Sorts an error of the driver into its class.
+pub fn class(error: &Error) -> Class {
+    match error {
+        Error::Pkcs11(code, function) => class_of(*code, *function),
+        Error::LibraryLoading(_) | Error::MissingSymbol(_) => Class::TokenLost,
+        _ => Class::Caller,
+    }
+}
+
+fn class_of(code: RvError, function: Function) -> Class {
+    match code {
+        RvError::SessionHandleInvalid
+        | RvError::SessionClosed
+        | RvError::OperationActive
+        | RvError::OperationNotInitialized => Class::NewSession,
+        RvError::SessionCount
+        | RvError::DeviceMemory
+        | RvError::HostMemory
+        | RvError::FunctionRejected => Class::Capacity,
+        RvError::ObjectHandleInvalid | RvError::KeyHandleInvalid => Class::StaleHandle,
+        // Some software tokens report a handle whose object was deleted elsewhere this way.
+        RvError::GeneralError if matches!(function, Function::SignInit) => Class::StaleHandle,
+        RvError::UserNotLoggedIn => Class::LoginLost,
+        RvError::DeviceError
+        | RvError::DeviceRemoved
+        | RvError::TokenNotPresent
+        | RvError::TokenNotRecognized
+        | RvError::CryptokiNotInitialized
+        | RvError::GeneralError
+        | RvError::FunctionFailed
+        | RvError::SlotIdInvalid => Class::TokenLost,
+        RvError::PinIncorrect
+        | RvError::PinInvalid
+        | RvError::PinLenRange
+        | RvError::PinExpired
+        | RvError::PinLocked
+        | RvError::UserPinNotInitialized => Class::Pin,
+        _ => Class::Caller,
+    }
+}
+
+/// The caller's word for an error that is not, or no longer, to be retried.
+pub(super) fn answer(error: &Error) -> KeyStoreError {
+    match class(error) {
+        Class::Caller => KeyStoreError::BadRequest(error.to_string()),
+        Class::Capacity => KeyStoreError::Busy(error.to_string()),
+        Class::Pin => match error {
+            Error::Pkcs11(RvError::PinLocked | RvError::PinExpired, _) => KeyStoreError::PinLocked,
+            _ => KeyStoreError::PinRefused,
+        },
+        Class::StaleHandle => {
+            KeyStoreError::UnknownKey("the key is gone from the token".to_owned())
+        }
+        Class::NewSession | Class::LoginLost | Class::TokenLost => {
+            KeyStoreError::TokenUnavailable(error.to_string())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_pin_is_never_mistaken_for_something_to_retry() {
+        for code in [
+            RvError::PinIncorrect,
+            RvError::PinLocked,
+            RvError::PinExpired,
+            RvError::PinInvalid,
+        ] {
+            assert_eq!(class_of(code, Function::Login), Class::Pin);
+        }
+        assert_eq!(
+            class_of(RvError::GeneralError, Function::SignInit),
+            Class::StaleHandle
+        );
+        assert_eq!(
+            class_of(RvError::GeneralError, Function::Sign),
+            Class::TokenLost
+        );
+        assert_eq!(
+            class_of(RvError::DataLenRange, Function::Sign),
+            Class::Caller
+        );
+    }
+}

@@ -1,0 +1,325 @@
+//! The token as a key store: every call runs on a leased session and recovers once, by the class of its error.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use cryptoki::error::Error;
+use cryptoki::session::Session;
+use secrecy::SecretString;
+use spki::SubjectPublicKeyInfoOwned;
+
+use super::keys::{self, KeyInfo, KeyPair, SecretInfo};
+use super::live::{Live, lock};
+use super::pin::PinGate;
+use super::recovery::{self, Class};
+use super::{mechanism, secrets};
+use crate::verify::Signed;
+use crate::{
+    DataKey, Health, KeyAlgorithm, KeyId, KeyLabel, KeyStore, KeyStoreError, SecretPurpose,
+    SecretStore, SignatureScheme, Signer,
+};
+
+/// Which token to open.
+#[derive(Debug, Clone)]
+pub struct TokenConfig {
+    /// Path of the PKCS#11 module.
+    pub module: PathBuf,
+    /// Label of the token in that module.
+    pub label: String,
+    /// User PIN; offered once, never again after a refusal.
+    pub pin: SecretString,
+}
+
+/// How to use the token.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenOptions {
+    /// Sign with a session copy of each key: still sensitive and non-extractable, and much faster on software tokens.
+    pub session_copy: bool,
+    /// How many working sessions may be open at once.
+    pub max_sessions: usize,
+}
+
+impl Default for TokenOptions {
+    fn default() -> Self {
+        Self {
+            session_copy: false,
+            max_sessions: 16,
+        }
+    }
+}
+
+/// A failed step inside the driver: an answer for the caller, or an error of the token that may be recovered from.
+pub(super) enum Fault {
+    Token(Error),
+    Refused(KeyStoreError),
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Token(error)
+    }
+}
+
+/// An open token in this process; clones share sessions, handles and login.
+#[derive(Clone)]
+pub struct Token(Arc<Inner>);
+
+struct Inner {
+    module: PathBuf,
+    label: String,
+    pin: PinGate,
+    options: TokenOptions,
+    live: Mutex<Option<Arc<Live>>>,
+    /// Held while a key is made, so that two makers of one label cannot both find it free.
+    making: Mutex<()>,
+}
+
+impl Token {
+    /// Opens a token with the default options: finds it by label and logs in, with one attempt.
+    pub fn open(config: &TokenConfig) -> Result<Self, KeyStoreError> {
+        Self::open_with(config, TokenOptions::default())
+    }
+
+    /// Opens a token: finds it by label and logs in, with one attempt.
+    pub fn open_with(config: &TokenConfig, options: TokenOptions) -> Result<Self, KeyStoreError> {
+        let token = Self(Arc::new(Inner {
+            module: config.module.clone(),
+            label: config.label.clone(),
+            pin: PinGate::new(config.pin.clone()),
+            options,
+            live: Mutex::new(None),
+            making: Mutex::new(()),
+        }));
+        token.live()?;
+        Ok(token)
+    }
+
+    /// How often this token was offered its PIN.
+    pub fn login_attempts(&self) -> u32 {
+        self.0.pin.attempts()
+    }
+
+    /// What is public about one key pair.
+    pub fn describe(&self, id: KeyId) -> Result<KeyInfo, KeyStoreError> {
+        self.call(|live, session| Ok(self.key(live, session, id)?.info.clone()))
+    }
+
+    /// Every key pair in the token; an object that is not one of ours is an error in its place.
+    pub fn list_keys(&self) -> Result<Vec<Result<KeyInfo, KeyStoreError>>, KeyStoreError> {
+        self.call(|_, session| keys::list(session))
+    }
+
+    /// Every symmetric key in the token; an object that is not one of ours is an error in its place.
+    pub fn list_secrets(&self) -> Result<Vec<Result<SecretInfo, KeyStoreError>>, KeyStoreError> {
+        self.call(|_, session| secrets::list(session))
+    }
+
+    /// Signs and verifies; the signature is withheld when it does not verify.
+    pub(crate) fn sign(
+        &self,
+        id: KeyId,
+        scheme: SignatureScheme,
+        signed: &Signed<'_>,
+    ) -> Result<Vec<u8>, KeyStoreError> {
+        self.call(|live, session| {
+            let key = self.key(live, session, id)?;
+            if !key.info.algorithm.fits(scheme) {
+                return Err(Fault::Refused(unfit(&key.info, scheme)));
+            }
+            let signature = mechanism::sign(session, key.handle, scheme, signed)?;
+            match key.verifier.verify(scheme, signed, &signature) {
+                Ok(()) => Ok(signature),
+                Err(error) => {
+                    tracing::error!(key = %key.info.label, %error, "the token made a signature that does not verify");
+                    Err(Fault::Refused(KeyStoreError::VerifyFailed))
+                }
+            }
+        })
+    }
+
+    fn key(&self, live: &Live, session: &Session, id: KeyId) -> Result<Arc<KeyPair>, Fault> {
+        if let Some(key) = live.key(id) {
+            return Ok(key);
+        }
+        let key = keys::resolve(live, session, id, self.0.options.session_copy)?;
+        Ok(live.remember_key(id, key))
+    }
+
+    fn live(&self) -> Result<Arc<Live>, KeyStoreError> {
+        let mut live = lock(&self.0.live);
+        if let Some(live) = live.as_ref() {
+            return Ok(Arc::clone(live));
+        }
+        let opened = Live::open(
+            &self.0.module,
+            &self.0.label,
+            &self.0.pin,
+            self.0.options.max_sessions,
+        )?;
+        Ok(Arc::clone(live.insert(Arc::new(opened))))
+    }
+
+    /// Lets go of a stretch of life that ended; the next call opens the token anew.
+    fn abandon(&self, lost: &Arc<Live>) {
+        let mut live = lock(&self.0.live);
+        if live
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, lost))
+        {
+            *live = None;
+        }
+    }
+
+    fn call<T>(
+        &self,
+        work: impl Fn(&Live, &Session) -> Result<T, Fault>,
+    ) -> Result<T, KeyStoreError> {
+        match self.attempt(&work) {
+            Ok(done) => Ok(done),
+            Err(Fault::Refused(error)) => Err(error),
+            Err(Fault::Token(error)) => {
+                tracing::warn!(%error, class = ?recovery::class(&error), "retrying once");
+                self.attempt(&work).map_err(|fault| match fault {
+                    Fault::Refused(error) => error,
+                    Fault::Token(error) => recovery::answer(&error),
+                })
+            }
+        }
+    }
+
+    /// One try; a `Fault::Token` means that the ground was prepared for another.
+    fn attempt<T>(&self, work: &impl Fn(&Live, &Session) -> Result<T, Fault>) -> Result<T, Fault> {
+        let live = self.live().map_err(Fault::Refused)?;
+        let lease = live.checkout().map_err(Fault::Refused)?;
+        let Some(session) = lease.session() else {
+            return Err(Fault::Refused(KeyStoreError::Busy("no session".to_owned())));
+        };
+        let error = match work(&live, session) {
+            Err(Fault::Token(error)) => error,
+            settled => {
+                lease.keep();
+                return settled;
+            }
+        };
+        drop(lease);
+        match recovery::class(&error) {
+            Class::Caller | Class::Capacity | Class::Pin => {
+                return Err(Fault::Refused(recovery::answer(&error)));
+            }
+            Class::NewSession => {
+                if live.anchored().is_err() {
+                    self.abandon(&live);
+                }
+            }
+            Class::StaleHandle => {
+                live.forget_handles();
+                if live.anchored().is_err() {
+                    self.abandon(&live);
+                }
+            }
+            Class::LoginLost => live.login(&self.0.pin).map_err(Fault::Refused)?,
+            Class::TokenLost => self.abandon(&live),
+        }
+        Err(Fault::Token(error))
+    }
+}
+
+pub(crate) fn unfit(info: &KeyInfo, scheme: SignatureScheme) -> KeyStoreError {
+    KeyStoreError::BadRequest(format!(
+        "{} is a {} key, not one for {}",
+        info.label,
+        info.algorithm,
+        scheme.jose_alg()
+    ))
+}
+
+impl KeyStore for Token {
+    fn generate(&self, label: &KeyLabel, algorithm: KeyAlgorithm) -> Result<KeyId, KeyStoreError> {
+        let _one_at_a_time = lock(&self.0.making);
+        self.call(|_, session| keys::generate(session, label, algorithm))
+    }
+
+    fn find(&self, label: &KeyLabel) -> Result<Option<KeyId>, KeyStoreError> {
+        self.call(|_, session| keys::find(session, label))
+    }
+
+    fn signer(
+        &self,
+        id: KeyId,
+        scheme: Option<SignatureScheme>,
+    ) -> Result<Box<dyn Signer>, KeyStoreError> {
+        let info = self.describe(id)?;
+        let scheme = scheme.unwrap_or_else(|| info.algorithm.default_scheme());
+        if !info.algorithm.fits(scheme) {
+            return Err(unfit(&info, scheme));
+        }
+        Ok(Box::new(TokenSigner {
+            token: self.clone(),
+            id,
+            scheme,
+            public_key: info.public_key,
+        }))
+    }
+
+    fn destroy(&self, id: KeyId) -> Result<(), KeyStoreError> {
+        self.call(|live, session| {
+            keys::destroy(session, id)?;
+            live.forget_handles();
+            Ok(())
+        })
+    }
+}
+
+impl SecretStore for Token {
+    fn generate_secret(
+        &self,
+        label: &KeyLabel,
+        purpose: SecretPurpose,
+    ) -> Result<(), KeyStoreError> {
+        let _one_at_a_time = lock(&self.0.making);
+        self.call(|_, session| secrets::generate(session, label, purpose))
+    }
+
+    fn wrap(&self, kek: &KeyLabel, aad: &[u8], key: &DataKey) -> Result<Vec<u8>, KeyStoreError> {
+        self.call(|live, session| secrets::wrap(live, session, kek, aad, key))
+    }
+
+    fn unwrap(&self, kek: &KeyLabel, aad: &[u8], wrapped: &[u8]) -> Result<DataKey, KeyStoreError> {
+        self.call(|live, session| secrets::unwrap(live, session, kek, aad, wrapped))
+    }
+
+    fn hmac(&self, key: &KeyLabel, message: &[u8]) -> Result<[u8; 32], KeyStoreError> {
+        self.call(|live, session| secrets::hmac(live, session, key, message))
+    }
+}
+
+impl Health for Token {
+    fn health(&self) -> Result<(), KeyStoreError> {
+        self.call(|_, session| {
+            session.get_session_info()?;
+            Ok(())
+        })
+    }
+}
+
+struct TokenSigner {
+    token: Token,
+    id: KeyId,
+    scheme: SignatureScheme,
+    public_key: SubjectPublicKeyInfoOwned,
+}
+
+impl Signer for TokenSigner {
+    fn scheme(&self) -> SignatureScheme {
+        self.scheme
+    }
+
+    fn public_key(&self) -> &SubjectPublicKeyInfoOwned {
+        &self.public_key
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
+        self.token
+            .sign(self.id, self.scheme, &Signed::Message(message))
+    }
+}
