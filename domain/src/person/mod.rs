@@ -4,11 +4,15 @@ mod date;
 
 pub use date::{DateError, PartialDate};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{assurance::Assurance, evidence::EvidenceRecord, name::NameParts};
+use crate::{
+    assurance::{Assurance, AssurancePolicy},
+    evidence::EvidenceRecord,
+    name::NameParts,
+};
 
 /// Everything the state holds about one person, opened from its sealed record for one use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +41,58 @@ pub struct PersonFacts {
     pub assurance: Assurance,
     /// When any of this last changed.
     pub updated_at: Timestamp,
+}
+
+/// What is stored of a person, sealed: everything but the level, which is computed each time it is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PersonRecord {
+    /// See [`PersonFacts::kind`].
+    pub kind: PersonKind,
+    /// See [`PersonFacts::latin`].
+    pub latin: NameParts,
+    /// See [`PersonFacts::khmer`].
+    pub khmer: Option<NameParts>,
+    /// See [`PersonFacts::birth_date`].
+    pub birth_date: Option<PartialDate>,
+    /// See [`PersonFacts::sex`].
+    pub sex: Option<Sex>,
+    /// See [`PersonFacts::nationality`].
+    pub nationality: Option<String>,
+    /// See [`PersonFacts::entity`].
+    pub entity: Option<EntityFacts>,
+    /// See [`PersonFacts::contacts`].
+    pub contacts: Vec<Contact>,
+    /// See [`PersonFacts::evidence`].
+    pub evidence: Vec<EvidenceRecord>,
+}
+
+impl PersonRecord {
+    /// The facts as they stand on a day; `None` where the evidence gives no level any more.
+    pub fn facts(
+        self,
+        person: Uuid,
+        policy: &AssurancePolicy,
+        on: Date,
+        updated_at: Timestamp,
+    ) -> Option<PersonFacts> {
+        let assurance = crate::assurance::compute(&self.evidence, policy, on)?;
+        let Self { kind, latin, khmer, birth_date, sex, nationality, entity, contacts, evidence } =
+            self;
+        Some(PersonFacts {
+            person,
+            kind,
+            latin,
+            khmer,
+            birth_date,
+            sex,
+            nationality,
+            entity,
+            contacts,
+            evidence,
+            assurance,
+            updated_at,
+        })
+    }
 }
 
 impl PersonFacts {

@@ -1,0 +1,9 @@
+DROP TABLE document_holders;
+DROP TABLE kyc_decisions;
+DROP TABLE kyc_checks;
+DROP TABLE kyc_evidence;
+DROP TABLE kyc_revisions;
+DROP TABLE kyc_cases;
+DROP TABLE case_days;
+DROP TABLE persons;
+DROP TABLE subject_keys;
