@@ -1,0 +1,159 @@
+//! Settings of the provider: section `[idp]` of `romduol.toml`.
+
+use std::path::PathBuf;
+
+use hsm_bridge::KeyLabel;
+use serde::{Deserialize, Serialize};
+use store::StoreConfig;
+use url::Url;
+
+/// Section `[idp]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// `development` or `production`; development shows the outbox and allows plain HTTP.
+    pub environment: Environment,
+    /// The issuer identifier and the origin of every page (OpenID Connect Discovery 1.0 §3).
+    pub issuer: Url,
+    /// Address, TLS and limits of the listener for browsers and ministries.
+    pub server: service::server::ServerConfig,
+    /// The database of persons and accounts.
+    pub store: StoreConfig,
+    /// The socket of `hsm-bridge` for this service.
+    pub bridge_socket: PathBuf,
+    /// Labels of the keys in the token.
+    pub keys: Keys,
+    /// Threads for password hashing, images and calls into the token.
+    pub blocking_threads: usize,
+    /// Folder of sealed evidence, by digest.
+    pub evidence: PathBuf,
+    /// The certificate authority.
+    pub ca: crate::sign::CaConfig,
+    /// OpenID Connect.
+    pub oidc: crate::oidc::Config,
+    /// Accounts and signing in.
+    pub account: crate::account::Config,
+    /// Mail and text messages.
+    pub outbox: crate::outbox::Config,
+    /// Identity proofing.
+    pub apply: crate::apply::Config,
+}
+
+/// Where the provider runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    /// A developer's machine or the demo.
+    #[default]
+    Development,
+    /// Real people.
+    Production,
+}
+
+/// Labels of the provider's keys.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Keys {
+    /// Signs ID tokens and access tokens; the newest first, all are published.
+    pub id_token: Vec<KeyLabel>,
+    /// Wraps the keys of persons.
+    pub key_encryption: KeyLabel,
+    /// Makes blind indexes.
+    pub blind_index: KeyLabel,
+    /// Makes pairwise subject identifiers.
+    pub pairwise: KeyLabel,
+    /// Signs calls to other services.
+    pub peer: KeyLabel,
+}
+
+/// A label that is known to be well formed.
+fn label(text: &'static str) -> KeyLabel {
+    #[expect(clippy::expect_used, reason = "constants of this file, held by a test")]
+    KeyLabel::parse(text).expect("well-formed label")
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self {
+            id_token: vec![label("idp/id-token/2026-11")],
+            key_encryption: label("idp/kek/g1"),
+            blind_index: label("idp/blind-index/g1"),
+            pairwise: label("idp/pairwise/g1"),
+            peer: label("idp/peer/g1"),
+        }
+    }
+}
+
+/// The development issuer.
+const DEVELOPMENT_ISSUER: &str = "http://localhost:8080";
+/// Threads beside the workers.
+const DEFAULT_BLOCKING_THREADS: usize = 8;
+
+impl Default for Config {
+    fn default() -> Self {
+        #[expect(clippy::expect_used, reason = "a constant of this file, held by a test")]
+        let issuer = Url::parse(DEVELOPMENT_ISSUER).expect("well-formed issuer");
+        Self {
+            environment: Environment::default(),
+            issuer,
+            server: service::server::ServerConfig::default(),
+            store: StoreConfig { url: "sqlite://.romduol/idp.db".to_owned(), ..StoreConfig::default() },
+            bridge_socket: PathBuf::from(".romduol/run/bridge-idp.sock"),
+            keys: Keys::default(),
+            blocking_threads: DEFAULT_BLOCKING_THREADS,
+            evidence: PathBuf::from(".romduol/evidence"),
+            ca: crate::sign::CaConfig::default(),
+            oidc: crate::oidc::Config::default(),
+            account: crate::account::Config::default(),
+            outbox: crate::outbox::Config::default(),
+            apply: crate::apply::Config::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Whether cookies and links are for HTTPS alone.
+    pub fn secure(&self) -> bool {
+        self.issuer.scheme() == "https"
+    }
+
+    /// The origin of our pages (RFC 6454), as browsers send it.
+    pub fn origin(&self) -> String {
+        self.issuer.origin().ascii_serialization()
+    }
+
+    /// Whether conveniences of development are on.
+    pub fn is_development(&self) -> bool {
+        self.environment == Environment::Development
+    }
+
+    /// Refuses what cannot work or must not be in production, in words for the operator.
+    pub fn check(&self) -> Result<(), String> {
+        if self.issuer.query().is_some() || self.issuer.fragment().is_some() {
+            return Err("idp.issuer must have neither query nor fragment".to_owned());
+        }
+        if !self.is_development() && !self.secure() {
+            return Err("idp.issuer must be https in production".to_owned());
+        }
+        if self.keys.id_token.is_empty() {
+            return Err("idp.keys.id_token names no key".to_owned());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_valid_for_development() {
+        Config::default().check().unwrap();
+    }
+
+    #[test]
+    fn production_refuses_plain_http() {
+        let config = Config { environment: Environment::Production, ..Config::default() };
+        assert!(config.check().is_err());
+    }
+}

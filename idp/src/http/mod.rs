@@ -1,0 +1,19 @@
+//! The routes of the provider: each room adds its own, this file puts them side by side.
+
+use actix_web::web;
+
+mod assets;
+mod front;
+
+/// Every route of the provider.
+pub fn routes(config: &mut web::ServiceConfig) {
+    assets::routes(config);
+    front::routes(config);
+    crate::oidc::routes(config);
+    crate::account::routes(config);
+    crate::outbox::routes(config);
+    crate::sign::routes(config);
+    crate::apply::routes(config);
+    crate::desk::routes(config);
+    config.default_service(web::to(front::not_found));
+}
