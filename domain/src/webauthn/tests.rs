@@ -25,7 +25,7 @@ impl SignatureVerifier for DigestVerifier {
         if Sha256::digest(message).as_slice() == signature {
             Ok(())
         } else {
-            Err(VerifyError::Invalid)
+            Err(VerifyError::Signature)
         }
     }
 }

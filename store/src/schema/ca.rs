@@ -10,6 +10,7 @@ diesel::table! {
         issuer -> Text,
         serial -> Text,
         spki_hash -> Binary,
+        holder_hash -> Binary,
         tbs -> Binary,
         state -> Text,
         failure -> Nullable<Text>,

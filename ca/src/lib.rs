@@ -1,0 +1,1 @@
+//! Certificate authority, key ceremony, document signing and time-stamping.

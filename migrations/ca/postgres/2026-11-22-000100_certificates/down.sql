@@ -1,0 +1,10 @@
+DROP TABLE documents;
+DROP TABLE signing_credentials;
+DROP TABLE time_stamps;
+DROP TABLE counters;
+DROP TABLE crls;
+DROP TABLE status_log;
+DROP FUNCTION refuse_status_change();
+DROP TABLE blocked_keys;
+DROP TABLE certificates;
+DROP TABLE issuance_intents;
