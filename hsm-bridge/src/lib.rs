@@ -16,9 +16,17 @@ mod store;
 pub mod scheme;
 
 #[cfg(feature = "token")]
+pub mod client;
+#[cfg(feature = "token")]
+pub mod daemon;
+#[cfg(feature = "token")]
 pub mod pkcs11;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(feature = "token")]
 pub mod verify;
+#[cfg(feature = "token")]
+pub mod wire;
 
 pub use algorithm::KeyAlgorithm;
 pub use error::{KeyStoreError, VerifyError};

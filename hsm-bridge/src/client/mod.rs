@@ -1,0 +1,273 @@
+//! The key store of a service: the daemon's socket behind the same traits as the token itself.
+//!
+//! A handful of connections serve any number of threads. When the daemon goes away, calls wait for it with growing pauses until
+//! their deadline and then fail with [`KeyStoreError::TokenUnavailable`]; the first call after its return works again. What must not
+//! happen twice (making or destroying a key) is never sent twice.
+
+mod connection;
+mod pool;
+mod signer;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use connection::{Connection, Failure};
+use pool::Pool;
+use signer::BridgeSigner;
+
+use crate::pkcs11::KeyInfo;
+use crate::wire::{Reply, Request};
+use crate::{
+    DataKey, Health, KeyAlgorithm, KeyId, KeyLabel, KeyStore, KeyStoreError, SecretPurpose,
+    SecretStore, SignatureScheme, Signer,
+};
+
+/// The first pause before the daemon is looked for again; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// The longest pause between two attempts to reach the daemon.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// How a client behaves.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientOptions {
+    /// How long one call may take in all.
+    pub deadline: Duration,
+    /// How many connections are opened at most.
+    pub connections: usize,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(10),
+            connections: 8,
+        }
+    }
+}
+
+/// A client of the daemon; clones share connections and what is known about keys.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    pool: Pool,
+    options: ClientOptions,
+    keys: RwLock<HashMap<KeyId, Arc<KeyInfo>>>,
+}
+
+impl Client {
+    /// Connects with default options; fails when no daemon answers on the socket within the deadline.
+    pub fn connect(socket: &Path) -> Result<Self, KeyStoreError> {
+        Self::connect_with(socket, ClientOptions::default())
+    }
+
+    /// Connects; fails when no daemon answers on the socket within the deadline.
+    pub fn connect_with(socket: &Path, options: ClientOptions) -> Result<Self, KeyStoreError> {
+        let pool = Pool::new(socket, options.connections.max(1));
+        let client = Self(Arc::new(Inner {
+            pool,
+            options,
+            keys: RwLock::default(),
+        }));
+        let deadline = Instant::now() + options.deadline;
+        let connection = client.connection(deadline)?;
+        client.0.pool.put(connection);
+        Ok(client)
+    }
+
+    /// What is public about a key; asked for once and remembered, since an id is bound to its public key for ever.
+    pub fn describe(&self, id: KeyId) -> Result<Arc<KeyInfo>, KeyStoreError> {
+        if let Some(info) = self
+            .0
+            .keys
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+        {
+            return Ok(Arc::clone(info));
+        }
+        let Reply::Key(info) = self.call(Request::Describe { id })? else {
+            return Err(unexpected());
+        };
+        if info.id != id || KeyId::of(&info.public_key)? != id {
+            return Err(KeyStoreError::KeyRefused(format!(
+                "{id} is not the id of the key described"
+            )));
+        }
+        let info = Arc::new(*info);
+        let mut keys = self.0.keys.write().unwrap_or_else(PoisonError::into_inner);
+        Ok(Arc::clone(keys.entry(id).or_insert(info)))
+    }
+
+    /// Sends a request and waits for its reply, reconnecting as the module says.
+    fn call(&self, request: Request) -> Result<Reply, KeyStoreError> {
+        let deadline = Instant::now() + self.0.options.deadline;
+        let repeatable = request.is_repeatable();
+        let mut pause = Duration::ZERO;
+        loop {
+            let mut connection = self.connection(deadline)?;
+            let failure = match connection.exchange(&request, deadline) {
+                Ok(reply) => {
+                    self.0.pool.put(connection);
+                    return match reply {
+                        Reply::Failed(error) => Err(error),
+                        reply => Ok(reply),
+                    };
+                }
+                Err(failure) => failure,
+            };
+            self.0.pool.lost(connection);
+            match failure {
+                Failure::Deadline => return Err(KeyStoreError::Deadline),
+                Failure::Refused(error) => return Err(error),
+                Failure::Unanswered(error) if !repeatable => {
+                    return Err(KeyStoreError::TokenUnavailable(format!(
+                        "the daemon went away during the call, which may or may not have been done: {error}"
+                    )));
+                }
+                // The other idle connections were made to the same daemon and are as dead.
+                Failure::Unsent | Failure::Unanswered(_) => self.0.pool.forget_idle(),
+            }
+            // The first repetition comes at once, for the usual case of a daemon that restarted long ago.
+            self.0
+                .pool
+                .pause(pause.min(deadline.saturating_duration_since(Instant::now())));
+            pause = (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        }
+    }
+
+    /// A connection from the pool or a new one, looked for until the deadline.
+    fn connection(&self, deadline: Instant) -> Result<Connection, KeyStoreError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let error = match self.0.pool.take(deadline) {
+                Ok(connection) => return Ok(connection),
+                Err(error) => error,
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || !pool::may_come_back(&error) {
+                return Err(self.0.pool.unavailable(&error));
+            }
+            self.0.pool.pause(pause.min(left));
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}
+
+fn unexpected() -> KeyStoreError {
+    KeyStoreError::TokenUnavailable("the daemon gave an answer to another question".to_owned())
+}
+
+impl KeyStore for Client {
+    fn generate(&self, label: &KeyLabel, algorithm: KeyAlgorithm) -> Result<KeyId, KeyStoreError> {
+        match self.call(Request::Generate {
+            label: label.clone(),
+            algorithm,
+        })? {
+            Reply::Made(id) => Ok(id),
+            _ => Err(unexpected()),
+        }
+    }
+
+    fn find(&self, label: &KeyLabel) -> Result<Option<KeyId>, KeyStoreError> {
+        match self.call(Request::Find {
+            label: label.clone(),
+        })? {
+            Reply::Found(found) => Ok(found),
+            _ => Err(unexpected()),
+        }
+    }
+
+    fn signer(
+        &self,
+        id: KeyId,
+        scheme: Option<SignatureScheme>,
+    ) -> Result<Box<dyn Signer>, KeyStoreError> {
+        let info = self.describe(id)?;
+        let scheme = scheme.unwrap_or_else(|| info.algorithm.default_scheme());
+        if !info.algorithm.fits(scheme) {
+            return Err(KeyStoreError::BadRequest(format!(
+                "{} is a {} key, not one for {}",
+                info.label,
+                info.algorithm,
+                scheme.jose_alg()
+            )));
+        }
+        Ok(Box::new(BridgeSigner::new(self.clone(), info, scheme)))
+    }
+
+    fn destroy(&self, id: KeyId) -> Result<(), KeyStoreError> {
+        match self.call(Request::Destroy { id })? {
+            Reply::Done => {
+                self.0
+                    .keys
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .remove(&id);
+                Ok(())
+            }
+            _ => Err(unexpected()),
+        }
+    }
+}
+
+impl SecretStore for Client {
+    fn generate_secret(
+        &self,
+        label: &KeyLabel,
+        purpose: SecretPurpose,
+    ) -> Result<(), KeyStoreError> {
+        match self.call(Request::GenerateSecret {
+            label: label.clone(),
+            purpose,
+        })? {
+            Reply::Done => Ok(()),
+            _ => Err(unexpected()),
+        }
+    }
+
+    fn wrap(&self, kek: &KeyLabel, aad: &[u8], key: &DataKey) -> Result<Vec<u8>, KeyStoreError> {
+        let request = Request::Wrap {
+            kek: kek.clone(),
+            aad: aad.to_vec(),
+            key: key.clone(),
+        };
+        match self.call(request)? {
+            Reply::Wrapped(wrapped) => Ok(wrapped),
+            _ => Err(unexpected()),
+        }
+    }
+
+    fn unwrap(&self, kek: &KeyLabel, aad: &[u8], wrapped: &[u8]) -> Result<DataKey, KeyStoreError> {
+        let request = Request::Unwrap {
+            kek: kek.clone(),
+            aad: aad.to_vec(),
+            wrapped: wrapped.to_vec(),
+        };
+        match self.call(request)? {
+            Reply::Opened(key) => Ok(key),
+            _ => Err(unexpected()),
+        }
+    }
+
+    fn hmac(&self, key: &KeyLabel, message: &[u8]) -> Result<[u8; 32], KeyStoreError> {
+        match self.call(Request::Hmac {
+            key: key.clone(),
+            message: message.to_vec(),
+        })? {
+            Reply::Mac(mac) => Ok(mac),
+            _ => Err(unexpected()),
+        }
+    }
+}
+
+impl Health for Client {
+    fn health(&self) -> Result<(), KeyStoreError> {
+        match self.call(Request::Health)? {
+            Reply::Done => Ok(()),
+            _ => Err(unexpected()),
+        }
+    }
+}

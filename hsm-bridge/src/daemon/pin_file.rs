@@ -1,0 +1,46 @@
+//! The PIN file: read once, and only when nobody else could have read it.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use secrecy::SecretString;
+use zeroize::Zeroizing;
+
+use crate::KeyStoreError;
+
+/// No token takes a longer PIN.
+const MAX_PIN_BYTES: u64 = 256;
+/// Permission bits of group and world.
+const OTHERS: u32 = 0o077;
+
+/// Reads a PIN, without the line end after it, from a file that only its owner may read.
+pub fn read_pin(path: &Path) -> Result<SecretString, KeyStoreError> {
+    let wrong = |e: &dyn std::fmt::Display| {
+        KeyStoreError::Configuration(format!("PIN file {}: {e}", path.display()))
+    };
+    let file = File::open(path).map_err(|e| wrong(&e))?;
+    let found = file.metadata().map_err(|e| wrong(&e))?;
+    if !found.is_file() {
+        return Err(wrong(&"is not a file"));
+    }
+    if found.mode() & OTHERS != 0 {
+        return Err(wrong(&format_args!(
+            "has mode {:04o}, so others may read it; set it to 0600",
+            found.mode() & 0o7777
+        )));
+    }
+    let mut text = Zeroizing::new(String::with_capacity(
+        usize::try_from(MAX_PIN_BYTES).unwrap_or_default(),
+    ));
+    file.take(MAX_PIN_BYTES)
+        .read_to_string(&mut text)
+        .map_err(|e| wrong(&e))?;
+    let pin = text.trim_end_matches(['\r', '\n']);
+    if pin.is_empty() {
+        Err(wrong(&"is empty"))
+    } else {
+        Ok(SecretString::from(pin))
+    }
+}

@@ -1,0 +1,211 @@
+//! What a service may ask.
+
+use super::codec::{Reader, Writer};
+use super::{VERSION, WireError};
+use crate::{DataKey, KeyAlgorithm, KeyId, KeyLabel, SecretPurpose, SignatureScheme};
+
+/// What is to be signed: the message where the bridge should see it, its digest where it is long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Payload {
+    /// The message itself.
+    Message(Vec<u8>),
+    /// The digest that the scheme names.
+    Digest(Vec<u8>),
+}
+
+/// One operation with its operands.
+#[derive(Debug, Clone)]
+pub(crate) enum Request {
+    Health,
+    Find {
+        label: KeyLabel,
+    },
+    Describe {
+        id: KeyId,
+    },
+    Generate {
+        label: KeyLabel,
+        algorithm: KeyAlgorithm,
+    },
+    Destroy {
+        id: KeyId,
+    },
+    Sign {
+        id: KeyId,
+        scheme: SignatureScheme,
+        payload: Payload,
+    },
+    GenerateSecret {
+        label: KeyLabel,
+        purpose: SecretPurpose,
+    },
+    Wrap {
+        kek: KeyLabel,
+        aad: Vec<u8>,
+        key: DataKey,
+    },
+    Unwrap {
+        kek: KeyLabel,
+        aad: Vec<u8>,
+        wrapped: Vec<u8>,
+    },
+    Hmac {
+        key: KeyLabel,
+        message: Vec<u8>,
+    },
+}
+
+/// A request with the id its reply will carry and the time its caller will wait.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestFrame {
+    pub(crate) id: u64,
+    pub(crate) deadline_ms: u32,
+    pub(crate) request: Request,
+}
+
+impl Request {
+    /// Whether a frame of this request holds key material, so that its buffer must be wiped.
+    pub(crate) const fn is_secret(&self) -> bool {
+        matches!(self, Self::Wrap { .. })
+    }
+
+    /// Whether doing it twice does no more than doing it once.
+    pub(crate) const fn is_repeatable(&self) -> bool {
+        !matches!(
+            self,
+            Self::Generate { .. } | Self::GenerateSecret { .. } | Self::Destroy { .. }
+        )
+    }
+}
+
+impl RequestFrame {
+    /// Appends the frame's content, without its length.
+    pub(crate) fn encode(&self, to: &mut Vec<u8>) {
+        let mut to = Writer(to);
+        to.byte(VERSION);
+        to.u64(self.id);
+        to.u32(self.deadline_ms);
+        match &self.request {
+            Request::Health => to.byte(1),
+            Request::Find { label } => {
+                to.byte(2);
+                to.label(label);
+            }
+            Request::Describe { id } => {
+                to.byte(3);
+                to.raw(id.as_bytes());
+            }
+            Request::Generate { label, algorithm } => {
+                to.byte(4);
+                to.label(label);
+                to.algorithm(*algorithm);
+            }
+            Request::Destroy { id } => {
+                to.byte(5);
+                to.raw(id.as_bytes());
+            }
+            Request::Sign {
+                id,
+                scheme,
+                payload,
+            } => {
+                to.byte(6);
+                to.raw(id.as_bytes());
+                to.scheme(*scheme);
+                let (kind, bytes) = match payload {
+                    Payload::Message(bytes) => (0, bytes),
+                    Payload::Digest(bytes) => (1, bytes),
+                };
+                to.byte(kind);
+                to.bytes(bytes);
+            }
+            Request::GenerateSecret { label, purpose } => {
+                to.byte(7);
+                to.label(label);
+                to.purpose(*purpose);
+            }
+            Request::Wrap { kek, aad, key } => {
+                to.byte(8);
+                to.label(kek);
+                to.bytes(aad);
+                to.raw(key.as_bytes());
+            }
+            Request::Unwrap { kek, aad, wrapped } => {
+                to.byte(9);
+                to.label(kek);
+                to.bytes(aad);
+                to.bytes(wrapped);
+            }
+            Request::Hmac { key, message } => {
+                to.byte(10);
+                to.label(key);
+                to.bytes(message);
+            }
+        }
+    }
+
+    /// Reads a frame's content; every byte must belong to it.
+    pub(crate) fn decode(content: &[u8]) -> Result<Self, WireError> {
+        let mut from = Reader::new(content);
+        match from.byte()? {
+            VERSION => {}
+            other => return Err(WireError::Version(other)),
+        }
+        let id = from.u64()?;
+        let deadline_ms = from.u32()?;
+        let request = operation(&mut from)?;
+        from.finish()?;
+        Ok(Self {
+            id,
+            deadline_ms,
+            request,
+        })
+    }
+}
+
+fn operation(from: &mut Reader<'_>) -> Result<Request, WireError> {
+    Ok(match from.byte()? {
+        1 => Request::Health,
+        2 => Request::Find {
+            label: from.label()?,
+        },
+        3 => Request::Describe { id: from.id()? },
+        4 => Request::Generate {
+            label: from.label()?,
+            algorithm: from.algorithm()?,
+        },
+        5 => Request::Destroy { id: from.id()? },
+        6 => {
+            let (id, scheme) = (from.id()?, from.scheme()?);
+            let payload = match from.byte()? {
+                0 => Payload::Message(from.bytes()?.to_vec()),
+                1 => Payload::Digest(from.bytes()?.to_vec()),
+                _ => return Err(WireError::Malformed("payload")),
+            };
+            Request::Sign {
+                id,
+                scheme,
+                payload,
+            }
+        }
+        7 => Request::GenerateSecret {
+            label: from.label()?,
+            purpose: from.purpose()?,
+        },
+        8 => Request::Wrap {
+            kek: from.label()?,
+            aad: from.bytes()?.to_vec(),
+            key: DataKey::from_bytes(from.array()?),
+        },
+        9 => Request::Unwrap {
+            kek: from.label()?,
+            aad: from.bytes()?.to_vec(),
+            wrapped: from.bytes()?.to_vec(),
+        },
+        10 => Request::Hmac {
+            key: from.label()?,
+            message: from.bytes()?.to_vec(),
+        },
+        _ => return Err(WireError::Malformed("operation")),
+    })
+}
