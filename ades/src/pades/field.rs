@@ -73,8 +73,8 @@ impl Walk<'_> {
         let kids = document.value(field, b"Kids").and_then(|k| k.as_array().ok());
         // Kids with a name of their own are fields, the others are widgets of this one.
         let is_field = |kid: &&Object| {
-            let (_, kid) = document.resolve(kid);
-            kid.as_dict().is_ok_and(|kid| kid.has(b"T"))
+            let (_, child) = document.resolve(kid);
+            child.as_dict().is_ok_and(|child| child.has(b"T"))
         };
         let branches: Vec<&Object> = kids.into_iter().flatten().filter(is_field).collect();
         if branches.is_empty() {

@@ -87,6 +87,3 @@ pub enum PadesError {
     #[error("time-stamp: {0}")]
     TimeStamp(#[from] pki::tsp::TspError),
 }
-
-#[cfg(test)]
-mod tests;

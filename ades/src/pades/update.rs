@@ -1,6 +1,8 @@
 //! An incremental update (ISO 32000-2 §7.5.6): new and changed objects behind the old file, a cross-reference
 //! section of the same kind as the last one, and a trailer that loses nothing.
 
+use core::fmt::Write as _;
+
 use lopdf::{Dictionary, Object, ObjectId, StringFormat};
 use sha2::{Digest, Sha256};
 
@@ -124,12 +126,13 @@ impl Update {
     }
 
     fn write_table(&mut self) {
+        // Writing into a String cannot fail.
         let mut table = String::from("xref\n");
         for section in self.sections() {
             let first = section.first().map_or(0, |e| e.0.0);
-            table.push_str(&format!("{first} {}\n", section.len()));
+            let _ = writeln!(table, "{first} {}", section.len());
             for ((_, generation), offset) in section {
-                table.push_str(&format!("{offset:010} {generation:05} n\r\n"));
+                let _ = write!(table, "{offset:010} {generation:05} n\r\n");
             }
         }
         self.bytes.extend_from_slice(table.as_bytes());

@@ -65,6 +65,3 @@ pub enum CmsError {
     #[error("encoding failed")]
     Encoding(#[from] der::Error),
 }
-
-#[cfg(test)]
-mod tests;

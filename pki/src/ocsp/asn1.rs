@@ -1,5 +1,7 @@
 //! The ASN.1 of RFC 6960 §4, on `der`. Parts that are repeated or hashed byte for byte stay raw.
 
+#![expect(clippy::unnested_or_patterns, reason = "written by the Choice derive")]
+
 use const_oid::ObjectIdentifier;
 use der::asn1::{AnyRef, BitString, GeneralizedTime, Null, OctetString, OctetStringRef};
 use der::{Choice, Enumerated, Sequence};

@@ -92,6 +92,3 @@ impl OcspError {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -64,6 +64,3 @@ impl TspError {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
