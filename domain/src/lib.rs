@@ -4,7 +4,15 @@
 //! [`uuid::Uuid`] values that the caller hands in.
 
 pub mod account;
+pub mod assurance;
 pub mod audit;
 pub mod certificate;
+pub mod document;
+pub mod evidence;
+pub mod kyc;
 pub mod locale;
+pub mod mrz;
+pub mod name;
+pub mod oidc;
+pub mod person;
 pub mod webauthn;

@@ -19,10 +19,14 @@ pub const CA_CERTIFICATE_FAILED: &str = "ca.certificate.failed";
 pub const CA_CERTIFICATE_ABANDONED: &str = "ca.certificate.abandoned";
 /// A certificate was revoked.
 pub const CA_CERTIFICATE_REVOKED: &str = "ca.certificate.revoked";
+/// A certificate revocation list is about to be signed under a new number.
+pub const CA_CRL_INTENDED: &str = "ca.crl.intended";
 /// A certificate revocation list was signed and published.
 pub const CA_CRL_PUBLISHED: &str = "ca.crl.published";
 /// A signing credential was created for a holder.
 pub const CA_CREDENTIAL_CREATED: &str = "ca.credential.created";
+/// A signing credential is about to get its key.
+pub const CA_CREDENTIAL_INTENDED: &str = "ca.credential.intended";
 /// A document was prepared for a holder's signature.
 pub const CA_DOCUMENT_PREPARED: &str = "ca.document.prepared";
 /// A holder's assertion over a document was accepted and used up.
@@ -96,6 +100,69 @@ pub const IDP_DOCUMENT_PREPARED: &str = "idp.document.prepared";
 pub const IDP_DOCUMENT_SIGNED: &str = "idp.document.signed";
 /// Records past their time were removed.
 pub const IDP_RECORDS_CLEANED: &str = "idp.records.cleaned";
+
+/// An application was begun.
+pub const IDP_CASE_OPENED: &str = "idp.case.opened";
+/// A page of an application was answered.
+pub const IDP_CASE_SAVED: &str = "idp.case.saved";
+/// An application was handed in and its computed checks recorded.
+pub const IDP_CASE_SUBMITTED: &str = "idp.case.submitted";
+/// An officer took a case.
+pub const IDP_CASE_TAKEN: &str = "idp.case.taken";
+/// An officer gave a case back undecided.
+pub const IDP_CASE_RELEASED: &str = "idp.case.released";
+/// An officer decided on a case.
+pub const IDP_CASE_DECIDED: &str = "idp.case.decided";
+/// An officer's act on a case was refused.
+pub const IDP_CASE_DENIED: &str = "idp.case.denied";
+/// An applicant asked for other officers.
+pub const IDP_CASE_APPEALED: &str = "idp.case.appealed";
+/// A continuation code was tried that opens nothing.
+pub const IDP_CASE_MISSED: &str = "idp.case.missed";
+/// A picture was sealed and stored.
+pub const IDP_EVIDENCE_STORED: &str = "idp.evidence.stored";
+/// An officer looked at evidence.
+pub const IDP_EVIDENCE_VIEWED: &str = "idp.evidence.viewed";
+/// Pictures past their keeping time were removed.
+pub const IDP_EVIDENCE_ERASED: &str = "idp.evidence.erased";
+/// A subject's key was destroyed.
+pub const IDP_PERSON_ERASED: &str = "idp.person.erased";
+/// Somebody without the role asked for the desk.
+pub const IDP_DESK_DENIED: &str = "idp.desk.denied";
+/// A client of the OpenID provider was registered or changed.
+pub const IDP_CLIENT_REGISTERED: &str = "idp.client.registered";
+/// A client got a new secret.
+pub const IDP_SECRET_ADDED: &str = "idp.secret.added";
+/// An access grant was taken back.
+pub const IDP_GRANT_REVOKED: &str = "idp.grant.revoked";
+/// A client assertion was used.
+pub const IDP_ASSERTION_USED: &str = "idp.assertion.used";
+/// A client pushed an authorization request.
+pub const IDP_REQUEST_PUSHED: &str = "idp.request.pushed";
+/// A browser came with an authorization request.
+pub const IDP_REQUEST_STARTED: &str = "idp.request.started";
+/// An authorization request was refused by its person.
+pub const IDP_REQUEST_REFUSED: &str = "idp.request.refused";
+/// A person consented to share data.
+pub const IDP_CONSENT_GIVEN: &str = "idp.consent.given";
+/// A person took a consent back.
+pub const IDP_CONSENT_WITHDRAWN: &str = "idp.consent.withdrawn";
+/// An authorization code was issued.
+pub const IDP_CODE_ISSUED: &str = "idp.code.issued";
+/// An authorization code was presented.
+pub const IDP_CODE_REDEEMED: &str = "idp.code.redeemed";
+/// A refresh token was presented.
+pub const IDP_TOKEN_REFRESHED: &str = "idp.token.refreshed";
+/// A machine got an access token.
+pub const IDP_TOKEN_ISSUED: &str = "idp.token.issued";
+/// A token was revoked.
+pub const IDP_TOKEN_REVOKED: &str = "idp.token.revoked";
+/// A person's data went to a client.
+pub const IDP_CLAIMS_RELEASED: &str = "idp.claims.released";
+/// A signing key of the provider was made.
+pub const IDP_KEY_CREATED: &str = "idp.key.created";
+/// A signing key of the provider moved to its next state.
+pub const IDP_KEY_ROTATED: &str = "idp.key.rotated";
 
 #[cfg(test)]
 mod tests {

@@ -1,88 +1,9 @@
 //! Authentication context classes of the framework `kh_vdia` and what a client may demand of them.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
-/// A level of assurance, ordered: a higher one meets a demand for a lower one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum Acr {
-    /// One checked claim.
-    One,
-    /// Document checked by two officers or a register, two factors.
-    Two,
-    /// In person or chip verified to an anchor, phishing-resistant hardware.
-    Three,
-}
-
-impl Acr {
-    /// All levels, lowest first, as published in `acr_values_supported`.
-    pub const ALL: [Self; 3] = [Self::One, Self::Two, Self::Three];
-
-    /// The URN of the level.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::One => "urn:kh:vdia:1",
-            Self::Two => "urn:kh:vdia:2",
-            Self::Three => "urn:kh:vdia:3",
-        }
-    }
-
-    /// 1, 2 or 3.
-    pub fn level(self) -> u8 {
-        match self {
-            Self::One => 1,
-            Self::Two => 2,
-            Self::Three => 3,
-        }
-    }
-
-    /// The class of a level; levels above 3 count as 3, level 0 has none.
-    pub fn from_level(level: u8) -> Option<Self> {
-        match level {
-            0 => None,
-            1 => Some(Self::One),
-            2 => Some(Self::Two),
-            _ => Some(Self::Three),
-        }
-    }
-}
-
-impl fmt::Display for Acr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Acr {
-    type Err = UnknownAcr;
-    fn from_str(text: &str) -> Result<Self, UnknownAcr> {
-        Self::ALL
-            .into_iter()
-            .find(|acr| acr.as_str() == text)
-            .ok_or(UnknownAcr)
-    }
-}
-
-impl TryFrom<String> for Acr {
-    type Error = UnknownAcr;
-    fn try_from(text: String) -> Result<Self, UnknownAcr> {
-        text.parse()
-    }
-}
-
-impl From<Acr> for String {
-    fn from(acr: Acr) -> Self {
-        acr.as_str().to_owned()
-    }
-}
-
-/// The text names no class of this provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown authentication context class")]
-pub struct UnknownAcr;
+use crate::assurance::acr_from_urn;
+pub use crate::assurance::Level as Acr;
 
 /// What an authorization request says about the class (OpenID Connect Core §2, §3.1.2.1, §5.5.1.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,7 +22,7 @@ impl AcrDemand {
         values: impl IntoIterator<Item = &'a str>,
         essential: bool,
     ) -> Option<Self> {
-        let at_least = values.into_iter().filter_map(|v| v.parse().ok()).min();
+        let at_least = values.into_iter().filter_map(acr_from_urn).min();
         if essential && at_least.is_none() {
             return None;
         }

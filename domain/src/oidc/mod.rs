@@ -5,14 +5,15 @@
 //! request. Invariant: nothing leaves that is not asked for, granted to the client and consented to by the person.
 
 pub mod acr;
+pub mod authorization;
 pub mod claims;
 pub mod client;
 pub mod consent;
 pub mod decision;
 pub mod error;
-pub mod evidence;
 pub mod grant;
 pub mod key_state;
+pub mod facts;
 pub mod parameters;
 pub mod pkce;
 pub mod redirect;
@@ -24,6 +25,7 @@ pub mod subject;
 pub mod text;
 
 pub use acr::Acr;
+pub use authorization::Authorization;
 pub use client::{AuthMethod, Client, ClientId};
 pub use consent::Consent;
 pub use error::{Error, ErrorCode};

@@ -24,7 +24,7 @@ impl CodeChallenge {
             return Err(Error::invalid_request("code_challenge_method must be S256"));
         }
         Self::try_from(challenge.to_owned())
-            .map_err(|()| Error::invalid_request("code_challenge is not a base64url SHA-256"))
+            .map_err(|_| Error::invalid_request("code_challenge is not a base64url SHA-256"))
     }
 
     /// Whether `verifier` is well formed (RFC 7636 §4.1) and hashes to this challenge; in constant time.
@@ -38,14 +38,19 @@ impl CodeChallenge {
     }
 }
 
+/// The text is not the base64url of a SHA-256.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a base64url SHA-256")]
+pub struct MalformedChallenge;
+
 impl TryFrom<String> for CodeChallenge {
-    type Error = ();
-    fn try_from(value: String) -> Result<Self, ()> {
-        let decoded = Base64UrlUnpadded::decode_vec(&value).map_err(|_| ())?;
+    type Error = MalformedChallenge;
+    fn try_from(value: String) -> Result<Self, MalformedChallenge> {
+        let decoded = Base64UrlUnpadded::decode_vec(&value).map_err(|_| MalformedChallenge)?;
         if value.len() == CHALLENGE_LENGTH && decoded.len() == 32 {
             Ok(Self(value))
         } else {
-            Err(())
+            Err(MalformedChallenge)
         }
     }
 }

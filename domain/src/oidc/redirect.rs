@@ -12,6 +12,7 @@ pub struct RedirectUri {
     text: String,
     origin: String,
     host: String,
+    on_loopback: bool,
 }
 
 /// Why a text cannot be registered as redirect URI.
@@ -62,6 +63,7 @@ impl RedirectUri {
             text: text.to_owned(),
             origin: url.origin().ascii_serialization(),
             host: host.to_string(),
+            on_loopback: is_loopback(&host),
         })
     }
 
@@ -83,6 +85,11 @@ impl RedirectUri {
     /// The host, which names the sector when no other is set (OpenID Connect Core §8.1).
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// Whether the host is the visitor's own machine.
+    pub fn is_on_loopback(&self) -> bool {
+        self.on_loopback
     }
 }
 

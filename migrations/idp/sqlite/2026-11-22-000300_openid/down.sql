@@ -1,0 +1,11 @@
+DROP TABLE provider_keys;
+DROP TABLE client_assertions;
+DROP TABLE refresh_tokens;
+DROP TABLE access_tokens;
+DROP TABLE authorization_codes;
+DROP TABLE token_families;
+DROP TABLE authorization_requests;
+DROP TABLE consents;
+DROP TABLE access_grants;
+DROP TABLE oidc_client_secrets;
+DROP TABLE oidc_clients;
