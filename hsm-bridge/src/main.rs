@@ -1,3 +1,9 @@
-//! The `hsm-bridge` program.
+//! The `hsm-bridge` program: the daemon, and what people need to look after a token.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

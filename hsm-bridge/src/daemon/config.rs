@@ -66,6 +66,15 @@ fn wrong(what: impl std::fmt::Display) -> KeyStoreError {
     KeyStoreError::Configuration(what.to_string())
 }
 
+/// A TOML error without the lines of the file that its own text repeats.
+pub(super) fn in_one_line(text: &str, error: &toml::de::Error) -> String {
+    let message = error.message().trim().replace('\n', " ");
+    match error.span().and_then(|span| text.get(..span.start)) {
+        Some(before) => format!("line {}: {message}", before.matches('\n').count() + 1),
+        None => message,
+    }
+}
+
 impl Config {
     /// Reads the section from a file; relative paths in it are taken from the working folder.
     pub fn load(
@@ -85,7 +94,7 @@ impl Config {
         text: &str,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, KeyStoreError> {
-        let mut file: toml::Table = text.parse().map_err(wrong)?;
+        let mut file: toml::Table = text.parse().map_err(|e| wrong(in_one_line(text, &e)))?;
         let mut section = match file.remove("bridge") {
             Some(toml::Value::Table(section)) => section,
             Some(_) => return Err(wrong("[bridge] is not a section")),
@@ -98,7 +107,7 @@ impl Config {
         }
         let config: Self = section
             .try_into()
-            .map_err(|e| wrong(format_args!("[bridge]: {e}")))?;
+            .map_err(|e| wrong(format_args!("[bridge]: {}", in_one_line("", &e))))?;
         config.check()?;
         Ok(config)
     }

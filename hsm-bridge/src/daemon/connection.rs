@@ -6,7 +6,7 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::service::Service;
 use crate::KeyStoreError;
@@ -14,6 +14,9 @@ use crate::wire::{ABOUT_THE_CONNECTION, Inbound, Outbound, Reply, ReplyFrame, Re
 
 /// Replies are written when this much of them has gathered, even if more requests wait.
 const FLUSH_AT: usize = 64 * 1024;
+
+/// How long no connection is accepted when the system has no place for another.
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 
 /// Every open connection.
 pub(super) struct Connections {
@@ -72,6 +75,11 @@ impl Connections {
             tracing::error!(%error, "no thread for a connection");
             self.open().remove(&number);
         }
+    }
+
+    /// Waits until a connection ends, or a moment, when the process is out of descriptors or memory.
+    pub(super) fn wait_for_a_place(&self) {
+        drop(self.closed.wait_timeout(self.open(), SHORTAGE_PAUSE));
     }
 
     /// Lets every connection answer what has arrived, and waits for the last one.

@@ -13,6 +13,7 @@ mod rate;
 mod service;
 mod socket;
 
+use std::io::ErrorKind;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
@@ -113,14 +114,27 @@ fn accept(
     service: &Arc<Service>,
     connections: &Arc<Connections>,
 ) {
-    // Ends when `Bound::close` shuts the listening socket down.
-    while let Ok((stream, _)) = listener.accept() {
-        if let Err(error) = socket::check_peer(&stream, socket) {
-            tracing::warn!(caller = %socket.name, %error, "connection refused");
-            connection::refuse(stream, KeyStoreError::NotPermitted);
-            continue;
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => match socket::check_peer(&stream, socket) {
+                Ok(()) => connections.serve(stream, socket.name.clone(), Arc::clone(service)),
+                Err(error) => {
+                    tracing::warn!(caller = %socket.name, %error, "connection refused");
+                    connection::refuse(stream, KeyStoreError::NotPermitted);
+                }
+            },
+            // What a listening socket says after `Bound::close` shut it down.
+            Err(error) if error.kind() == ErrorKind::InvalidInput => return,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::Interrupted | ErrorKind::ConnectionAborted
+                ) => {}
+            Err(error) => {
+                tracing::error!(caller = %socket.name, %error, "accepting a connection");
+                connections.wait_for_a_place();
+            }
         }
-        connections.serve(stream, socket.name.clone(), Arc::clone(service));
     }
 }
 
@@ -142,7 +156,10 @@ pub fn check(config: &Config) -> Vec<String> {
         findings.push(error.to_string());
     }
     for socket in &config.socket {
-        let folder = socket.path.parent().unwrap_or(Path::new("."));
+        let folder = match socket.path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
         if !folder.is_dir() {
             findings.push(format!(
                 "the folder of socket {} does not exist",

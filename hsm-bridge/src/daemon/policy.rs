@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use serde::Deserialize;
 
+use super::config::in_one_line;
 use super::rate::Bucket;
 use crate::{KeyLabel, KeyStoreError};
 
@@ -116,7 +117,7 @@ impl Policy {
 
     /// Compiles the text of a policy file; unknown words are refused, so that a slip never grants.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let file: PolicyFile = toml::from_str(text).map_err(|e| e.to_string())?;
+        let file: PolicyFile = toml::from_str(text).map_err(|e| in_one_line(text, &e))?;
         let mut grants = Vec::new();
         for grant in file.grant {
             if grant.caller.is_empty() || grant.operations.is_empty() || grant.rate == Some(0) {

@@ -157,15 +157,20 @@ fn truth(attribute: &Attribute) -> Option<bool> {
     }
 }
 
-/// A search template for objects of a class by label.
-pub(super) fn by_label(class: ObjectClass, label: &KeyLabel) -> [Attribute; 2] {
+/// A search template for token objects of a class by label; session copies of keys are left out.
+pub(super) fn by_label(class: ObjectClass, label: &KeyLabel) -> [Attribute; 3] {
     [
         Attribute::Class(class),
+        Attribute::Token(true),
         Attribute::Label(label.as_str().into()),
     ]
 }
 
-/// A search template for objects of a class by CKA_ID.
-pub(super) fn by_id(class: ObjectClass, id: &[u8]) -> [Attribute; 2] {
-    [Attribute::Class(class), Attribute::Id(id.into())]
+/// A search template for token objects of a class by CKA_ID; session copies of keys are left out.
+pub(super) fn by_id(class: ObjectClass, id: &[u8]) -> [Attribute; 3] {
+    [
+        Attribute::Class(class),
+        Attribute::Token(true),
+        Attribute::Id(id.into()),
+    ]
 }

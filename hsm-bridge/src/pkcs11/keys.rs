@@ -1,7 +1,9 @@
 //! Key pairs in the token: making them, checking what the token made, finding them once.
 
+use cryptoki::context::Function;
+use cryptoki::error::{Error, RvError};
 use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
-use cryptoki::session::Session;
+use cryptoki::session::{Session, SessionState};
 use spki::SubjectPublicKeyInfoOwned;
 
 use super::live::Live;
@@ -50,11 +52,22 @@ pub(super) fn single(
     name: impl std::fmt::Display,
 ) -> Result<Option<ObjectHandle>, Fault> {
     match session.find_objects(template)?.as_slice() {
-        [] => Ok(None),
+        [] => logged_in(session).map(|()| None),
         [object] => Ok(Some(*object)),
         more => Err(refused(format_args!(
             "{} objects are called {name}",
             more.len()
+        ))),
+    }
+}
+
+/// A session that is not logged in does not see private objects: not finding one then means nothing.
+fn logged_in(session: &Session) -> Result<(), Fault> {
+    match session.get_session_info()?.session_state() {
+        SessionState::RwUser | SessionState::RoUser => Ok(()),
+        _ => Err(Fault::Token(Error::Pkcs11(
+            RvError::UserNotLoggedIn,
+            Function::FindObjects,
         ))),
     }
 }
@@ -73,7 +86,7 @@ pub(super) fn check_free(session: &Session, label: &KeyLabel) -> Result<(), Faul
             return Err(Fault::Refused(KeyStoreError::KeyExists(label.to_string())));
         }
     }
-    Ok(())
+    logged_in(session)
 }
 
 /// Makes a key pair and leaves nothing behind when the token's work does not pass inspection.
@@ -230,7 +243,12 @@ pub(super) fn destroy(session: &Session, id: KeyId) -> Result<(), Fault> {
 /// Every key pair whose private half is in the token; one that cannot be described is reported as such.
 pub(super) fn list(session: &Session) -> Result<Vec<Result<KeyInfo, KeyStoreError>>, Fault> {
     let mut keys = Vec::new();
-    for private in session.find_objects(&[Attribute::Class(ObjectClass::PRIVATE_KEY)])? {
+    logged_in(session)?;
+    let ours = [
+        Attribute::Class(ObjectClass::PRIVATE_KEY),
+        Attribute::Token(true),
+    ];
+    for private in session.find_objects(&ours)? {
         let described = match id_of(session, private)? {
             Some(id) => describe(session, id),
             None => Err(refused("a private key without an id of ours")),

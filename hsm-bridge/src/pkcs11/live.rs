@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use cryptoki::context::Pkcs11;
 use cryptoki::object::ObjectHandle;
-use cryptoki::session::{Session, UserType};
+use cryptoki::session::{Session, SessionState, UserType};
 use cryptoki::slot::Slot;
 
 use super::keys::KeyPair;
@@ -120,9 +120,10 @@ impl Live {
         pin.attempt(|pin| anchor.login(UserType::User, Some(pin)))
     }
 
-    /// Whether the anchor session still answers.
-    pub(super) fn anchored(&self) -> Result<(), cryptoki::error::Error> {
-        lock(&self.anchor).get_session_info().map(|_| ())
+    /// Whether the anchor session is logged in; an error means that it does not answer.
+    pub(super) fn logged_in(&self) -> Result<bool, cryptoki::error::Error> {
+        let info = lock(&self.anchor).get_session_info()?;
+        Ok(matches!(info.session_state(), SessionState::RwUser))
     }
 
     /// Runs `work` on the anchor session, which owns session copies of keys.

@@ -170,6 +170,20 @@ impl Token {
         }
     }
 
+    /// Makes a stretch of life fit for another try: handles are resolved anew, a lost login is renewed on the anchor session, and a
+    /// token whose anchor session does not answer is opened anew.
+    fn restore(&self, live: &Arc<Live>) -> Result<(), Fault> {
+        live.forget_handles();
+        match live.logged_in() {
+            Ok(true) => Ok(()),
+            Ok(false) => live.login(&self.0.pin).map_err(Fault::Refused),
+            Err(_) => {
+                self.abandon(live);
+                Ok(())
+            }
+        }
+    }
+
     fn call<T>(
         &self,
         work: impl Fn(&Live, &Session) -> Result<T, Fault>,
@@ -206,18 +220,7 @@ impl Token {
             Class::Caller | Class::Capacity | Class::Pin => {
                 return Err(Fault::Refused(recovery::answer(&error)));
             }
-            Class::NewSession => {
-                if live.anchored().is_err() {
-                    self.abandon(&live);
-                }
-            }
-            Class::StaleHandle => {
-                live.forget_handles();
-                if live.anchored().is_err() {
-                    self.abandon(&live);
-                }
-            }
-            Class::LoginLost => live.login(&self.0.pin).map_err(Fault::Refused)?,
+            Class::NewSession | Class::StaleHandle | Class::LoginLost => self.restore(&live)?,
             Class::TokenLost => self.abandon(&live),
         }
         Err(Fault::Token(error))

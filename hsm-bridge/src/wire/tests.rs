@@ -154,7 +154,7 @@ fn a_frame_over_the_cap_is_refused_before_it_is_read() {
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
     assert!(
         Outbound::new()
-            .push(false, |to| to.resize(MAX_FRAME + 1, 0))
+            .push(false, |to| to.extend_from_slice(&vec![0; MAX_FRAME + 1]))
             .is_err()
     );
 }

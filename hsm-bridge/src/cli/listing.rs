@@ -1,0 +1,54 @@
+//! Tokens and keys, for people to read.
+
+use std::path::Path;
+
+use hsm_bridge::daemon::{Config, read_pin};
+use hsm_bridge::pkcs11::{Token, TokenConfig, list_tokens};
+use hsm_bridge::{KeyStoreError, SecretPurpose};
+
+pub(super) fn tokens(module: &Path) -> Result<(), KeyStoreError> {
+    let tokens = list_tokens(module)?;
+    if tokens.is_empty() {
+        println!("the module shows no initialised token");
+    }
+    for token in tokens {
+        let state = match (token.pin_locked, token.pin_count_low) {
+            (true, _) => "PIN locked",
+            (false, true) => "a wrong PIN was entered",
+            (false, false) => "ready",
+        };
+        println!(
+            "{:32} {} serial {} ({state})",
+            token.label, token.model, token.serial_number
+        );
+    }
+    Ok(())
+}
+
+pub(super) fn keys(config: &Config) -> Result<(), KeyStoreError> {
+    let token = Token::open(&TokenConfig {
+        module: config.module.clone(),
+        label: config.token_label.clone(),
+        pin: read_pin(&config.pin_file)?,
+    })?;
+    for key in token.list_keys()? {
+        match key {
+            Ok(key) => println!("{:48} {:8} {}", key.label, key.algorithm, key.id),
+            Err(error) => println!("not one of ours: {error}"),
+        }
+    }
+    for secret in token.list_secrets()? {
+        match secret {
+            Ok(secret) => println!(
+                "{:48} {}",
+                secret.label,
+                match secret.purpose {
+                    SecretPurpose::KeyEncryption => "aes256   wraps data keys",
+                    SecretPurpose::Mac => "hmac     authenticates",
+                }
+            ),
+            Err(error) => println!("not one of ours: {error}"),
+        }
+    }
+    Ok(())
+}

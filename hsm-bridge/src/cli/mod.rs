@@ -1,0 +1,123 @@
+//! The command line: verbs, help texts, and one clear line for what goes wrong.
+
+mod bench;
+mod init;
+mod listing;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use hsm_bridge::KeyStoreError;
+use hsm_bridge::daemon::{self, Config};
+use tracing_subscriber::EnvFilter;
+
+/// Exit status for a refused or locked PIN; a supervisor must not start the daemon again before an operator acted.
+const EXIT_PIN: u8 = 77;
+/// Exit status for a setting that cannot be used.
+const EXIT_CONFIGURATION: u8 = 78;
+/// Exit status for a token or module that cannot be reached.
+const EXIT_UNAVAILABLE: u8 = 69;
+
+/// The only door to private keys: owns a PKCS#11 token and lets each service do what the policy grants it.
+#[derive(Parser)]
+#[command(name = "hsm-bridge", version)]
+struct Cli {
+    /// Which log events are shown, as in `info` or `hsm_bridge=debug`.
+    #[arg(long, env = "ROMDUOL_LOG", default_value = "info", global = true)]
+    log: String,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Args)]
+struct ConfigFile {
+    /// The configuration file; its section [bridge] is read.
+    #[arg(long, default_value = "romduol.toml")]
+    config: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run the daemon until SIGTERM.
+    Serve(ConfigFile),
+    /// Say in words what is wrong with module, token, PIN, policy, sockets or keys. Offers the PIN once.
+    Check(ConfigFile),
+    /// List the keys in the token. Offers the PIN once.
+    Keys(ConfigFile),
+    /// List the tokens that a module shows. Needs no PIN.
+    Tokens {
+        /// Path of the PKCS#11 module.
+        #[arg(long, default_value = "/usr/lib/softhsm/libsofthsm2.so")]
+        module: PathBuf,
+    },
+    /// Initialise the first blank token of a module, SoftHSM's for example. Never touches a token that has a label already.
+    Init(init::Arguments),
+    /// Measure signatures through the bridge beside the bare driver, on a SoftHSM token made for it.
+    Bench(bench::Arguments),
+    #[command(hide = true)]
+    BenchDriver(bench::DriverArguments),
+}
+
+impl ConfigFile {
+    fn load(&self) -> Result<Config, KeyStoreError> {
+        Config::load(&self.config, std::env::vars())
+    }
+}
+
+/// Runs the verb and turns its outcome into an exit status.
+pub(crate) fn run() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .json()
+        .with_env_filter(EnvFilter::try_new(&cli.log).unwrap_or_else(|_| EnvFilter::new("info")))
+        .with_writer(std::io::stderr)
+        .init();
+    match perform(&cli.verb) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("hsm-bridge: {}", explained(&error));
+            ExitCode::from(match error {
+                KeyStoreError::PinRefused | KeyStoreError::PinLocked => EXIT_PIN,
+                KeyStoreError::TokenUnavailable(_) => EXIT_UNAVAILABLE,
+                KeyStoreError::Configuration(_) => EXIT_CONFIGURATION,
+                _ => 1,
+            })
+        }
+    }
+}
+
+fn perform(verb: &Verb) -> Result<ExitCode, KeyStoreError> {
+    match verb {
+        Verb::Serve(file) => daemon::run(&file.load()?)?,
+        Verb::Check(file) => return check(&file.load()?),
+        Verb::Keys(file) => listing::keys(&file.load()?)?,
+        Verb::Tokens { module } => listing::tokens(module)?,
+        Verb::Init(arguments) => init::run(arguments)?,
+        Verb::Bench(arguments) => bench::run(arguments)?,
+        Verb::BenchDriver(arguments) => bench::run_driver(arguments)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn explained(error: &KeyStoreError) -> String {
+    match error {
+        KeyStoreError::PinRefused => {
+            "the token refused the PIN; it was tried once and will not be tried again: correct the PIN file, then start anew".to_owned()
+        }
+        KeyStoreError::PinLocked => "the token's PIN is locked; its security officer must set a new one".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn check(config: &Config) -> Result<ExitCode, KeyStoreError> {
+    let findings = daemon::check(config);
+    if findings.is_empty() {
+        println!("hsm-bridge: everything is in place");
+        return Ok(ExitCode::SUCCESS);
+    }
+    for finding in findings {
+        println!("hsm-bridge: {finding}");
+    }
+    Ok(ExitCode::FAILURE)
+}

@@ -1,0 +1,299 @@
+//! The daemon as its callers meet it: processes, sockets, a real SoftHSM token.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test fails by panicking, and its support module is private to it"
+)]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+
+use hsm_bridge::verify::OpenSslVerifier;
+use hsm_bridge::{
+    DataKey, Health, KeyAlgorithm, KeyLabel, KeyStore, KeyStoreError, SecretPurpose, SecretStore,
+    SignatureScheme, SignatureVerifier,
+};
+use support::{House, set_mode};
+
+fn label(text: &str) -> KeyLabel {
+    KeyLabel::parse(text).unwrap()
+}
+
+#[test]
+fn services_use_the_keys_that_the_policy_grants_them_and_no_others() {
+    let house = House::build();
+    let daemon = house.serve();
+    let (ca, idp) = (house.client("ca"), house.client("idp"));
+    ca.health().unwrap();
+
+    let id = ca.generate(&label("sign/one"), KeyAlgorithm::P256).unwrap();
+    assert_eq!(ca.find(&label("sign/one")), Ok(Some(id)));
+    assert_eq!(ca.find(&label("sign/two")), Ok(None));
+    assert!(matches!(
+        ca.generate(&label("sign/one"), KeyAlgorithm::P256),
+        Err(KeyStoreError::KeyExists(_))
+    ));
+    let signer = ca.signer(id, None).unwrap();
+    for length in [0, 1, 60_000, 300_000] {
+        let message = vec![7; length];
+        let signature = signer.sign(&message).unwrap();
+        OpenSslVerifier
+            .verify(signer.public_key(), signer.scheme(), &message, &signature)
+            .unwrap();
+    }
+    assert!(matches!(
+        ca.signer(id, Some(SignatureScheme::Ed25519)),
+        Err(KeyStoreError::BadRequest(_))
+    ));
+
+    let (kek, mac) = (label("idp/kek/g1"), label("idp/blind-index/g1"));
+    idp.generate_secret(&kek, SecretPurpose::KeyEncryption)
+        .unwrap();
+    idp.generate_secret(&mac, SecretPurpose::Mac).unwrap();
+    let wrapped = idp
+        .wrap(&kek, b"subject", &DataKey::from_bytes([9; 32]))
+        .unwrap();
+    assert_eq!(
+        idp.unwrap(&kek, b"subject", &wrapped).unwrap().as_bytes(),
+        &[9; 32]
+    );
+    assert!(matches!(
+        idp.unwrap(&kek, b"another", &wrapped),
+        Err(KeyStoreError::BadRequest(_))
+    ));
+    assert_eq!(idp.hmac(&mac, b"x"), idp.hmac(&mac, b"x"));
+
+    assert_eq!(
+        idp.generate(&label("sign/two"), KeyAlgorithm::P256),
+        Err(KeyStoreError::NotPermitted)
+    );
+    assert_eq!(
+        idp.signer(id, None).err(),
+        Some(KeyStoreError::NotPermitted)
+    );
+    assert_eq!(
+        idp.find(&label("sign/one")),
+        Err(KeyStoreError::NotPermitted)
+    );
+    assert_eq!(idp.destroy(id), Err(KeyStoreError::NotPermitted));
+    assert_eq!(ca.hmac(&mac, b"x"), Err(KeyStoreError::NotPermitted));
+    assert_eq!(
+        ca.unwrap(&kek, b"subject", &wrapped).err(),
+        Some(KeyStoreError::NotPermitted)
+    );
+    ca.destroy(id).unwrap();
+    assert!(matches!(
+        signer.sign(b"after"),
+        Err(KeyStoreError::UnknownKey(_))
+    ));
+
+    assert_eq!(daemon.stop(), Some(0));
+    assert!(!house.path("ca.sock").exists() && !house.path("idp.sock").exists());
+    let rows: Vec<serde_json::Value> = house
+        .audit()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let count = |operation: &str, result: &str| {
+        rows.iter()
+            .filter(|row| row["operation"] == operation && row["result"] == result)
+            .count()
+    };
+    assert_eq!(
+        (
+            count("sign", "done"),
+            count("sign", "unknown-key"),
+            count("generate", "done")
+        ),
+        (4, 1, 3)
+    );
+    assert_eq!(
+        (
+            count("destroy", "done"),
+            count("destroy", "not-permitted"),
+            count("generate", "not-permitted")
+        ),
+        (1, 1, 1)
+    );
+    assert_eq!(
+        (
+            count("hmac", "not-permitted"),
+            count("unwrap", "not-permitted"),
+            count("unwrap", "bad-request")
+        ),
+        (1, 1, 1)
+    );
+    for (index, row) in rows.iter().enumerate() {
+        assert_eq!(
+            (row["sequence"].as_u64(), row["event"].as_str()),
+            (Some(index as u64 + 1), Some("bridge.key.used"))
+        );
+    }
+}
+
+#[test]
+fn a_killed_daemon_fails_calls_by_their_deadline_and_serves_the_same_client_again() {
+    let house = House::build();
+    let daemon = house.serve();
+    let ca = house.impatient_client("ca");
+    let id = ca.generate(&label("sign/one"), KeyAlgorithm::P256).unwrap();
+    let signer = ca.signer(id, None).unwrap();
+    signer.sign(b"before").unwrap();
+    daemon.kill();
+    for _ in 0..2 {
+        assert!(matches!(
+            signer.sign(b"meanwhile"),
+            Err(KeyStoreError::TokenUnavailable(_))
+        ));
+        assert!(matches!(
+            ca.health(),
+            Err(KeyStoreError::TokenUnavailable(_))
+        ));
+    }
+    let again = house.serve();
+    drop(house.client("ca")); // it is up
+    let signature = signer.sign(b"after").unwrap();
+    OpenSslVerifier
+        .verify(signer.public_key(), signer.scheme(), b"after", &signature)
+        .unwrap();
+    assert_eq!(again.stop(), Some(0));
+}
+
+#[test]
+fn many_threads_share_a_client_across_a_kill() {
+    let house = House::build();
+    let daemon = house.serve();
+    let ca = house.client("ca");
+    let id = ca.generate(&label("sign/one"), KeyAlgorithm::P256).unwrap();
+    let signer = ca.signer(id, None).unwrap();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..12_u8)
+            .map(|number| {
+                let signer = &signer;
+                scope.spawn(move || {
+                    for round in 0..40_u8 {
+                        let message = [number, round];
+                        let signature = signer.sign(&message).unwrap();
+                        OpenSslVerifier
+                            .verify(signer.public_key(), signer.scheme(), &message, &signature)
+                            .unwrap();
+                    }
+                })
+            })
+            .collect();
+        daemon.kill();
+        let again = house.serve();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        drop(again);
+    });
+}
+
+#[test]
+fn a_wrong_pin_is_offered_once_and_said_in_one_line() {
+    let house = House::build();
+    let right = std::fs::read(house.path("user.pin")).unwrap();
+    std::fs::write(house.path("user.pin"), "0000-wrong\n").unwrap();
+    let refused = house.run("serve", &["--log", "off"]);
+    assert_eq!(refused.status.code(), Some(77));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(
+        said.contains("refused the PIN") && !said.contains("0000-wrong"),
+        "{said}"
+    );
+    let tokens = String::from_utf8(house.run("tokens", &[]).stdout).unwrap();
+    assert!(tokens.contains("a wrong PIN was entered"), "{tokens}");
+    assert!(!house.path("ca.sock").exists());
+    std::fs::write(house.path("user.pin"), right).unwrap();
+    assert!(house.run("check", &[]).status.success());
+}
+
+#[test]
+fn what_is_missing_is_said_in_one_clear_line() {
+    let house = House::build();
+    let line = |words: &[&str]| {
+        let refused = house.run("serve", &["--log", "off"]);
+        assert!(!refused.status.success());
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(said.lines().count(), 1, "{said}");
+        for word in words {
+            assert!(said.contains(word), "{said}");
+        }
+        let checked = house.run("check", &["--log", "off"]);
+        assert!(!checked.status.success());
+    };
+    set_mode(&house.path("user.pin"), 0o640);
+    line(&["user.pin", "0640", "0600"]);
+    set_mode(&house.path("user.pin"), 0o600);
+    house.configure("typo = 1", "");
+    line(&["typo"]);
+    let text = std::fs::read_to_string(house.path("romduol.toml"))
+        .unwrap()
+        .replace("typo = 1", "");
+    std::fs::write(
+        house.path("romduol.toml"),
+        text.replace("'house'", "'palace'"),
+    )
+    .unwrap();
+    line(&["no token 'palace'", "house"]);
+    std::fs::write(
+        house.path("romduol.toml"),
+        text.replace("libsofthsm2.so", "libnothing.so"),
+    )
+    .unwrap();
+    line(&["no PKCS#11 module", "libnothing.so"]);
+}
+
+#[test]
+fn a_second_daemon_leaves_the_first_ones_sockets_alone() {
+    let house = House::build();
+    let first = house.serve();
+    let ca = house.client("ca");
+    let second = house.run("serve", &["--log", "off"]);
+    assert_eq!(second.status.code(), Some(78));
+    assert!(String::from_utf8(second.stderr).unwrap().contains("in use"));
+    ca.health().unwrap();
+    assert_eq!(first.stop(), Some(0));
+}
+
+#[test]
+fn a_peer_with_another_user_id_is_refused() {
+    let house = House::build();
+    let other = rustix::process::getuid().as_raw() + 1;
+    house.configure("", &format!("uid = {other}"));
+    let _daemon = house.serve();
+    drop(house.client("idp")); // it is up
+    let ca = house.client("ca");
+    assert_eq!(ca.health(), Err(KeyStoreError::NotPermitted));
+    house.client("idp").health().unwrap();
+}
+
+#[test]
+fn garbage_on_a_socket_ends_that_connection_alone() {
+    let house = House::build();
+    let _daemon = house.serve();
+    let ca = house.client("ca");
+    for garbage in [
+        &b"GET / HTTP/1.1\r\n\r\n"[..],
+        &[0, 0, 0, 2, 9, 9],
+        &[0, 0, 0, 0],
+        &[255; 64],
+    ] {
+        let mut stream = UnixStream::connect(house.path("ca.sock")).unwrap();
+        stream.write_all(garbage).unwrap();
+        let mut answer = Vec::new();
+        // Closing with bytes unread resets the connection, which is as good an end.
+        let _ended = stream.read_to_end(&mut answer);
+        ca.health().unwrap();
+    }
+    let cut = UnixStream::connect(house.path("ca.sock")).unwrap();
+    (&cut).write_all(&[0, 0, 1]).unwrap();
+    drop(cut);
+    ca.health().unwrap();
+}
