@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use hsm_bridge::KeyLabel;
 use serde::{Deserialize, Serialize};
+use service::server::{ListenerConfig, MonitorConfig};
+use service::telemetry::TelemetryConfig;
 use store::StoreConfig;
 use url::Url;
 
@@ -16,7 +18,11 @@ pub struct Config {
     /// The issuer identifier and the origin of every page (OpenID Connect Discovery 1.0 §3).
     pub issuer: Url,
     /// Address, TLS and limits of the listener for browsers and ministries.
-    pub server: service::server::ServerConfig,
+    pub listener: ListenerConfig,
+    /// Health and metrics.
+    pub monitor: MonitorConfig,
+    /// Logs.
+    pub telemetry: TelemetryConfig,
     /// The database of persons and accounts.
     pub store: StoreConfig,
     /// The socket of `hsm-bridge` for this service.
@@ -86,6 +92,11 @@ impl Default for Keys {
 
 /// The development issuer.
 const DEVELOPMENT_ISSUER: &str = "http://localhost:8080";
+/// What our pages may load: our own files, nothing else; forms go to us alone (Content Security Policy Level 3).
+const PAGES: &str = "default-src 'none'; style-src 'self'; font-src 'self'; img-src 'self' data:; \
+    script-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+/// Largest form without files.
+const MAX_FORM_BYTES: usize = 64 * 1024;
 /// Threads beside the workers.
 const DEFAULT_BLOCKING_THREADS: usize = 8;
 
@@ -96,7 +107,13 @@ impl Default for Config {
         Self {
             environment: Environment::default(),
             issuer,
-            server: service::server::ServerConfig::default(),
+            listener: ListenerConfig {
+                content_security_policy: PAGES.to_owned(),
+                max_body_bytes: MAX_FORM_BYTES,
+                ..ListenerConfig::at("127.0.0.1:8080")
+            },
+            monitor: MonitorConfig::at("127.0.0.1:8100"),
+            telemetry: TelemetryConfig::default(),
             store: StoreConfig { url: "sqlite://.romduol/idp.db".to_owned(), ..StoreConfig::default() },
             bridge_socket: PathBuf::from(".romduol/run/bridge-idp.sock"),
             keys: Keys::default(),

@@ -14,4 +14,5 @@ pub mod i18n;
 pub mod oidc;
 pub mod outbox;
 pub mod page;
+pub mod serve;
 pub mod sign;

@@ -2,8 +2,9 @@
 
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
+use service::middleware::RequestId;
 
 use super::{Page, respond};
 use crate::app::App;
@@ -29,11 +30,7 @@ impl PageError {
         cause: impl std::fmt::Display,
     ) -> Self {
         let page = Box::new(Page::new(request, app, "error-title"));
-        let reference = request
-            .extensions()
-            .get::<service::RequestId>()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let reference = RequestId::of(request).map(|id| id.as_str().to_owned()).unwrap_or_default();
         Self { status, text, cause: cause.to_string(), page, reference }
     }
 

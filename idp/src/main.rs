@@ -1,0 +1,5 @@
+//! The `idp` program.
+
+fn main() -> std::process::ExitCode {
+    service::cli::run::<idp::serve::Idp>()
+}
