@@ -1,8 +1,6 @@
 //! The daemon as its callers meet it: processes, sockets, a real SoftHSM token.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
-    missing_docs,
     unreachable_pub,
     reason = "a test fails by panicking, and its support module is private to it"
 )]
@@ -93,6 +91,11 @@ fn services_use_the_keys_that_the_policy_grants_them_and_no_others() {
 
     assert_eq!(daemon.stop(), Some(0));
     assert!(!house.path("ca.sock").exists() && !house.path("idp.sock").exists());
+    check_audit(&house);
+}
+
+/// Every use and every refused attempt above is in the record, in order.
+fn check_audit(house: &House) {
     let rows: Vec<serde_json::Value> = house
         .audit()
         .lines()
@@ -211,7 +214,8 @@ fn a_wrong_pin_is_offered_once_and_said_in_one_line() {
     assert!(tokens.contains("a wrong PIN was entered"), "{tokens}");
     assert!(!house.path("ca.sock").exists());
     std::fs::write(house.path("user.pin"), right).unwrap();
-    assert!(house.run("check", &[]).status.success());
+    let checked = house.run("check", &[]);
+    assert!(checked.status.success(), "{checked:?}");
 }
 
 #[test]

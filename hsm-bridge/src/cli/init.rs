@@ -1,7 +1,8 @@
 //! Making a token and, where they are missing, its PIN files.
 
+use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,7 @@ use clap::Args;
 use hsm_bridge::KeyStoreError;
 use hsm_bridge::daemon::read_pin;
 use hsm_bridge::pkcs11::{SecretString, init_token};
+use zeroize::Zeroizing;
 
 /// Random bytes in a PIN made here; it is written as twice as many hexadecimal digits.
 const PIN_BYTES: usize = 16;
@@ -49,19 +51,18 @@ fn pin(path: &Path) -> Result<SecretString, KeyStoreError> {
 }
 
 fn make(path: &Path) -> std::io::Result<()> {
-    let mut random = [0; PIN_BYTES];
-    File::open("/dev/urandom")?.read_exact(&mut random)?;
-    let pin = SecretString::from(
-        random
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>(),
-    );
+    let mut random = Zeroizing::new([0; PIN_BYTES]);
+    File::open("/dev/urandom")?.read_exact(random.as_mut())?;
+    let mut pin = Zeroizing::new(String::with_capacity(2 * PIN_BYTES + 1));
+    for byte in random.iter() {
+        // Writing to a string cannot fail.
+        let _written = write!(pin, "{byte:02x}");
+    }
+    pin.push('\n');
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(path)?;
-    file.write_all(secrecy::ExposeSecret::expose_secret(&pin).as_bytes())?;
-    file.write_all(b"\n")
+    file.write_all(pin.as_bytes())
 }

@@ -7,9 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::unexpected;
 use crate::KeyStoreError;
-use crate::wire::{
-    ABOUT_THE_CONNECTION, Inbound, Outbound, Reply, ReplyFrame, Request, RequestFrame,
-};
+use crate::wire::{ABOUT_THE_CONNECTION, Inbound, Outbound, Reply, ReplyFrame, Request};
 
 /// Timeouts are set anew only when they changed by more than this, to save a system call per request.
 const TIMEOUT_SLACK: Duration = Duration::from_millis(100);
@@ -61,21 +59,19 @@ impl Connection {
         let id = self.next_id;
         self.next_id = self.next_id.wrapping_add(1);
         let deadline_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
-        let frame = RequestFrame {
-            id,
-            deadline_ms,
-            request: request.clone(),
-        };
         self.outbound
-            .push(request.is_secret(), |to| frame.encode(to))
+            .push(request.is_secret(), |to| {
+                request.encode(id, deadline_ms, to)
+            })
             .map_err(|e| Failure::Refused(KeyStoreError::BadRequest(e.to_string())))?;
-        self.outbound
-            .flush(&mut self.stream)
-            .map_err(|e| match timed_out(&e) {
-                true => Failure::Deadline,
+        self.outbound.flush(&mut self.stream).map_err(|e| {
+            if timed_out(&e) {
+                Failure::Deadline
+            } else {
                 // A request that was cut short is not read as one.
-                false => Failure::Unsent,
-            })?;
+                Failure::Unsent
+            }
+        })?;
         self.reply(id)
     }
 

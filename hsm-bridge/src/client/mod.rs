@@ -88,7 +88,7 @@ impl Client {
         {
             return Ok(Arc::clone(info));
         }
-        let Reply::Key(info) = self.call(Request::Describe { id })? else {
+        let Reply::Key(info) = self.call(&Request::Describe { id })? else {
             return Err(unexpected());
         };
         if info.id != id || KeyId::of(&info.public_key)? != id {
@@ -102,13 +102,13 @@ impl Client {
     }
 
     /// Sends a request and waits for its reply, reconnecting as the module says.
-    fn call(&self, request: Request) -> Result<Reply, KeyStoreError> {
+    fn call(&self, request: &Request) -> Result<Reply, KeyStoreError> {
         let deadline = Instant::now() + self.0.options.deadline;
         let repeatable = request.is_repeatable();
         let mut pause = Duration::ZERO;
         loop {
             let mut connection = self.connection(deadline)?;
-            let failure = match connection.exchange(&request, deadline) {
+            let failure = match connection.exchange(request, deadline) {
                 Ok(reply) => {
                     self.0.pool.put(connection);
                     return match reply {
@@ -162,7 +162,7 @@ fn unexpected() -> KeyStoreError {
 
 impl KeyStore for Client {
     fn generate(&self, label: &KeyLabel, algorithm: KeyAlgorithm) -> Result<KeyId, KeyStoreError> {
-        match self.call(Request::Generate {
+        match self.call(&Request::Generate {
             label: label.clone(),
             algorithm,
         })? {
@@ -172,7 +172,7 @@ impl KeyStore for Client {
     }
 
     fn find(&self, label: &KeyLabel) -> Result<Option<KeyId>, KeyStoreError> {
-        match self.call(Request::Find {
+        match self.call(&Request::Find {
             label: label.clone(),
         })? {
             Reply::Found(found) => Ok(found),
@@ -199,7 +199,7 @@ impl KeyStore for Client {
     }
 
     fn destroy(&self, id: KeyId) -> Result<(), KeyStoreError> {
-        match self.call(Request::Destroy { id })? {
+        match self.call(&Request::Destroy { id })? {
             Reply::Done => {
                 self.0
                     .keys
@@ -219,7 +219,7 @@ impl SecretStore for Client {
         label: &KeyLabel,
         purpose: SecretPurpose,
     ) -> Result<(), KeyStoreError> {
-        match self.call(Request::GenerateSecret {
+        match self.call(&Request::GenerateSecret {
             label: label.clone(),
             purpose,
         })? {
@@ -234,7 +234,7 @@ impl SecretStore for Client {
             aad: aad.to_vec(),
             key: key.clone(),
         };
-        match self.call(request)? {
+        match self.call(&request)? {
             Reply::Wrapped(wrapped) => Ok(wrapped),
             _ => Err(unexpected()),
         }
@@ -246,14 +246,14 @@ impl SecretStore for Client {
             aad: aad.to_vec(),
             wrapped: wrapped.to_vec(),
         };
-        match self.call(request)? {
+        match self.call(&request)? {
             Reply::Opened(key) => Ok(key),
             _ => Err(unexpected()),
         }
     }
 
     fn hmac(&self, key: &KeyLabel, message: &[u8]) -> Result<[u8; 32], KeyStoreError> {
-        match self.call(Request::Hmac {
+        match self.call(&Request::Hmac {
             key: key.clone(),
             message: message.to_vec(),
         })? {
@@ -265,7 +265,7 @@ impl SecretStore for Client {
 
 impl Health for Client {
     fn health(&self) -> Result<(), KeyStoreError> {
-        match self.call(Request::Health)? {
+        match self.call(&Request::Health)? {
             Reply::Done => Ok(()),
             _ => Err(unexpected()),
         }

@@ -44,7 +44,7 @@ impl Signer for BridgeSigner {
             }
             _ => Payload::Message(message.to_vec()),
         };
-        match self.client.call(Request::Sign {
+        match self.client.call(&Request::Sign {
             id: self.key.id,
             scheme: self.scheme,
             payload,

@@ -147,12 +147,10 @@ impl Config {
 }
 
 fn scalar(value: String) -> toml::Value {
-    if let Ok(number) = value.parse() {
-        toml::Value::Integer(number)
-    } else if let Ok(truth) = value.parse() {
-        toml::Value::Boolean(truth)
-    } else {
-        toml::Value::String(value)
+    match (value.parse::<i64>(), value.parse::<bool>()) {
+        (Ok(number), _) => toml::Value::Integer(number),
+        (_, Ok(truth)) => toml::Value::Boolean(truth),
+        _ => toml::Value::String(value),
     }
 }
 

@@ -139,7 +139,7 @@ pub(super) fn unwrap(
     let mut nonce = *nonce;
     let parameters = GcmParams::new(&mut nonce, &bound, TAG_BITS.into())?;
     let opened = session.decrypt(&Mechanism::AesGcm(parameters), handle, sealed);
-    let opened = Zeroizing::new(opened.map_err(|error| damaged_or(error))?);
+    let opened = Zeroizing::new(opened.map_err(damaged_or)?);
     let bytes: &[u8; 32] = opened
         .as_slice()
         .try_into()

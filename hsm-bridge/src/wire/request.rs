@@ -76,16 +76,14 @@ impl Request {
             Self::Generate { .. } | Self::GenerateSecret { .. } | Self::Destroy { .. }
         )
     }
-}
 
-impl RequestFrame {
-    /// Appends the frame's content, without its length.
-    pub(crate) fn encode(&self, to: &mut Vec<u8>) {
+    /// Appends a frame's content, without its length.
+    pub(crate) fn encode(&self, id: u64, deadline_ms: u32, to: &mut Vec<u8>) {
         let mut to = Writer(to);
         to.byte(VERSION);
-        to.u64(self.id);
-        to.u32(self.deadline_ms);
-        match &self.request {
+        to.u64(id);
+        to.u32(deadline_ms);
+        match self {
             Request::Health => to.byte(1),
             Request::Find { label } => {
                 to.byte(2);
@@ -143,7 +141,9 @@ impl RequestFrame {
             }
         }
     }
+}
 
+impl RequestFrame {
     /// Reads a frame's content; every byte must belong to it.
     pub(crate) fn decode(content: &[u8]) -> Result<Self, WireError> {
         let mut from = Reader::new(content);

@@ -25,7 +25,6 @@ pub const POLICY: &str = r#"
 
 pub struct House {
     folder: TempDir,
-    pub extra: String,
 }
 
 impl House {
@@ -33,10 +32,7 @@ impl House {
     pub fn build() -> Self {
         let folder = tempfile::tempdir().unwrap();
         write_configuration(folder.path()).unwrap();
-        let house = Self {
-            folder,
-            extra: String::new(),
-        };
+        let house = Self { folder };
         let made = house.run(
             "init",
             &[
