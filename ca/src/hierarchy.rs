@@ -13,6 +13,7 @@ use pki::Certificate;
 use pki::issue::{Issuer, PublishUrls};
 use pki::jose::Jwk;
 use pki::key::IssuerId;
+use pki::name::DistinguishedName;
 use pki::profile::{PolicyOids, ProfileName};
 use serde::{Deserialize, Serialize};
 
@@ -103,6 +104,8 @@ pub struct ServiceEntry {
     pub issuer: IssuerId,
     /// Label of its key.
     pub key: KeyLabel,
+    /// Its name as asked for; a renewal keeps it.
+    pub subject: DistinguishedName,
     /// The certificate, PEM.
     pub certificate: PathBuf,
 }
@@ -166,6 +169,8 @@ pub struct ServiceCertificate {
     pub issuer: IssuerId,
     /// Label of its key.
     pub key: KeyLabel,
+    /// Its name as asked for; a renewal keeps it.
+    pub subject: DistinguishedName,
     /// The certificate.
     pub certificate: Certificate,
 }
@@ -179,6 +184,8 @@ pub struct Root {
     pub name: String,
     /// Its certificate.
     pub certificate: Certificate,
+    /// Label of its key, in a token that no service opens.
+    pub key: KeyLabel,
     /// Where its status is published.
     pub publish: PublishUrls,
     /// Its revocation list, DER.
@@ -219,6 +226,7 @@ impl Hierarchy {
             id: file.root.id,
             name: file.root.name,
             certificate: certificate(directory, &file.root.certificate, file.root.id)?,
+            key: file.root.key,
             publish: publish(NonZeroU16::MIN)?,
             crl: read(&directory.join(&file.root.crl))?,
         };
@@ -245,6 +253,7 @@ impl Hierarchy {
                 profile: entry.profile,
                 issuer: entry.issuer,
                 key: entry.key,
+                subject: entry.subject,
                 certificate: load_certificate(&directory.join(&entry.certificate))?,
             });
         }

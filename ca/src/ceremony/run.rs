@@ -256,6 +256,7 @@ impl Ceremony<'_> {
                 profile: plan.profile,
                 issuer: id,
                 key: plan.key.clone(),
+                subject: plan.subject.clone(),
                 certificate,
             });
         }
@@ -316,13 +317,14 @@ impl Ceremony<'_> {
         let profile = self
             .profiles
             .find(wanted.profile)
+            .cloned()
             .ok_or_else(|| CeremonyError::plan("an unknown profile"))?;
         let certificate = match issuer {
-            None => self.sign_anchor(profile, request, wanted.key)?,
+            None => self.sign_anchor(&profile, request, wanted.key)?,
             Some(label) => {
                 let authority = self.authority(label)?;
                 let now = self.sources.now().into();
-                let prepared = prepare(profile, &authority.issuer, request, now)?;
+                let prepared = prepare(&profile, &authority.issuer, request, now)?;
                 self.intend(wanted, prepared.tbs_der())?;
                 prepared.sign(&*self.authority(label)?.signer, &OpenSslVerifier)?
             }

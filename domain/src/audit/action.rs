@@ -159,10 +159,6 @@ pub const IDP_TOKEN_ISSUED: &str = "idp.token.issued";
 pub const IDP_TOKEN_REVOKED: &str = "idp.token.revoked";
 /// A person's data went to a client.
 pub const IDP_CLAIMS_RELEASED: &str = "idp.claims.released";
-/// A signing key of the provider was made.
-pub const IDP_KEY_CREATED: &str = "idp.key.created";
-/// A signing key of the provider moved to its next state.
-pub const IDP_KEY_ROTATED: &str = "idp.key.rotated";
 
 #[cfg(test)]
 mod tests {

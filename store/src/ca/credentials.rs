@@ -13,6 +13,10 @@ pub struct CredentialRow {
     pub id: String,
     /// Who asked for it and alone may use it.
     pub caller: String,
+    /// The caller's `Idempotency-Key`.
+    pub request_key: String,
+    /// SHA-256 over the request.
+    pub request_hash: Vec<u8>,
     /// `pending` until the certificate is there, then `active`, in the end `closed`.
     pub state: String,
     /// Identifier of the key in the token, lower-case hex.
@@ -40,6 +44,20 @@ impl Reader<'_> {
     pub fn find_credential(&mut self, id: &str) -> Result<Option<CredentialRow>, StoreError> {
         Ok(credentials::table
             .find(id)
+            .select(CredentialRow::as_select())
+            .first(self.conn())
+            .optional()?)
+    }
+
+    /// The credential that `caller` asked for under `key`.
+    pub fn find_credential_by_key(
+        &mut self,
+        caller: &str,
+        key: &str,
+    ) -> Result<Option<CredentialRow>, StoreError> {
+        Ok(credentials::table
+            .filter(credentials::caller.eq(caller))
+            .filter(credentials::request_key.eq(key))
             .select(CredentialRow::as_select())
             .first(self.conn())
             .optional()?)

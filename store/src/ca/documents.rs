@@ -17,8 +17,6 @@ pub struct DocumentRow {
     pub caller: String,
     /// `b-b` or `b-t`.
     pub level: String,
-    /// What the signature says beside the document (time, reason, place), as JSON.
-    pub options: String,
     /// SHA-256 over the document's signed bytes.
     pub document_digest: Vec<u8>,
     /// SHA-256 over the data to be signed.
@@ -27,7 +25,7 @@ pub struct DocumentRow {
     pub challenge: Vec<u8>,
     /// `prepared`, `authorised`, `signed`, `failed` or `expired`.
     pub state: String,
-    /// The document as it was brought, while it waits.
+    /// The prepared document, while it waits.
     pub bytes: Option<Vec<u8>>,
     /// Length of the document as it was brought.
     pub size: i64,
@@ -60,6 +58,22 @@ impl Reader<'_> {
             .load(self.conn())?;
         let count = i64::try_from(sizes.len()).unwrap_or(i64::MAX);
         Ok((count, sizes.iter().fold(0_i64, |sum, size| sum.saturating_add(*size))))
+    }
+
+    /// Whether [`Writer::expire_documents`] would find anything.
+    pub fn has_due_documents(&mut self, at: i64, stuck_before: i64) -> Result<bool, StoreError> {
+        for (state, bound) in [("prepared", at), ("authorised", stuck_before)] {
+            let due = documents::table
+                .filter(documents::state.eq(state))
+                .filter(documents::expires_at.le(bound))
+                .select(documents::id)
+                .first::<String>(self.conn())
+                .optional()?;
+            if due.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 

@@ -180,6 +180,8 @@ async fn a_document_is_authorised_once_and_loses_its_bytes() {
     let credential = CredentialRow {
         id: "c".to_owned(),
         caller: "idp".to_owned(),
+        request_key: "k".to_owned(),
+        request_hash: vec![1; 32],
         state: "pending".to_owned(),
         key_id: None,
         serial: None,
@@ -196,7 +198,6 @@ async fn a_document_is_authorised_once_and_loses_its_bytes() {
         credential: "c".to_owned(),
         caller: "idp".to_owned(),
         level: "b-t".to_owned(),
-        options: "{}".to_owned(),
         document_digest: vec![1; 32],
         dtbs_digest: vec![2; 32],
         challenge: vec![3; 32],

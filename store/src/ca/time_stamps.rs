@@ -33,6 +33,15 @@ impl Reader<'_> {
             .first(self.conn())
             .optional()?)
     }
+
+    /// The time in the newest token, Unix seconds.
+    pub fn last_gen_time(&mut self) -> Result<Option<i64>, StoreError> {
+        Ok(time_stamps::table
+            .order(time_stamps::serial.desc())
+            .select(time_stamps::gen_time)
+            .first(self.conn())
+            .optional()?)
+    }
 }
 
 impl Writer<'_> {

@@ -100,6 +100,8 @@ diesel::table! {
     signing_credentials (id) {
         id -> Text,
         caller -> Text,
+        request_key -> Text,
+        request_hash -> Binary,
         state -> Text,
         key_id -> Nullable<Text>,
         serial -> Nullable<Text>,
@@ -119,7 +121,6 @@ diesel::table! {
         credential -> Text,
         caller -> Text,
         level -> Text,
-        options -> Text,
         document_digest -> Binary,
         dtbs_digest -> Binary,
         challenge -> Binary,

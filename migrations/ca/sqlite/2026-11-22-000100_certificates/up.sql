@@ -116,6 +116,8 @@ CREATE INDEX time_stamps_keep_until ON time_stamps (keep_until);
 CREATE TABLE signing_credentials (
     id             TEXT    PRIMARY KEY NOT NULL,
     caller         TEXT    NOT NULL,
+    request_key    TEXT    NOT NULL,
+    request_hash   BLOB    NOT NULL CHECK (length(request_hash) = 32),
     state          TEXT    NOT NULL CHECK (state IN ('pending', 'active', 'closed')),
     key_id         TEXT,
     serial         TEXT    REFERENCES certificates (serial),
@@ -128,16 +130,16 @@ CREATE TABLE signing_credentials (
     keep_until     INTEGER NOT NULL
 ) STRICT;
 
+CREATE UNIQUE INDEX signing_credentials_key ON signing_credentials (caller, request_key);
 CREATE INDEX signing_credentials_serial ON signing_credentials (serial);
 CREATE INDEX signing_credentials_keep_until ON signing_credentials (keep_until);
 
--- Documents waiting for their holder's assertion; the bytes leave with the first outcome or at expiry.
+-- Documents prepared for their holder's assertion; the bytes leave with the first outcome or at expiry.
 CREATE TABLE documents (
     id              TEXT    PRIMARY KEY NOT NULL,
     credential      TEXT    NOT NULL REFERENCES signing_credentials (id),
     caller          TEXT    NOT NULL,
     level           TEXT    NOT NULL CHECK (level IN ('b-b', 'b-t')),
-    options         TEXT    NOT NULL,
     document_digest BLOB    NOT NULL CHECK (length(document_digest) = 32),
     dtbs_digest     BLOB    NOT NULL CHECK (length(dtbs_digest) = 32),
     challenge       BLOB    NOT NULL CHECK (length(challenge) = 32),

@@ -1,0 +1,51 @@
+//! Signing documents for a holder: the key stays in the token, and only the holder's passkey releases it.
+//!
+//! A prepared document has one challenge, made from its identifier, what will be signed and a random value; the
+//! holder's fresh assertion over exactly that challenge, checked here, allows exactly that signature, once.
+
+pub mod credentials;
+pub mod documents;
+pub mod sign;
+
+use pki::Certificate;
+use store::ca::{CertificateRow, CredentialRow};
+
+use crate::app::App;
+use crate::error::Error;
+use crate::hierarchy::IssuingAuthority;
+
+/// What a challenge starts with; changes with its form.
+const CHALLENGE_DOMAIN: &[u8] = b"romduol-sign-v1";
+
+/// A credential that may sign now, with its certificate.
+struct Usable {
+    credential: CredentialRow,
+    certificate: Certificate,
+    issuer: Certificate,
+}
+
+/// Checks that a credential is active and its certificate neither revoked nor expired.
+fn usable(
+    app: &App,
+    credential: CredentialRow,
+    certificate: Option<&CertificateRow>,
+) -> Result<Usable, Error> {
+    let refused = Error::Conflict("the credential is revoked or expired");
+    let now = app.sources.unix();
+    let row = match certificate {
+        Some(row) if credential.state == "active" => row,
+        _ => return Err(refused),
+    };
+    if row.status()?.is_revoked() || !(row.not_before..=row.not_after).contains(&now) {
+        return Err(refused);
+    }
+    let issuer: &IssuingAuthority = app
+        .hierarchy
+        .find(&row.issuer)
+        .ok_or_else(|| Error::Internal("a certificate of no authority here".to_owned()))?;
+    Ok(Usable {
+        credential,
+        certificate: Certificate::from_der(&row.certificate).map_err(Error::internal)?,
+        issuer: issuer.issuer.certificate.clone(),
+    })
+}

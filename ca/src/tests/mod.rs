@@ -1,0 +1,1 @@
+//! The authority as a whole, on a real token and a database in memory.
