@@ -61,7 +61,7 @@ impl Connection {
         let deadline_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
         self.outbound
             .push(request.is_secret(), |to| {
-                request.encode(id, deadline_ms, to)
+                request.encode(id, deadline_ms, to);
             })
             .map_err(|e| Failure::Refused(KeyStoreError::BadRequest(e.to_string())))?;
         self.outbound.flush(&mut self.stream).map_err(|e| {

@@ -1,31 +1,25 @@
-//! The record of every use of a key: one JSON object a line, no payload, written by a thread of its own in the order of use.
+//! The record of every use of a key: one JSON object a line, no payload, handed to the system before the result is given out.
 
 use std::fs::OpenOptions;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
 use crate::{KeyId, KeyLabel, KeyStoreError};
 
-/// Records that may wait to be written; when so many wait, key operations wait too.
-const WAITING_RECORDS: usize = 16 * 1024;
-
 /// One use of a key, or the attempt.
 #[derive(Debug)]
-pub(super) struct Record {
-    pub(super) caller: Arc<str>,
+pub(super) struct Record<'a> {
+    pub(super) caller: &'a str,
     pub(super) operation: &'static str,
-    pub(super) key: Option<KeyLabel>,
+    pub(super) key: Option<&'a KeyLabel>,
     pub(super) key_id: Option<KeyId>,
     pub(super) result: &'static str,
     pub(super) took: Duration,
-    pub(super) at: SystemTime,
 }
 
 #[derive(Serialize)]
@@ -43,17 +37,19 @@ struct Line<'a> {
     us: u64,
 }
 
-/// The audit log and the thread that writes it.
-pub(super) struct Audit {
-    sender: SyncSender<Option<Record>>,
-    writer: JoinHandle<()>,
+/// The audit log; lines are numbered from 1 at each start of the daemon.
+pub(super) struct Audit(Mutex<State>);
+
+struct State {
+    target: Box<dyn Write + Send>,
+    sequence: u64,
+    line: Vec<u8>,
+    broken: bool,
 }
 
 impl Audit {
     /// Opens the log for appending, or standard output when no file is named.
     pub(super) fn open(file: Option<&Path>) -> Result<Self, KeyStoreError> {
-        let wrong =
-            |e: &dyn std::fmt::Display| KeyStoreError::Configuration(format!("audit log: {e}"));
         let target: Box<dyn Write + Send> = match file {
             Some(path) => {
                 let opened = OpenOptions::new()
@@ -61,40 +57,60 @@ impl Audit {
                     .append(true)
                     .mode(0o600)
                     .open(path);
-                Box::new(opened.map_err(|e| wrong(&format_args!("{}: {e}", path.display())))?)
+                Box::new(opened.map_err(|e| {
+                    KeyStoreError::Configuration(format!("audit log {}: {e}", path.display()))
+                })?)
             }
             None => Box::new(io::stdout()),
         };
-        let (sender, receiver) = sync_channel(WAITING_RECORDS);
-        let writer = std::thread::Builder::new()
-            .name("audit".to_owned())
-            .spawn(move || write(&receiver, BufWriter::new(target)))
-            .map_err(|e| wrong(&e))?;
-        Ok(Self { sender, writer })
+        Ok(Self::to(target))
     }
 
-    pub(super) fn sender(&self) -> AuditSender {
-        AuditSender(self.sender.clone())
+    fn to(target: Box<dyn Write + Send>) -> Self {
+        Self(Mutex::new(State {
+            target,
+            sequence: 0,
+            line: Vec::new(),
+            broken: false,
+        }))
     }
 
-    /// Writes what waits and ends.
-    pub(super) fn close(self) {
-        if self.sender.send(None).is_err() || self.writer.join().is_err() {
-            tracing::error!("the audit log ended before the daemon");
-        }
+    /// Writes a record; on an error its result must not be given out. A log that failed once stays refused, as its last line may be torn.
+    pub(super) fn report(&self, record: &Record<'_>, at: SystemTime) -> Result<(), KeyStoreError> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = if state.broken {
+            Err(io::Error::other("it failed before"))
+        } else {
+            state.write(record, at)
+        };
+        written.map_err(|error| {
+            state.broken = true;
+            tracing::error!(%error, "the audit log cannot be written; no key is used until it can");
+            KeyStoreError::TokenUnavailable("the audit log cannot be written".to_owned())
+        })
     }
 }
 
-/// Where uses of keys are reported.
-#[derive(Clone)]
-pub(super) struct AuditSender(SyncSender<Option<Record>>);
-
-impl AuditSender {
-    /// Reports a use; an error means that it cannot be recorded, so its result must not be given out.
-    pub(super) fn report(&self, record: Record) -> Result<(), KeyStoreError> {
-        self.0.send(Some(record)).map_err(|_| {
-            KeyStoreError::TokenUnavailable("the audit log cannot be written".to_owned())
-        })
+impl State {
+    fn write(&mut self, record: &Record<'_>, at: SystemTime) -> io::Result<()> {
+        let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        self.sequence += 1;
+        let line = Line {
+            sequence: self.sequence,
+            at_us: at.duration_since(UNIX_EPOCH).map_or(0, micros),
+            event: "bridge.key.used",
+            caller: record.caller,
+            operation: record.operation,
+            key: record.key,
+            key_id: record.key_id,
+            result: record.result,
+            us: micros(record.took),
+        };
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, &line)?;
+        self.line.push(b'\n');
+        self.target.write_all(&self.line)?;
+        self.target.flush()
     }
 }
 
@@ -107,55 +123,38 @@ pub(super) fn now() -> SystemTime {
     SystemTime::now()
 }
 
-fn write(records: &Receiver<Option<Record>>, mut target: BufWriter<Box<dyn Write + Send>>) {
-    let mut sequence = 0;
-    // A failing log ends this thread; from then on every report fails and no key is used unrecorded.
-    while let Ok(Some(record)) = records.recv() {
-        let mut next = Some(record);
-        while let Some(record) = next {
-            sequence += 1;
-            if let Err(error) = line(&mut target, sequence, &record) {
-                tracing::error!(%error, "the audit log cannot be written");
-                return;
-            }
-            next = match records.try_recv() {
-                Ok(Some(record)) => Some(record),
-                Ok(None) => {
-                    flush(&mut target);
-                    return;
-                }
-                Err(_) => None,
-            };
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct FullDisk(usize);
+
+    impl Write for FullDisk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.checked_sub(1).ok_or(io::ErrorKind::StorageFull)?;
+            Ok(bytes.len())
         }
-        if !flush(&mut target) {
-            return;
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
         }
     }
-}
 
-fn flush(target: &mut impl Write) -> bool {
-    match target.flush() {
-        Ok(()) => true,
-        Err(error) => {
-            tracing::error!(%error, "the audit log cannot be written");
-            false
-        }
+    #[test]
+    fn a_log_that_failed_refuses_everything_after() {
+        let audit = Audit::to(Box::new(FullDisk(2)));
+        let record = Record {
+            caller: "ca",
+            operation: "sign",
+            key: None,
+            key_id: None,
+            result: "done",
+            took: Duration::ZERO,
+        };
+        let report = || audit.report(&record, UNIX_EPOCH).is_ok();
+        assert_eq!(
+            [report(), report(), report(), report()],
+            [true, true, false, false]
+        );
     }
-}
-
-fn line(target: &mut impl Write, sequence: u64, record: &Record) -> io::Result<()> {
-    let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-    let line = Line {
-        sequence,
-        at_us: record.at.duration_since(UNIX_EPOCH).map_or(0, micros),
-        event: "bridge.key.used",
-        caller: &record.caller,
-        operation: record.operation,
-        key: record.key.as_ref(),
-        key_id: record.key_id,
-        result: record.result,
-        us: micros(record.took),
-    };
-    serde_json::to_writer(&mut *target, &line)?;
-    target.write_all(b"\n")
 }

@@ -125,13 +125,12 @@ pub(super) fn refuse(mut stream: UnixStream, error: KeyStoreError) {
 }
 
 fn converse(mut stream: UnixStream, caller: &str, service: &Service) {
-    let caller: Arc<str> = caller.into();
-    if let Err(error) = exchange(&mut stream, &caller, service) {
-        tracing::info!(caller = &*caller, %error, "connection ended");
+    if let Err(error) = exchange(&mut stream, caller, service) {
+        tracing::info!(caller, %error, "connection ended");
     }
 }
 
-fn exchange(stream: &mut UnixStream, caller: &Arc<str>, service: &Service) -> io::Result<()> {
+fn exchange(stream: &mut UnixStream, caller: &str, service: &Service) -> io::Result<()> {
     let mut inbound = Inbound::new();
     let mut outbound = Outbound::new();
     while let Some(content) = inbound.next(stream)? {

@@ -36,7 +36,6 @@ use service::Service;
 pub struct Daemon {
     listeners: Vec<(socket::Bound, JoinHandle<()>)>,
     connections: Arc<Connections>,
-    audit: Audit,
 }
 
 impl Daemon {
@@ -59,7 +58,7 @@ impl Daemon {
         token.health()?;
         let audit = Audit::open(config.audit_file.as_deref())?;
         let connections = Arc::new(Connections::new(config.max_connections));
-        let service = Arc::new(Service::new(token, policy, audit.sender()));
+        let service = Arc::new(Service::new(token, policy, audit));
         let mut bound = Vec::new();
         for socket in &config.socket {
             bound.push((socket::bind(&socket.path)?, socket.clone()));
@@ -77,11 +76,10 @@ impl Daemon {
         Ok(Self {
             listeners,
             connections,
-            audit,
         })
     }
 
-    /// Accepts no more, lets every request that has arrived finish, and writes out the audit log.
+    /// Accepts no more, lets every request that has arrived finish, and waits for the last reply.
     pub fn stop(self) {
         for (bound, accepting) in self.listeners {
             bound.close();
@@ -90,7 +88,6 @@ impl Daemon {
             }
         }
         self.connections.finish();
-        self.audit.close();
     }
 }
 

@@ -1,9 +1,8 @@
 //! One request of one caller: label, policy, token, audit, reply, in this order.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::audit::{self, AuditSender, Record};
+use super::audit::{self, Audit, Record};
 use super::policy::{Operation, Policy};
 use crate::pkcs11::Token;
 use crate::verify::Signed;
@@ -14,7 +13,7 @@ use crate::{Health, KeyId, KeyLabel, KeyStore, KeyStoreError, SecretStore};
 pub(super) struct Service {
     token: Token,
     policy: Policy,
-    audit: AuditSender,
+    audit: Audit,
 }
 
 /// What a request touches, for the policy and the record.
@@ -25,7 +24,7 @@ struct Subject {
 }
 
 impl Service {
-    pub(super) fn new(token: Token, policy: Policy, audit: AuditSender) -> Self {
+    pub(super) fn new(token: Token, policy: Policy, audit: Audit) -> Self {
         Self {
             token,
             policy,
@@ -34,7 +33,7 @@ impl Service {
     }
 
     /// Answers one request that arrived at `arrived`.
-    pub(super) fn answer(&self, caller: &Arc<str>, frame: RequestFrame, arrived: Instant) -> Reply {
+    pub(super) fn answer(&self, caller: &str, frame: RequestFrame, arrived: Instant) -> Reply {
         if arrived.elapsed() >= Duration::from_millis(u64::from(frame.deadline_ms)) {
             return Reply::Failed(KeyStoreError::Deadline);
         }
@@ -63,7 +62,7 @@ impl Service {
         }
     }
 
-    fn use_key(&self, caller: &Arc<str>, request: Request) -> Result<Reply, KeyStoreError> {
+    fn use_key(&self, caller: &str, request: Request) -> Result<Reply, KeyStoreError> {
         let began = Instant::now();
         let subject = self.subject(&request)?;
         let outcome = match &subject.key {
@@ -78,21 +77,21 @@ impl Service {
         let result = outcome.as_ref().map_or_else(word, |_| "done");
         if matches!(outcome, Err(KeyStoreError::NotPermitted)) {
             tracing::warn!(
-                caller = &**caller,
+                caller,
                 operation = subject.operation.name(),
                 key = subject.key.as_ref().map(KeyLabel::as_str),
                 "not permitted"
             );
         }
-        self.audit.report(Record {
-            caller: Arc::clone(caller),
+        let record = Record {
+            caller,
             operation: subject.operation.name(),
-            key: subject.key,
+            key: subject.key.as_ref(),
             key_id: subject.key_id,
             result,
             took: began.elapsed(),
-            at: audit::now(),
-        })?;
+        };
+        self.audit.report(&record, audit::now())?;
         outcome
     }
 
@@ -103,10 +102,10 @@ impl Service {
             key: Some(label.clone()),
             key_id: None,
         };
-        let by_id = |operation, id: KeyId| match self.token.describe(id) {
-            Ok(info) => Ok(Subject {
+        let by_id = |operation, id: KeyId| match self.token.label(id) {
+            Ok(label) => Ok(Subject {
                 operation,
-                key: Some(info.label),
+                key: Some(label),
                 key_id: Some(id),
             }),
             Err(KeyStoreError::UnknownKey(_)) => Ok(Subject {

@@ -101,7 +101,19 @@ impl Token {
 
     /// What is public about one key pair.
     pub fn describe(&self, id: KeyId) -> Result<KeyInfo, KeyStoreError> {
-        self.call(|live, session| Ok(self.key(live, session, id)?.info.clone()))
+        Ok(self.resolved(id)?.info.clone())
+    }
+
+    /// The label of one key pair; costs no session once the key was used.
+    pub(crate) fn label(&self, id: KeyId) -> Result<KeyLabel, KeyStoreError> {
+        Ok(self.resolved(id)?.info.label.clone())
+    }
+
+    fn resolved(&self, id: KeyId) -> Result<Arc<KeyPair>, KeyStoreError> {
+        match self.live()?.key(id) {
+            Some(key) => Ok(key),
+            None => self.call(|live, session| self.key(live, session, id)),
+        }
     }
 
     /// Every key pair in the token; an object that is not one of ours is an error in its place.
