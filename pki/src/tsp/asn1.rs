@@ -7,6 +7,8 @@ use spki::AlgorithmIdentifierOwned;
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::name::GeneralName;
 
+use crate::oid::Oid;
+
 pub(super) const TIME_STAMPING: ObjectIdentifier =
     ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.8");
 
@@ -15,7 +17,7 @@ pub(super) struct TimeStampReq<'a> {
     pub(super) version: u8,
     pub(super) message_imprint: AnyRef<'a>,
     #[asn1(optional = "true")]
-    pub(super) req_policy: Option<ObjectIdentifier>,
+    pub(super) req_policy: Option<Oid>,
     #[asn1(optional = "true")]
     pub(super) nonce: Option<IntRef<'a>>,
     #[asn1(default = "Default::default")]
@@ -49,7 +51,7 @@ pub(super) struct PkiStatusInfo<'a> {
 #[derive(Clone, Debug, Sequence)]
 pub(super) struct TstInfo<'a> {
     pub(super) version: u8,
-    pub(super) policy: ObjectIdentifier,
+    pub(super) policy: Oid,
     pub(super) message_imprint: AnyRef<'a>,
     pub(super) serial_number: IntRef<'a>,
     /// GeneralizedTime with a fraction, which `der` does not know.

@@ -1,6 +1,5 @@
 //! Reading and checking tokens, as a client and a validator do (RFC 3161 §2.2, §2.4.2).
 
-use const_oid::ObjectIdentifier;
 use der::{Decode, Encode, Tag, Tagged};
 use hsm_bridge::SignatureVerifier;
 use jiff::Timestamp;
@@ -10,6 +9,7 @@ use super::issue::check_certificate;
 use super::{MAX_RESPONSE_BYTES, MessageImprint, TimeStampRequest, TspError, time};
 use crate::Certificate;
 use crate::cms::{CmsError, ID_TST_INFO, Signed, SignedData};
+use crate::oid::Oid;
 
 /// A parsed token; call [`TimeStampToken::verify`] before believing it.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub struct TimeStampToken {
     /// What was stamped.
     pub imprint: MessageImprint,
     /// Under which policy.
-    pub policy: ObjectIdentifier,
+    pub policy: Oid,
     /// Content octets of the serial number's INTEGER.
     pub serial: Vec<u8>,
     /// The time stated.
@@ -105,7 +105,7 @@ pub fn verify_response(
     if token.nonce != request.nonce {
         return Err(TspError::Mismatch("nonce"));
     }
-    if request.policy.is_some_and(|asked| asked != token.policy) {
+    if request.policy.as_ref().is_some_and(|asked| *asked != token.policy) {
         return Err(TspError::Mismatch("policy"));
     }
     token.verify(&request.imprint, verifier)?;

@@ -1,6 +1,5 @@
 //! Making tokens: TSTInfo, signed as CMS (RFC 3161 §2.4.2), in the profile of ETSI EN 319 422.
 
-use const_oid::ObjectIdentifier;
 use der::asn1::{AnyRef, IntRef};
 use der::{Decode, Encode, Tag};
 use hsm_bridge::Signer;
@@ -12,6 +11,7 @@ use super::asn1::{self, AccuracyFields, PkiStatusInfo, TimeStampResp, TstInfo};
 use super::{PkiFailureInfo, Rejection, TimeStampRequest, TspError, time};
 use crate::Certificate;
 use crate::cms::{self, Content, ID_TST_INFO};
+use crate::oid::Oid;
 use crate::serial::SerialNumber;
 
 /// How far genTime may be from the true time, either way (RFC 3161 §2.4.2).
@@ -42,7 +42,7 @@ impl Accuracy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The policy under which tokens are made; a request for another is refused.
-    pub policy: ObjectIdentifier,
+    pub policy: Oid,
     /// The accuracy promised.
     pub accuracy: Accuracy,
     /// Whether two tokens can be ordered by genTime alone.
@@ -92,7 +92,7 @@ impl TimeStamper {
         gen_time: Timestamp,
         signer: &dyn Signer,
     ) -> Result<Vec<u8>, TspError> {
-        if request.policy.is_some_and(|asked| asked != self.settings.policy) {
+        if request.policy.as_ref().is_some_and(|asked| *asked != self.settings.policy) {
             let text = "this policy is not offered";
             return Err(Rejection::new(PkiFailureInfo::UnacceptedPolicy, text).into());
         }
@@ -120,7 +120,7 @@ impl TimeStamper {
         let gen_time = time::format(gen_time)?;
         let info = TstInfo {
             version: 1,
-            policy: self.settings.policy,
+            policy: self.settings.policy.clone(),
             message_imprint: AnyRef::from_der(request.imprint.as_der())?,
             serial_number: IntRef::new(serial.as_bytes())?,
             gen_time: AnyRef::new(Tag::GeneralizedTime, gen_time.as_bytes())?,

@@ -1,12 +1,12 @@
 //! TimeStampReq (RFC 3161 §2.4.1): read by the authority, written by a client.
 
-use const_oid::ObjectIdentifier;
 use der::asn1::{AnyRef, IntRef, OctetStringRef};
 use der::{Decode, Encode};
 
 use super::asn1::{MessageImprintFields, TimeStampReq};
 use super::{MAX_NONCE_BYTES, MAX_REQUEST_BYTES, PkiFailureInfo, Rejection, TspError};
 use crate::cms::DigestAlgorithm;
+use crate::oid::Oid;
 
 /// The digest a token binds to a time, with its own DER kept for the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub struct TimeStampRequest {
     /// What to stamp.
     pub imprint: MessageImprint,
     /// The policy asked for.
-    pub policy: Option<ObjectIdentifier>,
+    pub policy: Option<Oid>,
     /// Content octets of the nonce's INTEGER.
     pub nonce: Option<Vec<u8>>,
     /// Whether the authority's certificate shall travel in the token.
@@ -108,7 +108,7 @@ impl TimeStampRequest {
         let request = TimeStampReq {
             version: 1,
             message_imprint: AnyRef::from_der(self.imprint.as_der())?,
-            req_policy: self.policy,
+            req_policy: self.policy.clone(),
             nonce: self.nonce.as_deref().map(IntRef::new).transpose()?,
             cert_req: self.cert_req,
             extensions: None,
