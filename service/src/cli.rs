@@ -116,15 +116,13 @@ fn try_run<S: Service>() -> Result<(), Failure> {
     let config: S::Config =
         config::load(arguments.config.as_deref(), S::NAME, &config::environment())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    match Verb::from_arg_matches(&matches) {
-        Ok(verb) => runtime.block_on(common::<S>(verb, config)),
-        Err(_) => {
-            let command = S::Command::from_arg_matches(&matches)?;
-            S::check(&config)?;
-            telemetry::start_logging(S::telemetry(&config))?;
-            runtime.block_on(async { S::command(config, Context::system(), command).await })
-        }
+    if let Ok(verb) = Verb::from_arg_matches(&matches) {
+        return runtime.block_on(common::<S>(verb, config));
     }
+    let command = S::Command::from_arg_matches(&matches)?;
+    S::check(&config)?;
+    telemetry::start_logging(S::telemetry(&config))?;
+    runtime.block_on(async { S::command(config, Context::system(), command).await })
 }
 
 async fn common<S: Service>(verb: Verb, config: S::Config) -> Result<(), Failure> {

@@ -13,7 +13,7 @@ fn at(second: i64) -> Timestamp {
 #[test]
 fn a_token_proves_a_name_to_one_audience_once_and_for_a_minute() {
     let hsm = SoftHsm::new().unwrap();
-    let token = hsm.token();
+    let token = hsm.open().unwrap();
     let key = |label: &str| {
         let id = token.generate(&KeyLabel::parse(label).unwrap(), KeyAlgorithm::P256).unwrap();
         Arc::<dyn Signer>::from(token.signer(id, None).unwrap())

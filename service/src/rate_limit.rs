@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Problem, ProblemType, Tasks};
 
 /// How often memory of idle keys is given back.
-const CLEAN_EVERY: Duration = Duration::from_secs(60);
+const CLEAN_EVERY: Duration = Duration::from_mins(1);
 const ONE: NonZeroU32 = NonZeroU32::MIN;
 
 /// A limit; 0 per minute means no limit.

@@ -3,7 +3,7 @@
 use diesel::migration::Migration;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use crate::backend::Connection;
+use crate::backend::AnyConnection;
 use crate::{Schema, StoreError};
 
 const CA_SQLITE: EmbeddedMigrations = embed_migrations!("../migrations/ca/sqlite");
@@ -12,11 +12,11 @@ const IDP_SQLITE: EmbeddedMigrations = embed_migrations!("../migrations/idp/sqli
 const IDP_POSTGRES: EmbeddedMigrations = embed_migrations!("../migrations/idp/postgres");
 
 /// Runs what is missing, each migration in a transaction of its own, and names what ran.
-pub(crate) fn run(connection: &mut Connection, schema: Schema) -> Result<Vec<String>, StoreError> {
+pub(crate) fn run(connection: &mut AnyConnection, schema: Schema) -> Result<Vec<String>, StoreError> {
     connection.with_migration_lock(|connection| {
         let versions = match connection {
-            Connection::Sqlite(c) => c.run_pending_migrations(sqlite(schema)),
-            Connection::Postgres(c) => c.run_pending_migrations(postgres(schema)),
+            AnyConnection::Sqlite(c) => c.run_pending_migrations(sqlite(schema)),
+            AnyConnection::Postgres(c) => c.run_pending_migrations(postgres(schema)),
         }
         .map_err(|error| StoreError::Migration(error.to_string()))?;
         Ok(versions.iter().map(ToString::to_string).collect())
@@ -25,23 +25,23 @@ pub(crate) fn run(connection: &mut Connection, schema: Schema) -> Result<Vec<Str
 
 /// Names what is missing.
 pub(crate) fn pending(
-    connection: &mut Connection,
+    connection: &mut AnyConnection,
     schema: Schema,
 ) -> Result<Vec<String>, StoreError> {
-    match connection {
-        Connection::Sqlite(c) => {
+    Ok(match connection {
+        AnyConnection::Sqlite(c) => {
             names(&c.pending_migrations(sqlite(schema)).map_err(|e| failed(&*e))?)
         }
-        Connection::Postgres(c) => {
+        AnyConnection::Postgres(c) => {
             names(&c.pending_migrations(postgres(schema)).map_err(|e| failed(&*e))?)
         }
-    }
+    })
 }
 
 fn names<DB: diesel::backend::Backend>(
     migrations: &[Box<dyn Migration<DB>>],
-) -> Result<Vec<String>, StoreError> {
-    Ok(migrations.iter().map(|migration| migration.name().to_string()).collect())
+) -> Vec<String> {
+    migrations.iter().map(|migration| migration.name().to_string()).collect()
 }
 
 fn failed(error: &(dyn std::error::Error + Send + Sync)) -> StoreError {

@@ -12,7 +12,7 @@ use domain::audit::AuditEvent;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::audit::{self, AuditHead};
-use crate::backend::{Connection, Pools};
+use crate::backend::{AnyConnection, Pools};
 use crate::{Reader, StoreError, Writer};
 
 /// Changes that may wait before callers do.
@@ -27,7 +27,7 @@ type Step = Box<dyn FnOnce(Option<Turn<'_>>) -> Done + Send>;
 
 /// A change's turn in the transaction of its group.
 struct Turn<'c> {
-    connection: &'c mut Connection,
+    connection: &'c mut AnyConnection,
     head: AuditHead,
 }
 
@@ -60,7 +60,7 @@ impl WriteQueue {
         let (answer, outcome) = oneshot::channel();
         let step: Step = Box::new(move |turn| {
             let result = match turn {
-                Some(turn) => catch_unwind(AssertUnwindSafe(|| change(turn, event, work)))
+                Some(mut turn) => catch_unwind(AssertUnwindSafe(|| change(&mut turn, event, work)))
                     .unwrap_or(Err(StoreError::Interrupted)),
                 None => Err(StoreError::Interrupted),
             };
@@ -79,7 +79,7 @@ impl WriteQueue {
 
 /// The work and its events, on the connection whose turn it is.
 fn change<T>(
-    turn: Turn<'_>,
+    turn: &mut Turn<'_>,
     event: AuditEvent,
     work: impl FnOnce(&mut Writer<'_>) -> Result<T, StoreError>,
 ) -> Result<(T, AuditHead), StoreError> {
@@ -113,7 +113,7 @@ fn carry_out(pools: &Pools, group: Vec<Step>) {
         Ok(connection) => connection,
         Err(error) => return refuse(group, &error),
     };
-    let connection: &mut Connection = &mut connection;
+    let connection: &mut AnyConnection = &mut connection;
     let begun = connection
         .begin_write()
         .map_err(StoreError::from)
@@ -143,7 +143,7 @@ fn carry_out(pools: &Pools, group: Vec<Step>) {
         finishes.push((done.finish, kept.map(|_| ())));
     }
     let committed = if changed {
-        <Connection as TransactionManager<Connection>>::commit_transaction(connection)
+        <AnyConnection as TransactionManager<AnyConnection>>::commit_transaction(connection)
             .map_err(StoreError::from)
     } else {
         abandon(connection);
@@ -160,28 +160,28 @@ fn carry_out(pools: &Pools, group: Vec<Step>) {
 
 /// Runs one change of several inside a savepoint; the second value tells whether its effects are still there.
 fn in_savepoint(
-    connection: &mut Connection,
+    connection: &mut AnyConnection,
     head: AuditHead,
     step: Step,
 ) -> (Done, Result<bool, StoreError>) {
-    if let Err(error) = <Connection as TransactionManager<Connection>>::begin_transaction(connection)
+    if let Err(error) = <AnyConnection as TransactionManager<AnyConnection>>::begin_transaction(connection)
     {
         return (step(None), Err(error.into()));
     }
     let done = step(Some(Turn { connection, head }));
     let ended = if done.head.is_some() {
-        <Connection as TransactionManager<Connection>>::commit_transaction(connection).map(|()| true)
+        <AnyConnection as TransactionManager<AnyConnection>>::commit_transaction(connection).map(|()| true)
     } else {
-        <Connection as TransactionManager<Connection>>::rollback_transaction(connection)
+        <AnyConnection as TransactionManager<AnyConnection>>::rollback_transaction(connection)
             .map(|()| false)
     };
     (done, ended.map_err(StoreError::from))
 }
 
 /// Rolls back whatever is open; a connection that cannot even do that is not used again.
-fn abandon(connection: &mut Connection) {
+fn abandon(connection: &mut AnyConnection) {
     if let Err(error) =
-        <Connection as TransactionManager<Connection>>::rollback_transaction(connection)
+        <AnyConnection as TransactionManager<AnyConnection>>::rollback_transaction(connection)
         && !matches!(error, diesel::result::Error::NotInTransaction)
     {
         tracing::warn!(%error, "rollback failed");
@@ -197,5 +197,5 @@ fn refuse(group: Vec<Step>, error: &StoreError) {
 
 /// The commit's outcome, once per waiting caller.
 fn repeat(committed: &Result<(), StoreError>) -> Result<(), StoreError> {
-    committed.as_ref().map(|()| ()).map_err(|error| StoreError::Unavailable(error.to_string()))
+    committed.as_ref().copied().map_err(|error| StoreError::Unavailable(error.to_string()))
 }

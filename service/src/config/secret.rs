@@ -44,7 +44,7 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(b"hunter2\n").unwrap();
         assert_eq!(read_secret(file.path()).unwrap().expose_secret(), "hunter2");
-        std::fs::set_permissions(file.path(), PermissionsExt::from_mode(0o644)).unwrap();
+        std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
         let error = read_secret(file.path()).unwrap_err().to_string();
         assert!(error.contains("others") && !error.contains("hunter2"), "{error}");
     }
