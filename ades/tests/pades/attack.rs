@@ -61,18 +61,14 @@ fn the_untouched_file_is_accepted() {
 }
 
 #[test]
-fn every_changed_byte_outside_the_padding_is_noticed() {
+fn every_changed_byte_is_noticed() {
     let (_, _, pdf) = signed();
-    let padding = find(&pdf, "00>>");
-    let start = pdf[..padding].iter().rposition(|b| *b != b'0').unwrap();
     for position in 0..pdf.len() {
         let mut changed = pdf.clone();
+        // Bit 0 never changes only the case of a hexadecimal digit, which would not be data.
         changed[position] ^= 0x01;
-        if (start..padding + 2).contains(&position) {
-            continue;
-        }
-        // The case of a hexadecimal digit is not data, and bit 0 never changes only the case.
-        assert!(!accepted(&changed), "byte {position}");
+        let around = pdf.get(position.saturating_sub(20)..position + 20).unwrap_or_default();
+        assert!(!accepted(&changed), "byte {position} of {:?}", String::from_utf8_lossy(around));
     }
 }
 
@@ -88,7 +84,7 @@ fn usf_universal_signature_forgery() {
         assert!(!accepted(&replace(&pdf, &range, &with(wrong))), "{wrong}");
     }
     assert!(!accepted(&replace(&pdf, "/ByteRange [", "/ByteRangX [")));
-    assert!(!accepted(&replace(&pdf, "/Contents <", "/ContentX  <")));
+    assert!(!accepted(&replace(&pdf, "/Contents <", "/ContentX <")));
     assert!(!accepted(&replace(&pdf, "/Contents <30", "/Contents <00")));
     let numbers: Vec<usize> = range["/ByteRange [".len()..range.len() - 1]
         .split_ascii_whitespace()

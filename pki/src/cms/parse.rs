@@ -57,6 +57,7 @@ impl SignedData {
         if fields.signer_infos.len() > MAX_SIGNERS {
             return Err(CmsError::TooLarge("signers"));
         }
+        check_versions(&fields)?;
         Ok(Self {
             content_type: fields.encap_content_info.content_type,
             content: fields.encap_content_info.content.map(|c| c.as_bytes().to_vec()),
@@ -64,6 +65,28 @@ impl SignedData {
             signers: fields.signer_infos.iter().map(signer).collect::<Result<_, _>>()?,
         })
     }
+}
+
+/// Versions and the list of digests are outside every signature; holding them to RFC 5652 §5.1 and §5.3 leaves
+/// nobody a byte to play with.
+fn check_versions(fields: &SignedDataFields<'_>) -> Result<(), CmsError> {
+    if !matches!(fields.version, 1 | 3 | 4 | 5) {
+        return Err(CmsError::Malformed("version"));
+    }
+    for signer in fields.signer_infos.iter() {
+        let version = match signer.sid {
+            SignerIdentifier::IssuerAndSerialNumber(_) => 1,
+            SignerIdentifier::SubjectKeyIdentifier(_) => 3,
+        };
+        if signer.version != version {
+            return Err(CmsError::Malformed("signer version"));
+        }
+        let digest = signer.digest_algorithm.oid;
+        if !fields.digest_algorithms.iter().any(|listed| listed.oid == digest) {
+            return Err(CmsError::Malformed("digest algorithms"));
+        }
+    }
+    Ok(())
 }
 
 fn certificates(set: Option<&SetOfVec<AnyRef<'_>>>) -> Result<Vec<Certificate>, CmsError> {

@@ -123,7 +123,7 @@ fn a_scheme_that_does_not_fit_the_key_is_refused() {
 }
 
 #[test]
-fn no_changed_byte_verifies_as_the_same_statement() {
+fn no_changed_byte_verifies() {
     let pki = Pki::new();
     let entity = pki.entity("Official", 4, SignatureScheme::EcdsaP256Sha256, None);
     let der = sign(&entity, Content::Detached(&digest(entity.signer.scheme())), None);
@@ -131,11 +131,8 @@ fn no_changed_byte_verifies_as_the_same_statement() {
         let mut changed = der.clone();
         changed[position] ^= 1;
         let Ok(parsed) = SignedData::parse(&changed) else { continue };
-        let Ok(signers) = parsed.verify(Signed::Detached(&[TEXT]), &OpenSslVerifier) else {
-            continue;
-        };
-        // Only what the signature does not speak of may differ: versions and the outer digest list.
-        assert_eq!(signers[0].certificate, &entity.certificate, "byte {position}");
+        let verdict = parsed.verify(Signed::Detached(&[TEXT]), &OpenSslVerifier);
+        assert!(verdict.is_err(), "byte {position}");
     }
 }
 
