@@ -62,7 +62,11 @@ impl Certificate {
         }
         let inner = x509_cert::Certificate::from_der(der)?;
         let tbs = signed_part(der)?;
-        Ok(Self { der: der.to_vec(), tbs, inner })
+        Ok(Self {
+            der: der.to_vec(),
+            tbs,
+            inner,
+        })
     }
 
     /// Parses one certificate in PEM (RFC 7468 §5).
@@ -165,7 +169,11 @@ impl Certificate {
         if algorithm != self.tbs().signature() {
             return Err(CertificateError::AlgorithmMismatch);
         }
-        let signature = self.inner.signature().as_bytes().ok_or(CertificateError::Signature)?;
+        let signature = self
+            .inner
+            .signature()
+            .as_bytes()
+            .ok_or(CertificateError::Signature)?;
         verify(issuer_key, algorithm, self.tbs_der(), signature, verifier)
     }
 }

@@ -22,5 +22,10 @@ pub mod serial;
 pub mod time;
 pub mod tsp;
 
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod judges;
+
 pub use certificate::Certificate;
 pub use key::{IssuerId, issuer_id};

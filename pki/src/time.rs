@@ -13,19 +13,25 @@ pub struct TimeError;
 
 /// Whole seconds since 1970 of `time`, fractions cut off.
 pub fn seconds(time: SystemTime) -> Result<u64, TimeError> {
-    time.duration_since(UNIX_EPOCH).map(|since| since.as_secs()).map_err(|_| TimeError)
+    time.duration_since(UNIX_EPOCH)
+        .map(|since| since.as_secs())
+        .map_err(|_| TimeError)
 }
 
 /// The point in time `seconds` after 1970.
 pub fn from_seconds(seconds: u64) -> Result<SystemTime, TimeError> {
-    UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).ok_or(TimeError)
+    UNIX_EPOCH
+        .checked_add(Duration::from_secs(seconds))
+        .ok_or(TimeError)
 }
 
 /// Encodes as RFC 5280 §4.1.2.5 demands: UTCTime through 2049, GeneralizedTime from 2050 on.
 pub fn encode(seconds: u64) -> Result<Time, TimeError> {
     let date = DateTime::from_unix_duration(Duration::from_secs(seconds)).map_err(|_| TimeError)?;
     if date.year() <= UtcTime::MAX_YEAR {
-        UtcTime::from_date_time(date).map(Time::UtcTime).map_err(|_| TimeError)
+        UtcTime::from_date_time(date)
+            .map(Time::UtcTime)
+            .map_err(|_| TimeError)
     } else {
         Ok(Time::GeneralTime(GeneralizedTime::from_date_time(date)))
     }

@@ -1,5 +1,6 @@
 //! Building one shard: entries are encoded as they come, so memory holds octets and not structures.
 
+use std::num::NonZeroU16;
 use std::time::SystemTime;
 
 use const_oid::AssociatedOid;
@@ -82,8 +83,10 @@ impl CrlBuilder<'_> {
         &self,
         entries: impl IntoIterator<Item = RevokedEntry>,
     ) -> Result<PreparedCrl, CrlError> {
-        let scheme =
-            self.issuer.scheme().map_err(|_| CrlError::Issuer("its key signs no lists"))?;
+        let scheme = self
+            .issuer
+            .scheme()
+            .map_err(|_| CrlError::Issuer("its key signs no lists"))?;
         let tbs = TbsCertList {
             version: Version::V2,
             signature: scheme.algorithm_identifier(),
@@ -97,7 +100,11 @@ impl CrlBuilder<'_> {
             return Err(CrlError::Times);
         }
         let issuer_key = self.issuer.certificate.public_key().clone();
-        Ok(PreparedCrl { tbs_der: tbs.to_der()?, scheme, issuer_key })
+        Ok(PreparedCrl {
+            tbs_der: tbs.to_der()?,
+            scheme,
+            issuer_key,
+        })
     }
 
     fn extensions(&self) -> Result<Extensions, CrlError> {
@@ -108,25 +115,37 @@ impl CrlBuilder<'_> {
         }
         let identifier = certificate
             .subject_key_identifier()?
-            .ok_or(CrlError::Issuer("its certificate has no subject key identifier"))?;
+            .ok_or(CrlError::Issuer(
+                "its certificate has no subject key identifier",
+            ))?;
         let authority = AuthorityKeyIdentifier {
             key_identifier: Some(OctetString::new(identifier)?),
             ..AuthorityKeyIdentifier::default()
         };
         let number = CrlNumber(Uint::new(&self.number.to_be_bytes())?);
-        Ok(vec![
+        let mut extensions = vec![
             extension::of(false, &authority)?,
             extension::of(false, &number)?,
-            self.issuing_distribution_point()?,
-        ])
+        ];
+        extensions.extend(self.issuing_distribution_point()?);
+        Ok(extensions)
     }
 
     /// Critical, so that a client never takes one shard for the whole list (RFC 5280 §5.2.5).
-    fn issuing_distribution_point(&self) -> Result<Extension, CrlError> {
-        if self.shard >= self.issuer.publish.shards().get() {
+    /// A list that is not cut covers all certificates of its issuer, even those without a
+    /// distribution point, and says so by leaving the extension out.
+    fn issuing_distribution_point(&self) -> Result<Option<Extension>, CrlError> {
+        let shards = self.issuer.publish.shards();
+        if self.shard >= shards.get() {
             return Err(CrlError::Shard);
         }
-        let id = self.issuer.id().map_err(|_| CrlError::Issuer("its key cannot be encoded"))?;
+        if shards == NonZeroU16::MIN {
+            return Ok(None);
+        }
+        let id = self
+            .issuer
+            .id()
+            .map_err(|_| CrlError::Issuer("its key cannot be encoded"))?;
         let point = IssuingDistributionPoint {
             distribution_point: Some(extension::full_name(
                 &self.issuer.publish.crl(id, self.shard),
@@ -137,7 +156,12 @@ impl CrlBuilder<'_> {
             indirect_crl: false,
             only_contains_attribute_certs: false,
         };
-        Ok(extension::raw(ID_CE_ISSUING_DISTRIBUTION_POINT, true, point.to_der()?)?)
+        let value = point.to_der()?;
+        Ok(Some(extension::raw(
+            ID_CE_ISSUING_DISTRIBUTION_POINT,
+            true,
+            value,
+        )?))
     }
 }
 
@@ -164,7 +188,9 @@ impl PreparedCrl {
 }
 
 fn encode_time(at: SystemTime) -> Result<Time, CrlError> {
-    time::seconds(at).and_then(time::encode).map_err(|_| CrlError::Times)
+    time::seconds(at)
+        .and_then(time::encode)
+        .map_err(|_| CrlError::Times)
 }
 
 /// RFC 5280 §5.1.2.6: an empty list leaves the field out.
@@ -185,7 +211,11 @@ fn encode_entries(
         revoked.encode_to_vec(&mut octets)?;
         last = Some(entry.serial);
     }
-    Ok(if octets.is_empty() { None } else { Some(Any::new(Tag::Sequence, octets)?) })
+    Ok(if octets.is_empty() {
+        None
+    } else {
+        Some(Any::new(Tag::Sequence, octets)?)
+    })
 }
 
 /// RFC 5280 §5.3.1: `unspecified` is said by leaving the extension out.

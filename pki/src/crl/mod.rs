@@ -10,6 +10,7 @@ mod reason;
 use hsm_bridge::KeyStoreError;
 
 pub use build::{CrlBuilder, PreparedCrl, RevokedEntry};
+pub(crate) use parse::same_names;
 pub use parse::{CertificateList, Entry, parse};
 pub use reason::CrlReason;
 

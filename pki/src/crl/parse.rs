@@ -21,7 +21,7 @@ use crate::extension::{self, ID_CE_CERTIFICATE_ISSUER, ID_CE_ISSUING_DISTRIBUTIO
 use crate::time;
 
 /// Largest list that is parsed, in octets.
-pub const MAX_OCTETS: usize = 256 * 1024 * 1024;
+const MAX_OCTETS: usize = 256 * 1024 * 1024;
 const PEM_LABEL: &str = "X509 CRL";
 
 /// What a list says about one certificate.
@@ -51,12 +51,14 @@ pub fn parse(der: &[u8]) -> Result<CertificateList, CrlError> {
     }
     let tbs = certificate::signed_part(der)?;
     let mut inner = x509_cert::crl::CertificateList::from_der(der)?;
-    let extensions = inner.tbs_cert_list.crl_extensions.clone().unwrap_or_default();
-    let point = extension::find::<IssuingDistributionPoint>(
-        &extensions,
-        ID_CE_ISSUING_DISTRIBUTION_POINT,
-    )?
-    .map(|(_, point)| point);
+    let extensions = inner
+        .tbs_cert_list
+        .crl_extensions
+        .clone()
+        .unwrap_or_default();
+    let point =
+        extension::find::<IssuingDistributionPoint>(&extensions, ID_CE_ISSUING_DISTRIBUTION_POINT)?
+            .map(|(_, point)| point);
     let known = [
         ID_CE_ISSUING_DISTRIBUTION_POINT,
         CrlNumber::OID,
@@ -66,9 +68,20 @@ pub fn parse(der: &[u8]) -> Result<CertificateList, CrlError> {
     let mut unknown_critical = extensions
         .iter()
         .any(|extension| extension.critical && !known.contains(&extension.extn_id));
-    let revoked = inner.tbs_cert_list.revoked_certificates.take().unwrap_or_default();
+    let revoked = inner
+        .tbs_cert_list
+        .revoked_certificates
+        .take()
+        .unwrap_or_default();
     let entries = index(&inner.tbs_cert_list.issuer, &revoked, &mut unknown_critical)?;
-    Ok(CertificateList { der: der.to_vec(), tbs, inner, entries, point, unknown_critical })
+    Ok(CertificateList {
+        der: der.to_vec(),
+        tbs,
+        inner,
+        entries,
+        point,
+        unknown_critical,
+    })
 }
 
 /// RFC 5280 §5.3.3: an entry without certificateIssuer speaks about the same issuer as the one before.
@@ -111,7 +124,9 @@ fn entry_reason(
     oid: const_oid::ObjectIdentifier,
 ) -> Result<CrlReason, CrlError> {
     let found = extension::find::<der::Any>(extensions, oid)?;
-    let Some((_, value)) = found else { return Ok(CrlReason::Unspecified) };
+    let Some((_, value)) = found else {
+        return Ok(CrlReason::Unspecified);
+    };
     let code = match value.value() {
         [code] => *code,
         _ => return Err(CrlError::Malformed(der::ErrorKind::Failed.into())),
@@ -123,9 +138,12 @@ impl CertificateList {
     /// Parses one list in PEM (RFC 7468 §7).
     pub fn from_pem(pem: &str) -> Result<Self, CrlError> {
         let malformed = || CrlError::Malformed(der::ErrorKind::Failed.into());
-        let (label, der) =
-            der::pem::decode_vec(pem.trim().as_bytes()).map_err(|_| malformed())?;
-        if label == PEM_LABEL { parse(&der) } else { Err(malformed()) }
+        let (label, der) = der::pem::decode_vec(pem.trim().as_bytes()).map_err(|_| malformed())?;
+        if label == PEM_LABEL {
+            parse(&der)
+        } else {
+            Err(malformed())
+        }
     }
 
     /// The list in DER, as it arrived.
@@ -151,7 +169,11 @@ impl CertificateList {
 
     /// nextUpdate, seconds since 1970; RFC 5280 §5.1.2.5 demands it, old lists lack it.
     pub fn next_update(&self) -> Option<u64> {
-        self.inner.tbs_cert_list.next_update.as_ref().map(time::decode)
+        self.inner
+            .tbs_cert_list
+            .next_update
+            .as_ref()
+            .map(time::decode)
     }
 
     /// cRLNumber.
@@ -213,13 +235,21 @@ impl CertificateList {
         if *algorithm != self.inner.tbs_cert_list.signature {
             return Err(CertificateError::AlgorithmMismatch);
         }
-        let signature = self.inner.signature.as_bytes().ok_or(CertificateError::Signature)?;
+        let signature = self
+            .inner
+            .signature
+            .as_bytes()
+            .ok_or(CertificateError::Signature)?;
         let message = self.der.get(self.tbs.clone()).unwrap_or_default();
         certificate::verify(issuer_key, algorithm, message, signature, verifier)
     }
 
     fn extensions(&self) -> &[x509_cert::ext::Extension] {
-        self.inner.tbs_cert_list.crl_extensions.as_deref().unwrap_or_default()
+        self.inner
+            .tbs_cert_list
+            .crl_extensions
+            .as_deref()
+            .unwrap_or_default()
     }
 }
 

@@ -72,7 +72,10 @@ impl CrlReason {
 
     /// The reason of that number.
     pub fn from_code(code: u8) -> Result<Self, UnknownReason> {
-        Self::ALL.into_iter().find(|reason| reason.code() == code).ok_or(UnknownReason)
+        Self::ALL
+            .into_iter()
+            .find(|reason| reason.code() == code)
+            .ok_or(UnknownReason)
     }
 
     /// The name in the RFC's ASN.1.
@@ -102,6 +105,9 @@ impl FromStr for CrlReason {
     type Err = UnknownReason;
 
     fn from_str(text: &str) -> Result<Self, UnknownReason> {
-        Self::ALL.into_iter().find(|reason| reason.as_str() == text).ok_or(UnknownReason)
+        Self::ALL
+            .into_iter()
+            .find(|reason| reason.as_str() == text)
+            .ok_or(UnknownReason)
     }
 }

@@ -18,8 +18,7 @@ pub const ID_KP_SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.
 pub const ID_KP_EMAIL_PROTECTION: ObjectIdentifier =
     ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.4");
 /// id-kp-timeStamping (RFC 5280 §4.2.1.12).
-pub const ID_KP_TIME_STAMPING: ObjectIdentifier =
-    ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.8");
+pub const ID_KP_TIME_STAMPING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.8");
 /// id-kp-OCSPSigning (RFC 6960 §4.2.2.2).
 pub const ID_KP_OCSP_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.9");
 /// id-kp-documentSigning (RFC 9336).
@@ -59,12 +58,19 @@ pub(crate) fn find<T>(
 where
     T: for<'a> Decode<'a, Error = der::Error>,
 {
-    let mut matching = extensions.iter().filter(|extension| extension.extn_id == oid);
-    let Some(extension) = matching.next() else { return Ok(None) };
+    let mut matching = extensions
+        .iter()
+        .filter(|extension| extension.extn_id == oid);
+    let Some(extension) = matching.next() else {
+        return Ok(None);
+    };
     if matching.next().is_some() {
         return Err(CertificateError::RepeatedExtension(oid));
     }
-    Ok(Some((extension.critical, T::from_der(extension.extn_value.as_bytes())?)))
+    Ok(Some((
+        extension.critical,
+        T::from_der(extension.extn_value.as_bytes())?,
+    )))
 }
 
 /// Encodes `value` as an extension of its own object identifier.
@@ -74,7 +80,11 @@ pub(crate) fn of<T: AssociatedOid + Encode>(critical: bool, value: &T) -> der::R
 
 /// An extension from its encoded value.
 pub(crate) fn raw(oid: ObjectIdentifier, critical: bool, der: Vec<u8>) -> der::Result<Extension> {
-    Ok(Extension { extn_id: oid, critical, extn_value: OctetString::new(der)? })
+    Ok(Extension {
+        extn_id: oid,
+        critical,
+        extn_value: OctetString::new(der)?,
+    })
 }
 
 /// A distribution point name of one URL.

@@ -38,7 +38,9 @@ impl QcType {
     }
 
     fn from_oid(oid: ObjectIdentifier) -> Option<Self> {
-        [Self::Esign, Self::Eseal, Self::Web].into_iter().find(|kind| kind.oid() == oid)
+        [Self::Esign, Self::Eseal, Self::Web]
+            .into_iter()
+            .find(|kind| kind.oid() == oid)
     }
 }
 
@@ -96,13 +98,22 @@ struct SemanticsInformation {
 impl QcStatements {
     /// Encodes all statements in their order.
     pub fn to_der(&self) -> der::Result<Vec<u8>> {
-        self.0.iter().map(QcStatement::encode).collect::<der::Result<Vec<_>>>()?.to_der()
+        self.0
+            .iter()
+            .map(QcStatement::encode)
+            .collect::<der::Result<Vec<_>>>()?
+            .to_der()
     }
 
     /// Parses the extension's value; unknown statements are kept as [`QcStatement::Other`].
     pub fn from_der(der: &[u8]) -> der::Result<Self> {
         let statements = Vec::<Statement>::from_der(der)?;
-        Ok(Self(statements.iter().map(QcStatement::decode).collect::<der::Result<_>>()?))
+        Ok(Self(
+            statements
+                .iter()
+                .map(QcStatement::decode)
+                .collect::<der::Result<_>>()?,
+        ))
     }
 }
 
@@ -120,7 +131,10 @@ impl QcStatement {
                     .iter()
                     .map(|country| PrintableString::new(country))
                     .collect::<der::Result<Vec<_>>>()?;
-                (ID_ETSI_QCS_QC_CC_LEGISLATION, Some(Any::encode_from(&codes)?))
+                (
+                    ID_ETSI_QCS_QC_CC_LEGISLATION,
+                    Some(Any::encode_from(&codes)?),
+                )
             }
             Self::RetentionPeriod(years) => {
                 (ID_ETSI_QCS_RETENTION_PERIOD, Some(Any::encode_from(years)?))
@@ -142,7 +156,10 @@ impl QcStatement {
                     identifier: Some(*identifier),
                     name_registration_authorities: None,
                 };
-                (ID_QCS_PKIX_QC_SYNTAX_V2, Some(Any::encode_from(&information)?))
+                (
+                    ID_QCS_PKIX_QC_SYNTAX_V2,
+                    Some(Any::encode_from(&information)?),
+                )
             }
             Self::Other(id) => (*id, None),
         };
@@ -178,7 +195,9 @@ impl QcStatement {
             }
             ID_QCS_PKIX_QC_SYNTAX_V2 => {
                 let information: SemanticsInformation = info.decode_as()?;
-                information.identifier.map_or(Self::Other(statement.id), Self::Semantics)
+                information
+                    .identifier
+                    .map_or(Self::Other(statement.id), Self::Semantics)
             }
             other => Self::Other(other),
         })
@@ -202,7 +221,10 @@ mod tests {
             QcStatement::Disclosure(vec![("https://pds.example/en".to_owned(), "en".to_owned())]),
             QcStatement::Semantics(ObjectIdentifier::new_unwrap("0.4.0.194121.1.1")),
         ]);
-        assert_eq!(QcStatements::from_der(&statements.to_der().unwrap()).unwrap(), statements);
+        assert_eq!(
+            QcStatements::from_der(&statements.to_der().unwrap()).unwrap(),
+            statements
+        );
     }
 
     proptest! {

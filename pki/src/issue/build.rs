@@ -10,8 +10,7 @@ use x509_cert::Version;
 use x509_cert::ext::pkix::crl::dp::DistributionPoint;
 use x509_cert::ext::pkix::{
     AccessDescription, AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints,
-    CrlDistributionPoints, ExtendedKeyUsage, KeyUsage, SubjectAltName,
-    SubjectKeyIdentifier,
+    CrlDistributionPoints, ExtendedKeyUsage, KeyUsage, SubjectAltName, SubjectKeyIdentifier,
 };
 use x509_cert::ext::{Extension, Extensions};
 use x509_cert::name::Name;
@@ -46,7 +45,7 @@ struct TbsCertificate {
     extensions: Extensions,
 }
 
-pub(super) fn subordinate(
+pub(crate) fn subordinate(
     terms: &Terms,
     issuer: &Issuer,
     request: Request,
@@ -55,7 +54,9 @@ pub(super) fn subordinate(
     let identifier = issuer
         .certificate
         .subject_key_identifier()?
-        .ok_or(IssueError::Issuer("its certificate has no subject key identifier"))?;
+        .ok_or(IssueError::Issuer(
+            "its certificate has no subject key identifier",
+        ))?;
     let mut extensions = vec![authority_key(&identifier)?];
     extensions.extend(own_extensions(terms, &request)?);
     extensions.extend(status_extensions(terms, issuer, &request)?);
@@ -104,7 +105,10 @@ fn validity(
     now: SystemTime,
 ) -> Result<Validity, IssueError> {
     let (start, end) = if let Some(asked) = request.validity {
-        (time::seconds(asked.not_before)?, time::seconds(asked.not_after)?)
+        (
+            time::seconds(asked.not_before)?,
+            time::seconds(asked.not_after)?,
+        )
     } else {
         let now = time::seconds(now)?;
         let end = last_second(now, terms.default_validity)
@@ -116,7 +120,10 @@ fn validity(
     if start > end {
         return Err(IssueError::Validity("it ends before it starts"));
     }
-    Ok(Validity { not_before: time::encode(start)?, not_after: time::encode(end)? })
+    Ok(Validity {
+        not_before: time::encode(start)?,
+        not_after: time::encode(end)?,
+    })
 }
 
 /// The last of `length` seconds that begin with `start`.
@@ -144,7 +151,10 @@ fn own_extensions(terms: &Terms, request: &Request) -> Result<Extensions, IssueE
         extensions.push(extension::of(false, &policies(&terms.policies))?);
     }
     if !request.san.is_empty() {
-        let names = request.san.iter().map(super::SubjectAltName::to_general_name);
+        let names = request
+            .san
+            .iter()
+            .map(super::SubjectAltName::to_general_name);
         let names = names.collect::<Result<Vec<_>, _>>()?;
         extensions.push(extension::of(false, &SubjectAltName(names))?);
     }
@@ -166,10 +176,14 @@ fn own_extensions(terms: &Terms, request: &Request) -> Result<Extensions, IssueE
 /// End entities carry no basic constraints: absent means "no authority" (RFC 5280 §4.2.1.9).
 fn basic_constraints(kind: Kind) -> Option<BasicConstraints> {
     match kind {
-        Kind::Anchor => Some(BasicConstraints { ca: true, path_len_constraint: None }),
-        Kind::Authority { path_len } => {
-            Some(BasicConstraints { ca: true, path_len_constraint: Some(path_len) })
-        }
+        Kind::Anchor => Some(BasicConstraints {
+            ca: true,
+            path_len_constraint: None,
+        }),
+        Kind::Authority { path_len } => Some(BasicConstraints {
+            ca: true,
+            path_len_constraint: Some(path_len),
+        }),
         Kind::EndEntity => None,
     }
 }
@@ -207,7 +221,11 @@ fn status_extensions(
         }
         Revocation::NoCheck => {
             let null = extension::NULL.to_vec();
-            extensions.push(extension::raw(extension::ID_PKIX_OCSP_NOCHECK, false, null)?);
+            extensions.push(extension::raw(
+                extension::ID_PKIX_OCSP_NOCHECK,
+                false,
+                null,
+            )?);
         }
         Revocation::NotAvailable => {
             let null = extension::NULL.to_vec();
@@ -221,7 +239,10 @@ fn status_extensions(
 }
 
 fn access_description(method: ObjectIdentifier, url: &str) -> der::Result<AccessDescription> {
-    Ok(AccessDescription { access_method: method, access_location: extension::uri(url)? })
+    Ok(AccessDescription {
+        access_method: method,
+        access_location: extension::uri(url)?,
+    })
 }
 
 /// Joins a signed part, its algorithm and its signature (RFC 5280 §4.1.1).

@@ -11,11 +11,12 @@ use std::time::SystemTime;
 
 use hsm_bridge::{KeyStoreError, SignatureScheme};
 
+pub(crate) use build::join;
+pub(crate) use build::subordinate;
 pub use prepared::Prepared;
 pub use publish::{PublishError, PublishUrls};
 pub use request::{Request, SubjectAltName, Validity};
 pub(crate) use request::{is_dns_name, is_mailbox, is_uri};
-pub(crate) use build::join;
 
 use crate::certificate::{Certificate, CertificateError};
 use crate::key::{IssuerId, KeyError, issuer_id};
@@ -87,7 +88,10 @@ pub struct Issuer {
 impl Issuer {
     /// Joins both.
     pub fn new(certificate: Certificate, publish: PublishUrls) -> Self {
-        Self { certificate, publish }
+        Self {
+            certificate,
+            publish,
+        }
     }
 
     /// The name of the authority's key in URLs.
@@ -97,8 +101,9 @@ impl Issuer {
 
     /// The scheme of the authority's signatures.
     pub fn scheme(&self) -> Result<SignatureScheme, IssueError> {
-        SignatureScheme::for_public_key(self.certificate.public_key())
-            .ok_or(IssueError::Issuer("its key is of a kind that signs no certificates"))
+        SignatureScheme::for_public_key(self.certificate.public_key()).ok_or(IssueError::Issuer(
+            "its key is of a kind that signs no certificates",
+        ))
     }
 }
 
@@ -114,8 +119,13 @@ pub fn prepare(
     if profile.terms().kind == Kind::Anchor {
         return Err(IssueError::Profile("a trust anchor is self-signed"));
     }
-    let tbs_der = build::subordinate(profile.terms(), issuer, request, now)?;
-    linted(profile, Some(&issuer.certificate), tbs_der, issuer.scheme()?)
+    let tbs_der = subordinate(profile.terms(), issuer, request, now)?;
+    linted(
+        profile,
+        Some(&issuer.certificate),
+        tbs_der,
+        issuer.scheme()?,
+    )
 }
 
 /// Builds and lints the TBSCertificate of a trust anchor, which its own key will sign.
@@ -127,8 +137,9 @@ pub fn prepare_anchor(
     if profile.terms().kind != Kind::Anchor {
         return Err(IssueError::Profile("only a trust anchor is self-signed"));
     }
-    let scheme = SignatureScheme::for_public_key(&request.public_key)
-        .ok_or(IssueError::Issuer("its key is of a kind that signs no certificates"))?;
+    let scheme = SignatureScheme::for_public_key(&request.public_key).ok_or(IssueError::Issuer(
+        "its key is of a kind that signs no certificates",
+    ))?;
     let tbs_der = build::anchor(profile.terms(), request, scheme, now)?;
     linted(profile, None, tbs_der, scheme)
 }
@@ -140,8 +151,14 @@ fn linted(
     scheme: SignatureScheme,
 ) -> Result<Prepared, IssueError> {
     let findings = lint::tbs_certificate(&tbs_der, profile, issuer);
-    if findings.iter().any(|finding| finding.severity == Severity::Error) {
+    if findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Error)
+    {
         return Err(IssueError::Lint(findings));
     }
     Prepared::new(tbs_der, issuer, scheme, findings)
 }
+
+#[cfg(test)]
+mod tests;

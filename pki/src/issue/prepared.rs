@@ -27,7 +27,13 @@ impl Prepared {
     ) -> Result<Self, IssueError> {
         let tbs = <x509_cert::TbsCertificate as der::Decode>::from_der(&tbs_der)?;
         let issuer_key = issuer.map(|issuer| issuer.public_key().clone());
-        Ok(Self { tbs_der, scheme, issuer_key, findings, tbs })
+        Ok(Self {
+            tbs_der,
+            scheme,
+            issuer_key,
+            findings,
+            tbs,
+        })
     }
 
     /// The exact octets that will be signed; record them before signing.
@@ -43,7 +49,10 @@ impl Prepared {
     /// First and last second of validity, since 1970; both count.
     pub fn validity(&self) -> (u64, u64) {
         let validity = self.tbs.validity();
-        (crate::time::decode(&validity.not_before), crate::time::decode(&validity.not_after))
+        (
+            crate::time::decode(&validity.not_before),
+            crate::time::decode(&validity.not_after),
+        )
     }
 
     /// Findings that did not refuse the certificate.
@@ -57,14 +66,19 @@ impl Prepared {
         signer: &dyn Signer,
         verifier: &dyn SignatureVerifier,
     ) -> Result<Certificate, IssueError> {
-        let key = self.issuer_key.as_ref().unwrap_or(self.tbs.subject_public_key_info());
+        let key = self
+            .issuer_key
+            .as_ref()
+            .unwrap_or(self.tbs.subject_public_key_info());
         if signer.public_key() != key || signer.scheme() != self.scheme {
             return Err(IssueError::WrongSigner);
         }
         let signature = signer.sign(&self.tbs_der)?;
         let certificate =
             Certificate::from_der(&build::join(&self.tbs_der, self.scheme, &signature)?)?;
-        certificate.verify(key, verifier).map_err(|_| IssueError::BadSignature)?;
+        certificate
+            .verify(key, verifier)
+            .map_err(|_| IssueError::BadSignature)?;
         if certificate.tbs_der() != self.tbs_der {
             return Err(IssueError::Altered);
         }

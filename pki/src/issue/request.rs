@@ -98,14 +98,18 @@ pub(crate) fn is_dns_name(name: &str) -> bool {
             && label.len() <= MAX_DNS_LABEL
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label.bytes().all(|o| o.is_ascii_lowercase() || o.is_ascii_digit() || o == b'-')
+            && label
+                .bytes()
+                .all(|o| o.is_ascii_lowercase() || o.is_ascii_digit() || o == b'-')
     };
     name.len() <= MAX_DNS_NAME && name.split('.').all(label_ok)
 }
 
 /// `local@host` with a dot-atom before the sign (RFC 5321 §4.1.2); no quoting, no comments.
 pub(crate) fn is_mailbox(mailbox: &str) -> bool {
-    let Some((local, host)) = mailbox.rsplit_once('@') else { return false };
+    let Some((local, host)) = mailbox.rsplit_once('@') else {
+        return false;
+    };
     let atom_ok = |atom: &str| {
         !atom.is_empty()
             && atom
@@ -120,12 +124,18 @@ pub(crate) fn is_mailbox(mailbox: &str) -> bool {
 
 /// A scheme, a colon and something visible behind it (RFC 3986 §4.3).
 pub(crate) fn is_uri(uri: &str) -> bool {
-    let Some((scheme, rest)) = uri.split_once(':') else { return false };
+    let Some((scheme, rest)) = uri.split_once(':') else {
+        return false;
+    };
     uri.len() <= MAX_URI
         && scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-        && scheme.bytes().all(|o| o.is_ascii_alphanumeric() || b"+-.".contains(&o))
+        && scheme
+            .bytes()
+            .all(|o| o.is_ascii_alphanumeric() || b"+-.".contains(&o))
         && !rest.is_empty()
-        && rest.bytes().all(|octet| octet.is_ascii_graphic() && !b"<>\"\\^`{|}".contains(&octet))
+        && rest
+            .bytes()
+            .all(|octet| octet.is_ascii_graphic() && !b"<>\"\\^`{|}".contains(&octet))
 }
 
 #[cfg(test)]
@@ -137,16 +147,39 @@ mod tests {
     #[test]
     fn malformed_names_are_refused() {
         for bad in ["", "a..b", "-a.kh", "A.kh", "*.gov.kh", "a_b.kh", "ខ្មែរ.kh"] {
-            assert!(SubjectAltName::Dns(bad.to_owned()).to_general_name().is_err(), "{bad}");
+            assert!(
+                SubjectAltName::Dns(bad.to_owned())
+                    .to_general_name()
+                    .is_err(),
+                "{bad}"
+            );
         }
         for bad in ["a", "a@b", "@b.kh", "a b@c.kh", "a..b@c.kh"] {
-            assert!(SubjectAltName::Email(bad.to_owned()).to_general_name().is_err(), "{bad}");
+            assert!(
+                SubjectAltName::Email(bad.to_owned())
+                    .to_general_name()
+                    .is_err(),
+                "{bad}"
+            );
         }
         for bad in ["a", ":b", "1a:b", "http:", "http://a b"] {
-            assert!(SubjectAltName::Uri(bad.to_owned()).to_general_name().is_err(), "{bad}");
+            assert!(
+                SubjectAltName::Uri(bad.to_owned())
+                    .to_general_name()
+                    .is_err(),
+                "{bad}"
+            );
         }
-        assert!(SubjectAltName::Dns("localhost".to_owned()).to_general_name().is_ok());
-        assert!(SubjectAltName::Email("sok.sophea@mptc.gov.kh".to_owned()).to_general_name().is_ok());
+        assert!(
+            SubjectAltName::Dns("localhost".to_owned())
+                .to_general_name()
+                .is_ok()
+        );
+        assert!(
+            SubjectAltName::Email("sok.sophea@mptc.gov.kh".to_owned())
+                .to_general_name()
+                .is_ok()
+        );
     }
 
     proptest! {

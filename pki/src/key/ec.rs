@@ -30,7 +30,11 @@ const P384: Curve = Curve {
 };
 
 pub(super) fn check(key: &SubjectPublicKeyInfoOwned) -> Result<(), KeyError> {
-    let parameters = key.algorithm.parameters.as_ref().ok_or(KeyError::Parameters)?;
+    let parameters = key
+        .algorithm
+        .parameters
+        .as_ref()
+        .ok_or(KeyError::Parameters)?;
     let curve: ObjectIdentifier = parameters.decode_as().map_err(|_| KeyError::Parameters)?;
     let curve = match curve {
         SECP256R1 => P256,
@@ -38,18 +42,25 @@ pub(super) fn check(key: &SubjectPublicKeyInfoOwned) -> Result<(), KeyError> {
         other => return Err(KeyError::Algorithm(other)),
     };
     let point = key.subject_public_key.as_bytes().ok_or(KeyError::Point)?;
-    if is_on(&curve, point) { Ok(()) } else { Err(KeyError::Point) }
+    if is_on(&curve, point) {
+        Ok(())
+    } else {
+        Err(KeyError::Point)
+    }
 }
 
 fn is_on(curve: &Curve, point: &[u8]) -> bool {
-    let Some((&UNCOMPRESSED, coordinates)) = point.split_first() else { return false };
+    let Some((&UNCOMPRESSED, coordinates)) = point.split_first() else {
+        return false;
+    };
     if coordinates.len() != 2 * curve.field_octets {
         return false;
     }
     let (x, y) = coordinates.split_at(curve.field_octets);
-    let (Some(p), Some(b)) =
-        (BigUint::parse_bytes(curve.p, 16), BigUint::parse_bytes(curve.b, 16))
-    else {
+    let (Some(p), Some(b)) = (
+        BigUint::parse_bytes(curve.p, 16),
+        BigUint::parse_bytes(curve.b, 16),
+    ) else {
         return false;
     };
     let (x, y) = (BigUint::from_bytes_be(x), BigUint::from_bytes_be(y));

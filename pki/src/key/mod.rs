@@ -84,7 +84,10 @@ pub struct IssuerIdError;
 pub fn issuer_id(key: &SubjectPublicKeyInfoOwned) -> der::Result<IssuerId> {
     let digest = Sha256::digest(key.to_der()?);
     let mut octets = [0; ISSUER_ID_OCTETS];
-    octets.iter_mut().zip(digest.iter()).for_each(|(to, from)| *to = *from);
+    octets
+        .iter_mut()
+        .zip(digest.iter())
+        .for_each(|(to, from)| *to = *from);
     Ok(IssuerId(octets))
 }
 
@@ -120,7 +123,9 @@ impl FromStr for IssuerId {
     fn from_str(text: &str) -> Result<Self, IssuerIdError> {
         let digits = text.as_bytes();
         if digits.len() != 2 * ISSUER_ID_OCTETS
-            || digits.iter().any(|digit| !matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+            || digits
+                .iter()
+                .any(|digit| !matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
         {
             return Err(IssuerIdError);
         }

@@ -30,7 +30,11 @@ struct RsaPublicKey<'a> {
 
 pub(super) fn check(key: &SubjectPublicKeyInfoOwned) -> Result<(), KeyError> {
     // RFC 4055 §1.2: the parameters of rsaEncryption are NULL.
-    let parameters = key.algorithm.parameters.as_ref().ok_or(KeyError::Parameters)?;
+    let parameters = key
+        .algorithm
+        .parameters
+        .as_ref()
+        .ok_or(KeyError::Parameters)?;
     if AnyRef::from(parameters) != AnyRef::NULL {
         return Err(KeyError::Parameters);
     }
@@ -60,11 +64,18 @@ fn check_numbers(modulus: &BigUint, exponent: &BigUint) -> Result<(), KeyError> 
     if has_roca_fingerprint(modulus) {
         return Err(KeyError::Roca);
     }
-    if has_close_primes(modulus) { Err(KeyError::ClosePrimes) } else { Ok(()) }
+    if has_close_primes(modulus) {
+        Err(KeyError::ClosePrimes)
+    } else {
+        Ok(())
+    }
 }
 
 fn residue(number: &BigUint, divisor: u32) -> u32 {
-    (number % divisor).iter_u32_digits().next().unwrap_or_default()
+    (number % divisor)
+        .iter_u32_digits()
+        .next()
+        .unwrap_or_default()
 }
 
 /// Fermat: n = a^2 - b^2 with a just above the root of n when the primes are close.
@@ -110,12 +121,24 @@ mod tests {
     #[test]
     fn lengths_and_exponents_have_bounds() {
         let short = (BigUint::from(1_u8) << 2047_u32) - 1_u8;
-        assert_eq!(check_numbers(&short, &exponent()), Err(KeyError::ModulusLength));
+        assert_eq!(
+            check_numbers(&short, &exponent()),
+            Err(KeyError::ModulusLength)
+        );
         let modulus = (BigUint::from(1_u8) << 2048_u32) - 1_u8;
-        assert_eq!(check_numbers(&modulus, &BigUint::from(3_u8)), Err(KeyError::Exponent));
-        assert_eq!(check_numbers(&modulus, &BigUint::from(65_538_u32)), Err(KeyError::Exponent));
+        assert_eq!(
+            check_numbers(&modulus, &BigUint::from(3_u8)),
+            Err(KeyError::Exponent)
+        );
+        assert_eq!(
+            check_numbers(&modulus, &BigUint::from(65_538_u32)),
+            Err(KeyError::Exponent)
+        );
         // 2^2048 - 1 is divisible by three.
-        assert_eq!(check_numbers(&modulus, &exponent()), Err(KeyError::SmallFactor));
+        assert_eq!(
+            check_numbers(&modulus, &exponent()),
+            Err(KeyError::SmallFactor)
+        );
     }
 
     #[test]

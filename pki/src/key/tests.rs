@@ -20,7 +20,10 @@ fn ec(curve: &str, point: &[u8]) -> SubjectPublicKeyInfoOwned {
 }
 
 fn octets(hex: &str) -> Vec<u8> {
-    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+    (0..hex.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+        .collect()
 }
 
 #[test]
@@ -29,11 +32,20 @@ fn a_point_must_lie_on_its_named_curve() {
     assert_eq!(check(&ec("1.2.840.10045.3.1.7", &point)), Ok(()));
     assert_eq!(check(&ec("1.3.132.0.34", &point)), Err(KeyError::Point));
     point[64] ^= 1;
-    assert_eq!(check(&ec("1.2.840.10045.3.1.7", &point)), Err(KeyError::Point));
+    assert_eq!(
+        check(&ec("1.2.840.10045.3.1.7", &point)),
+        Err(KeyError::Point)
+    );
     let compressed = [&[3][..], &octets(G)[1..33]].concat();
-    assert_eq!(check(&ec("1.2.840.10045.3.1.7", &compressed)), Err(KeyError::Point));
+    assert_eq!(
+        check(&ec("1.2.840.10045.3.1.7", &compressed)),
+        Err(KeyError::Point)
+    );
     let koblitz = ObjectIdentifier::new_unwrap("1.3.132.0.10");
-    assert_eq!(check(&ec("1.3.132.0.10", &octets(G))), Err(KeyError::Algorithm(koblitz)));
+    assert_eq!(
+        check(&ec("1.3.132.0.10", &octets(G))),
+        Err(KeyError::Algorithm(koblitz))
+    );
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use const_oid::{AssociatedOid, ObjectIdentifier};
 use x509_cert::ext::pkix::{
-    AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints,
-    CrlDistributionPoints, ExtendedKeyUsage, KeyUsage, SubjectKeyIdentifier,
+    AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints, CrlDistributionPoints,
+    ExtendedKeyUsage, KeyUsage, SubjectKeyIdentifier,
 };
 
 use super::Subject;
@@ -21,9 +21,18 @@ struct Rule {
     critical: bool,
 }
 
-const REQUIRED: Rule = Rule { required: true, critical: false };
-const REQUIRED_CRITICAL: Rule = Rule { required: true, critical: true };
-const OPTIONAL: Rule = Rule { required: false, critical: false };
+const REQUIRED: Rule = Rule {
+    required: true,
+    critical: false,
+};
+const REQUIRED_CRITICAL: Rule = Rule {
+    required: true,
+    critical: true,
+};
+const OPTIONAL: Rule = Rule {
+    required: false,
+    critical: false,
+};
 
 pub(super) fn check(subject: &mut Subject<'_>) {
     let rules = rules(subject.terms);
@@ -42,7 +51,10 @@ pub(super) fn check(subject: &mut Subject<'_>) {
     for (oid, _) in count.iter().filter(|(_, times)| **times > 1) {
         subject.error("e_extension_repeated", oid.to_string());
     }
-    for (oid, _) in rules.iter().filter(|(oid, rule)| rule.required && !count.contains_key(*oid)) {
+    for (oid, _) in rules
+        .iter()
+        .filter(|(oid, rule)| rule.required && !count.contains_key(*oid))
+    {
         subject.error("e_extension_missing", oid.to_string());
     }
 }
@@ -62,7 +74,13 @@ fn rules(terms: &Terms) -> BTreeMap<ObjectIdentifier, Rule> {
     }
     if !terms.extended_key_usage.is_empty() {
         let critical = terms.extended_key_usage_critical;
-        rules.insert(ExtendedKeyUsage::OID, Rule { required: true, critical });
+        rules.insert(
+            ExtendedKeyUsage::OID,
+            Rule {
+                required: true,
+                critical,
+            },
+        );
     }
     if !terms.san.allowed.is_empty() {
         rules.insert(ID_CE_SUBJECT_ALT_NAME, OPTIONAL);

@@ -14,9 +14,15 @@ pub(super) fn check(subject: &mut Subject<'_>, tbs_der: &[u8]) {
     let tbs = subject.tbs;
     subject.error_if(tbs.version() != Version::V3, "e_version_not_3");
     // x509-cert writes canonical DER; whatever differs from it was not canonical.
-    subject.error_if(tbs.to_der().ok().as_deref() != Some(tbs_der), "e_tbs_not_canonical");
+    subject.error_if(
+        tbs.to_der().ok().as_deref() != Some(tbs_der),
+        "e_tbs_not_canonical",
+    );
     let serial = SerialNumber::try_from(tbs.serial_number());
-    subject.error_if(!serial.is_ok_and(|serial| serial.is_ours()), "e_serial_number_shape");
+    subject.error_if(
+        !serial.is_ok_and(|serial| serial.is_ours()),
+        "e_serial_number_shape",
+    );
     let unique_ids = tbs.issuer_unique_id().is_some() || tbs.subject_unique_id().is_some();
     subject.error_if(unique_ids, "e_unique_identifier_present");
     if let Err(error) = key::check(tbs.subject_public_key_info()) {
@@ -30,10 +36,15 @@ pub(super) fn check(subject: &mut Subject<'_>, tbs_der: &[u8]) {
 fn check_algorithm(subject: &mut Subject<'_>) {
     let key = subject
         .issuer
-        .map_or(subject.tbs.subject_public_key_info(), |issuer| issuer.public_key());
+        .map_or(subject.tbs.subject_public_key_info(), |issuer| {
+            issuer.public_key()
+        });
     let expected = SignatureScheme::for_public_key(key);
     let found = SignatureScheme::from_algorithm_identifier(subject.tbs.signature());
-    subject.error_if(found.is_none() || found != expected, "e_signature_algorithm_not_the_issuers");
+    subject.error_if(
+        found.is_none() || found != expected,
+        "e_signature_algorithm_not_the_issuers",
+    );
 }
 
 fn check_issuer(subject: &mut Subject<'_>) {
@@ -43,7 +54,10 @@ fn check_issuer(subject: &mut Subject<'_>) {
         return;
     };
     // Octet by octet: clients chain by comparing encodings.
-    subject.error_if(subject.tbs.issuer() != issuer.subject(), "e_issuer_name_differs");
+    subject.error_if(
+        subject.tbs.issuer() != issuer.subject(),
+        "e_issuer_name_differs",
+    );
     let own_key = issuer.public_key() == subject.tbs.subject_public_key_info();
     subject.error_if(own_key, "e_public_key_is_the_issuers");
     let usage = issuer.extension::<x509_cert::ext::pkix::KeyUsage>();
@@ -64,7 +78,10 @@ fn check_issuer(subject: &mut Subject<'_>) {
 
 fn check_validity(subject: &mut Subject<'_>) {
     let validity = subject.tbs.validity();
-    let (start, end) = (time::decode(&validity.not_before), time::decode(&validity.not_after));
+    let (start, end) = (
+        time::decode(&validity.not_before),
+        time::decode(&validity.not_after),
+    );
     for (at, encoded) in [(start, &validity.not_before), (end, &validity.not_after)] {
         let right = match (time::encode(at), encoded) {
             (Ok(Time::UtcTime(_)), Time::UtcTime(_)) => true,
@@ -80,7 +97,10 @@ fn check_validity(subject: &mut Subject<'_>) {
     let length = end - start + 1;
     if length > subject.terms.max_validity.as_secs() {
         let limit = subject.terms.max_validity.as_secs();
-        subject.error("e_validity_too_long", format!("{length} s of at most {limit} s"));
+        subject.error(
+            "e_validity_too_long",
+            format!("{length} s of at most {limit} s"),
+        );
     }
     if let Some(issuer) = subject.issuer {
         subject.error_if(end > issuer.not_after(), "e_validity_outlives_issuer");

@@ -56,11 +56,19 @@ struct Subject<'a> {
 
 impl Subject<'_> {
     fn error(&mut self, id: &'static str, detail: impl Into<String>) {
-        self.findings.push(Finding { id, severity: Severity::Error, detail: detail.into() });
+        self.findings.push(Finding {
+            id,
+            severity: Severity::Error,
+            detail: detail.into(),
+        });
     }
 
     fn warning(&mut self, id: &'static str, detail: impl Into<String>) {
-        self.findings.push(Finding { id, severity: Severity::Warning, detail: detail.into() });
+        self.findings.push(Finding {
+            id,
+            severity: Severity::Warning,
+            detail: detail.into(),
+        });
     }
 
     fn error_if(&mut self, broken: bool, id: &'static str) {
@@ -86,8 +94,12 @@ pub fn tbs_certificate(
             }];
         }
     };
-    let mut subject =
-        Subject { tbs: &tbs, terms: profile.terms(), issuer, findings: Vec::new() };
+    let mut subject = Subject {
+        tbs: &tbs,
+        terms: profile.terms(),
+        issuer,
+        findings: Vec::new(),
+    };
     frame::check(&mut subject, tbs_der);
     names::check(&mut subject);
     extensions::check(&mut subject);

@@ -32,7 +32,9 @@ fn check_attributes(subject: &mut Subject<'_>) -> BTreeSet<Attribute> {
     for rdn in tbs.subject().iter_rdn() {
         subject.error_if(rdn.as_ref().len() != 1, "e_subject_rdn_not_single");
         for value in rdn.as_ref().iter() {
-            let known = Attribute::ALL.into_iter().find(|known| known.oid() == value.oid);
+            let known = Attribute::ALL
+                .into_iter()
+                .find(|known| known.oid() == value.oid);
             let Some(attribute) = known else {
                 subject.error("e_subject_attribute_unknown", value.oid.to_string());
                 continue;
@@ -47,8 +49,11 @@ fn check_attributes(subject: &mut Subject<'_>) -> BTreeSet<Attribute> {
                 subject.error("e_subject_attribute_order", format!("{attribute:?}"));
             }
             seen.push(attribute);
-            let tag =
-                if attribute.is_printable() { Tag::PrintableString } else { Tag::Utf8String };
+            let tag = if attribute.is_printable() {
+                Tag::PrintableString
+            } else {
+                Tag::Utf8String
+            };
             if value.value.tag() != tag {
                 subject.error("e_subject_string_type", format!("{attribute:?}"));
             }
@@ -67,8 +72,7 @@ fn check_attributes(subject: &mut Subject<'_>) -> BTreeSet<Attribute> {
 
 fn check_alternative_names(subject: &mut Subject<'_>) {
     let extensions = subject.tbs.extensions().map_or(&[][..], Vec::as_slice);
-    let found =
-        extension::find::<SubjectAltName>(extensions, extension::ID_CE_SUBJECT_ALT_NAME);
+    let found = extension::find::<SubjectAltName>(extensions, extension::ID_CE_SUBJECT_ALT_NAME);
     let names = match found {
         Ok(Some((_, names))) => names.0,
         Ok(None) => {
@@ -105,9 +109,8 @@ fn check_alternative_names(subject: &mut Subject<'_>) {
 /// Servers are found by dNSName or iPAddress, mailboxes by rfc822Name (RFC 9525 §6.3, RFC 8550 §3).
 fn check_purpose(subject: &mut Subject<'_>, names: &[GeneralName]) {
     let usage = subject.terms.extended_key_usage.clone();
-    let server = |name: &GeneralName| {
-        matches!(name, GeneralName::DnsName(_) | GeneralName::IpAddress(_))
-    };
+    let server =
+        |name: &GeneralName| matches!(name, GeneralName::DnsName(_) | GeneralName::IpAddress(_));
     if usage.contains(&ID_KP_SERVER_AUTH) && !names.iter().any(server) {
         subject.warning("w_server_without_host_name", "");
     }

@@ -6,8 +6,8 @@ use const_oid::{AssociatedOid, ObjectIdentifier};
 use der::Decode;
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 use x509_cert::ext::pkix::{
-    AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints,
-    CrlDistributionPoints, ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectKeyIdentifier,
+    AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints, CrlDistributionPoints,
+    ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectKeyIdentifier,
 };
 
 use super::Subject;
@@ -47,15 +47,27 @@ where
 fn check_key_identifiers(subject: &mut Subject<'_>) {
     let own = key::key_identifier(subject.tbs.subject_public_key_info());
     if let Some(identifier) = value::<SubjectKeyIdentifier>(subject) {
-        subject.error_if(identifier.0.as_bytes() != own, "e_subject_key_identifier_differs");
+        subject.error_if(
+            identifier.0.as_bytes() != own,
+            "e_subject_key_identifier_differs",
+        );
     }
-    let issuers = match subject.issuer.map(crate::Certificate::subject_key_identifier) {
+    let issuers = match subject
+        .issuer
+        .map(crate::Certificate::subject_key_identifier)
+    {
         None => Some(own),
         Some(found) => found.ok().flatten(),
     };
     if let Some(identifier) = value::<AuthorityKeyIdentifier>(subject) {
-        let octets = identifier.key_identifier.as_ref().map(|octets| octets.as_bytes().to_vec());
-        subject.error_if(octets.is_none() || octets != issuers, "e_authority_key_identifier_differs");
+        let octets = identifier
+            .key_identifier
+            .as_ref()
+            .map(|octets| octets.as_bytes().to_vec());
+        subject.error_if(
+            octets.is_none() || octets != issuers,
+            "e_authority_key_identifier_differs",
+        );
         let by_name = identifier.authority_cert_issuer.is_some()
             || identifier.authority_cert_serial_number.is_some();
         subject.error_if(by_name, "e_authority_key_identifier_by_name");
@@ -63,16 +75,29 @@ fn check_key_identifiers(subject: &mut Subject<'_>) {
 }
 
 fn check_usage(subject: &mut Subject<'_>) {
-    let Some(usage) = value::<KeyUsage>(subject) else { return };
+    let Some(usage) = value::<KeyUsage>(subject) else {
+        return;
+    };
     subject.error_if(usage.0 != subject.terms.key_usage, "e_key_usage_differs");
     let authority = subject.terms.kind.is_authority();
-    subject.error_if(usage.key_cert_sign() != authority, "e_key_usage_contradicts_kind");
-    let Some(extended) = value::<ExtendedKeyUsage>(subject) else { return };
+    subject.error_if(
+        usage.key_cert_sign() != authority,
+        "e_key_usage_contradicts_kind",
+    );
+    let Some(extended) = value::<ExtendedKeyUsage>(subject) else {
+        return;
+    };
     let oids: BTreeSet<ObjectIdentifier> = extended.0.iter().copied().collect();
-    subject.error_if(oids.len() != extended.0.len(), "e_extended_key_usage_repeated");
+    subject.error_if(
+        oids.len() != extended.0.len(),
+        "e_extended_key_usage_repeated",
+    );
     let wanted = subject.terms.extended_key_usage.iter().copied().collect();
     subject.error_if(oids != wanted, "e_extended_key_usage_differs");
-    subject.error_if(oids.contains(&ANY_EXTENDED_KEY_USAGE), "e_extended_key_usage_any");
+    subject.error_if(
+        oids.contains(&ANY_EXTENDED_KEY_USAGE),
+        "e_extended_key_usage_any",
+    );
     // All purposes that we know need a signature of one of the two kinds (RFC 5280 §4.2.1.12).
     let signs = usage.0.contains(KeyUsages::DigitalSignature)
         || usage.0.contains(KeyUsages::NonRepudiation);
@@ -97,9 +122,18 @@ fn check_constraints(subject: &mut Subject<'_>) {
 }
 
 fn check_policies(subject: &mut Subject<'_>) {
-    let Some(policies) = value::<CertificatePolicies>(subject) else { return };
-    let oids: Vec<_> = policies.0.iter().map(|policy| policy.policy_identifier.clone()).collect();
-    subject.error_if(oids != subject.terms.policies, "e_certificate_policies_differ");
+    let Some(policies) = value::<CertificatePolicies>(subject) else {
+        return;
+    };
+    let oids: Vec<_> = policies
+        .0
+        .iter()
+        .map(|policy| policy.policy_identifier.clone())
+        .collect();
+    subject.error_if(
+        oids != subject.terms.policies,
+        "e_certificate_policies_differ",
+    );
     let unique: BTreeSet<_> = oids.iter().collect();
     subject.error_if(unique.len() != oids.len(), "e_certificate_policy_repeated");
 }
@@ -126,8 +160,14 @@ fn check_status(subject: &mut Subject<'_>) {
             .iter()
             .all(|entry| [ID_AD_OCSP, ID_AD_CA_ISSUERS].contains(&entry.access_method));
         let addressed = access.0.iter().all(|entry| is_http(&entry.access_location));
-        subject.error_if(has(ID_AD_OCSP) != wants_ocsp, "e_authority_info_access_ocsp");
-        subject.error_if(!has(ID_AD_CA_ISSUERS), "e_authority_info_access_issuer_missing");
+        subject.error_if(
+            has(ID_AD_OCSP) != wants_ocsp,
+            "e_authority_info_access_ocsp",
+        );
+        subject.error_if(
+            !has(ID_AD_CA_ISSUERS),
+            "e_authority_info_access_issuer_missing",
+        );
         subject.error_if(!known || !addressed, "e_authority_info_access_form");
     }
     for oid in [ID_PKIX_OCSP_NOCHECK, extension::ID_CE_NO_REV_AVAIL] {
@@ -151,7 +191,9 @@ fn is_http(name: &GeneralName) -> bool {
 
 fn check_qc_statements(subject: &mut Subject<'_>) {
     let extensions = subject.tbs.extensions().map_or(&[][..], Vec::as_slice);
-    let found = extensions.iter().find(|extension| extension.extn_id == QcStatements::OID);
+    let found = extensions
+        .iter()
+        .find(|extension| extension.extn_id == QcStatements::OID);
     let Some(found) = found else { return };
     match QcStatements::from_der(found.extn_value.as_bytes()) {
         Ok(statements) => {

@@ -14,15 +14,20 @@ pub fn matches(left: &Name, right: &Name) -> bool {
 /// Whether `name` lies in the subtree that starts at `base` (RFC 5280 §4.2.1.10, directoryName).
 pub fn is_within(name: &Name, base: &Name) -> bool {
     name.len() >= base.len()
-        && name.iter_rdn().zip(base.iter_rdn()).all(|(left, right)| rdn_matches(left, right))
+        && name
+            .iter_rdn()
+            .zip(base.iter_rdn())
+            .all(|(left, right)| rdn_matches(left, right))
 }
 
 fn rdn_matches(left: &RelativeDistinguishedName, right: &RelativeDistinguishedName) -> bool {
     left.as_ref().len() == right.as_ref().len()
-        && left
-            .as_ref()
-            .iter()
-            .all(|one| right.as_ref().iter().any(|other| attribute_matches(one, other)))
+        && left.as_ref().iter().all(|one| {
+            right
+                .as_ref()
+                .iter()
+                .any(|other| attribute_matches(one, other))
+        })
 }
 
 fn attribute_matches(left: &AttributeTypeAndValue, right: &AttributeTypeAndValue) -> bool {
@@ -41,7 +46,11 @@ fn prepared(value: &Any) -> Option<String> {
         Tag::Utf8String | Tag::PrintableString | Tag::Ia5String => {
             std::str::from_utf8(value.value()).ok()?.to_owned()
         }
-        Tag::TeletexString => value.value().iter().map(|octet| char::from(*octet)).collect(),
+        Tag::TeletexString => value
+            .value()
+            .iter()
+            .map(|octet| char::from(*octet))
+            .collect(),
         Tag::BmpString => {
             let units = value
                 .value()

@@ -235,8 +235,11 @@ fn relative_name(
     };
     let value = encoded.map_err(|_| NameError::Character(attribute))?;
     let mut set = SetOfVec::new();
-    set.insert(AttributeTypeAndValue { oid: attribute.oid(), value })
-        .map_err(|_| NameError::Encoding)?;
+    set.insert(AttributeTypeAndValue {
+        oid: attribute.oid(),
+        value,
+    })
+    .map_err(|_| NameError::Encoding)?;
     Ok(set)
 }
 

@@ -34,9 +34,18 @@ fn attributes_keep_the_house_order_and_types() {
 fn bad_values_are_refused_by_attribute() {
     let refused = |name: DistinguishedName| name.to_name().unwrap_err();
     assert_eq!(refused(DistinguishedName::new()), NameError::Empty);
-    assert_eq!(refused(person().country("kh")), NameError::Character(Attribute::Country));
-    assert_eq!(refused(person().country("KHM")), NameError::Length(Attribute::Country));
-    assert_eq!(refused(person().common_name("")), NameError::Length(Attribute::CommonName));
+    assert_eq!(
+        refused(person().country("kh")),
+        NameError::Character(Attribute::Country)
+    );
+    assert_eq!(
+        refused(person().country("KHM")),
+        NameError::Length(Attribute::Country)
+    );
+    assert_eq!(
+        refused(person().common_name("")),
+        NameError::Length(Attribute::CommonName)
+    );
     assert_eq!(
         refused(person().common_name("a".repeat(65))),
         NameError::Length(Attribute::CommonName)
@@ -45,7 +54,10 @@ fn bad_values_are_refused_by_attribute() {
         refused(person().common_name("Sok\u{202e}ahpoS")),
         NameError::Character(Attribute::CommonName)
     );
-    assert_eq!(refused(person().surname(" Sok")), NameError::Character(Attribute::Surname));
+    assert_eq!(
+        refused(person().surname(" Sok")),
+        NameError::Character(Attribute::Surname)
+    );
     assert_eq!(
         refused(person().serial_number("ខ្មែរ")),
         NameError::Character(Attribute::SerialNumber)
@@ -54,10 +66,25 @@ fn bad_values_are_refused_by_attribute() {
 
 #[test]
 fn comparison_folds_case_and_space_but_not_more() {
-    let name = |value: &str| DistinguishedName::new().organization(value).to_name().unwrap();
-    assert!(matches(&name("Ministry  of Post"), &name("ministry OF post")));
-    assert!(!matches(&name("Ministry of Post"), &name("Ministry of Posts")));
-    let longer = DistinguishedName::new().organization("A").common_name("B").to_name().unwrap();
+    let name = |value: &str| {
+        DistinguishedName::new()
+            .organization(value)
+            .to_name()
+            .unwrap()
+    };
+    assert!(matches(
+        &name("Ministry  of Post"),
+        &name("ministry OF post")
+    ));
+    assert!(!matches(
+        &name("Ministry of Post"),
+        &name("Ministry of Posts")
+    ));
+    let longer = DistinguishedName::new()
+        .organization("A")
+        .common_name("B")
+        .to_name()
+        .unwrap();
     assert!(is_within(&longer, &name("a")));
     assert!(!is_within(&name("a"), &longer));
 }

@@ -35,6 +35,11 @@ impl Oid {
         Self::from(crate::extension::ANY_POLICY)
     }
 
+    /// An identifier that is known to be well-formed.
+    pub(crate) fn known(octets: &[u8]) -> Self {
+        Self(octets.to_vec())
+    }
+
     /// Takes the content octets of an encoding, which must be minimal (X.690 §8.19.2).
     pub fn from_bytes(octets: &[u8]) -> Result<Self, OidError> {
         let complete = octets.last().is_some_and(|last| last & MORE == 0);
@@ -46,7 +51,11 @@ impl Oid {
         });
         let oid = Self(octets.to_vec());
         let fits = octets.len() <= MAX_OCTETS && oid.numbers().is_some();
-        if complete && minimal && fits { Ok(oid) } else { Err(OidError) }
+        if complete && minimal && fits {
+            Ok(oid)
+        } else {
+            Err(OidError)
+        }
     }
 
     /// The content octets.
@@ -58,7 +67,11 @@ impl Oid {
     pub fn child(&self, number: u32) -> Result<Self, OidError> {
         let mut octets = self.0.clone();
         push_base128(&mut octets, u128::from(number));
-        if octets.len() > MAX_OCTETS { Err(OidError) } else { Ok(Self(octets)) }
+        if octets.len() > MAX_OCTETS {
+            Err(OidError)
+        } else {
+            Ok(Self(octets))
+        }
     }
 
     /// The numbers below the first two, which share one; `None` if one exceeds 128 bits.
@@ -87,7 +100,9 @@ fn push_base128(octets: &mut Vec<u8>, number: u128) {
 impl fmt::Display for Oid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let numbers = self.numbers().unwrap_or_default();
-        let Some((joint, rest)) = numbers.split_first() else { return Ok(()) };
+        let Some((joint, rest)) = numbers.split_first() else {
+            return Ok(());
+        };
         let first = (joint / SECOND_ARCS).min(2);
         write!(f, "{first}.{}", joint - first * SECOND_ARCS)?;
         rest.iter().try_for_each(|number| write!(f, ".{number}"))
@@ -107,7 +122,11 @@ impl FromStr for Oid {
         let number = |part: &str| {
             let plain = part.bytes().all(|digit| digit.is_ascii_digit())
                 && (part == "0" || !part.starts_with('0'));
-            if plain { part.parse::<u128>().map_err(|_| OidError) } else { Err(OidError) }
+            if plain {
+                part.parse::<u128>().map_err(|_| OidError)
+            } else {
+                Err(OidError)
+            }
         };
         let mut parts = text.split('.');
         let first = number(parts.next().unwrap_or_default())?;
@@ -183,13 +202,17 @@ mod tests {
         let oid: Oid = "2.999.1.1.2".parse().unwrap();
         assert_eq!(oid.to_der().unwrap(), [6, 5, 0x88, 0x37, 1, 1, 2]);
         assert_eq!(oid.to_string(), "2.999.1.1.2");
-        let uuid: Oid = "2.25.340282366920938463463374607431768211375".parse().unwrap();
+        let uuid: Oid = "2.25.340282366920938463463374607431768211375"
+            .parse()
+            .unwrap();
         assert_eq!(Oid::from_der(&uuid.to_der().unwrap()).unwrap(), uuid);
     }
 
     #[test]
     fn malformed_identifiers_are_refused() {
-        for bad in ["", "1", "3.1", "1.40", "1.2.", "1.02", "1.-2", "a.b", "1.2.a"] {
+        for bad in [
+            "", "1", "3.1", "1.40", "1.2.", "1.02", "1.-2", "a.b", "1.2.a",
+        ] {
             assert_eq!(bad.parse::<Oid>(), Err(OidError), "{bad}");
         }
         for bad in [&[][..], &[0x80, 1], &[42, 0x80, 1], &[42, 0x81]] {

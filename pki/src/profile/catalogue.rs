@@ -10,8 +10,8 @@ use super::{Kind, PolicyOids, ProfileName, QcClaims, Revocation, SanKind, SanRul
 use super::{SubjectRule, Terms};
 use crate::extension::qc_statements::QcType;
 use crate::extension::{
-    ID_KP_CLIENT_AUTH, ID_KP_DOCUMENT_SIGNING, ID_KP_EMAIL_PROTECTION,
-    ID_KP_OCSP_SIGNING, ID_KP_SERVER_AUTH, ID_KP_TIME_STAMPING,
+    ID_KP_CLIENT_AUTH, ID_KP_DOCUMENT_SIGNING, ID_KP_EMAIL_PROTECTION, ID_KP_OCSP_SIGNING,
+    ID_KP_SERVER_AUTH, ID_KP_TIME_STAMPING,
 };
 use crate::name::Attribute;
 use crate::oid::Oid;
@@ -23,12 +23,20 @@ const YEAR: u64 = 365 * DAY;
 const BACKDATE: Duration = Duration::from_secs(5 * MINUTE);
 
 const AUTHORITY: SubjectRule = SubjectRule {
-    required: &[Attribute::Country, Attribute::Organization, Attribute::CommonName],
+    required: &[
+        Attribute::Country,
+        Attribute::Organization,
+        Attribute::CommonName,
+    ],
     optional: &[Attribute::OrganizationIdentifier],
 };
 /// Natural persons (EN 319 412-2 §4.2.4): serialNumber tells two people of one name apart.
 const PERSON: SubjectRule = SubjectRule {
-    required: &[Attribute::Country, Attribute::CommonName, Attribute::SerialNumber],
+    required: &[
+        Attribute::Country,
+        Attribute::CommonName,
+        Attribute::SerialNumber,
+    ],
     optional: &[Attribute::Surname, Attribute::GivenName],
 };
 /// Officials: persons together with the institution they act for.
@@ -39,7 +47,11 @@ const OFFICIAL: SubjectRule = SubjectRule {
         Attribute::CommonName,
         Attribute::SerialNumber,
     ],
-    optional: &[Attribute::OrganizationIdentifier, Attribute::Surname, Attribute::GivenName],
+    optional: &[
+        Attribute::OrganizationIdentifier,
+        Attribute::Surname,
+        Attribute::GivenName,
+    ],
 };
 /// Legal persons (EN 319 412-3 §4.2.1).
 const ENTITY: SubjectRule = SubjectRule {
@@ -53,7 +65,11 @@ const ENTITY: SubjectRule = SubjectRule {
 };
 const MACHINE: SubjectRule = SubjectRule {
     required: &[Attribute::CommonName],
-    optional: &[Attribute::Country, Attribute::Organization, Attribute::OrganizationIdentifier],
+    optional: &[
+        Attribute::Country,
+        Attribute::Organization,
+        Attribute::OrganizationIdentifier,
+    ],
 };
 /// RFC and ETSI both want services of trust to be named with country and operator.
 const SERVICE: SubjectRule = AUTHORITY;
@@ -77,12 +93,26 @@ const XROAD_SIGN: SubjectRule = SubjectRule {
     optional: &[],
 };
 
-const NO_SAN: SanRule = SanRule { allowed: &[], required: false };
-const HOST_SAN: SanRule = SanRule { allowed: &[SanKind::Dns, SanKind::Ip], required: true };
-const MACHINE_SAN: SanRule =
-    SanRule { allowed: &[SanKind::Dns, SanKind::Ip, SanKind::Uri], required: true };
-const MAIL_SAN: SanRule = SanRule { allowed: &[SanKind::Email], required: true };
-const PERSON_SAN: SanRule = SanRule { allowed: &[SanKind::Email], required: false };
+const NO_SAN: SanRule = SanRule {
+    allowed: &[],
+    required: false,
+};
+const HOST_SAN: SanRule = SanRule {
+    allowed: &[SanKind::Dns, SanKind::Ip],
+    required: true,
+};
+const MACHINE_SAN: SanRule = SanRule {
+    allowed: &[SanKind::Dns, SanKind::Ip, SanKind::Uri],
+    required: true,
+};
+const MAIL_SAN: SanRule = SanRule {
+    allowed: &[SanKind::Email],
+    required: true,
+};
+const PERSON_SAN: SanRule = SanRule {
+    allowed: &[SanKind::Email],
+    required: false,
+};
 
 const WITH_OCSP: Revocation = Revocation::Published { ocsp: true };
 /// The root is offline: only its CRL tells about the authorities below it.
@@ -95,7 +125,13 @@ pub(super) fn terms(name: ProfileName, oids: &PolicyOids, claims: &QcClaims) -> 
     let commitment = KeyUsages::NonRepudiation;
     let authority = || KeyUsages::KeyCertSign | KeyUsages::CRLSign;
     let mut terms = match name {
-        P::Root => plain(Kind::Anchor, 25 * YEAR, authority(), AUTHORITY, Revocation::Anchor),
+        P::Root => plain(
+            Kind::Anchor,
+            25 * YEAR,
+            authority(),
+            AUTHORITY,
+            Revocation::Anchor,
+        ),
         P::Issuing => authority_below(0, 10 * YEAR, authority()),
         P::Cross => authority_below(1, 5 * YEAR, authority()),
         P::CitizenAuth => end_entity(3 * YEAR, signature, PERSON),
@@ -112,9 +148,13 @@ pub(super) fn terms(name: ProfileName, oids: &PolicyOids, claims: &QcClaims) -> 
         P::TlsServer => end_entity(90 * DAY, signature, MACHINE),
         P::Device => end_entity(30 * DAY, signature, MACHINE),
         P::Smime => end_entity(2 * YEAR, signature, PERSON),
-        P::OcspResponder => {
-            plain(Kind::EndEntity, 30 * DAY, signature.into(), SERVICE, Revocation::NoCheck)
-        }
+        P::OcspResponder => plain(
+            Kind::EndEntity,
+            30 * DAY,
+            signature.into(),
+            SERVICE,
+            Revocation::NoCheck,
+        ),
         P::Tsa => end_entity(5 * YEAR, signature, SERVICE),
         P::XroadAuth => end_entity(YEAR, signature, XROAD_AUTH),
         P::XroadSign => end_entity(2 * YEAR, commitment, XROAD_SIGN),
@@ -133,7 +173,13 @@ pub(super) fn terms(name: ProfileName, oids: &PolicyOids, claims: &QcClaims) -> 
 }
 
 fn authority_below(path_len: u8, seconds: u64, usage: FlagSet<KeyUsages>) -> Terms {
-    plain(Kind::Authority { path_len }, seconds, usage, AUTHORITY, CRL_ONLY)
+    plain(
+        Kind::Authority { path_len },
+        seconds,
+        usage,
+        AUTHORITY,
+        CRL_ONLY,
+    )
 }
 
 fn end_entity(seconds: u64, usage: KeyUsages, subject: SubjectRule) -> Terms {

@@ -98,6 +98,9 @@ impl FromStr for ProfileName {
     type Err = UnknownProfile;
 
     fn from_str(text: &str) -> Result<Self, UnknownProfile> {
-        Self::ALL.into_iter().find(|name| name.as_str() == text).ok_or(UnknownProfile)
+        Self::ALL
+            .into_iter()
+            .find(|name| name.as_str() == text)
+            .ok_or(UnknownProfile)
     }
 }

@@ -22,14 +22,18 @@ pub struct ArcError;
 
 impl Default for PolicyOids {
     fn default() -> Self {
-        Self { arc: Oid::from_bytes(&EXAMPLE_ARC).unwrap_or_else(|_| Oid::any_policy()) }
+        Self {
+            arc: Oid::known(&EXAMPLE_ARC),
+        }
     }
 }
 
 impl PolicyOids {
     /// Takes the arc, in dotted form, from configuration.
     pub fn new(arc: &str) -> Result<Self, ArcError> {
-        let oids = Self { arc: arc.parse().map_err(|_| ArcError)? };
+        let oids = Self {
+            arc: arc.parse().map_err(|_| ArcError)?,
+        };
         // The deepest identifier below the arc decides whether all of them fit.
         oids.try_below(&[1, 1, 3])?;
         Ok(oids)
@@ -80,9 +84,9 @@ impl PolicyOids {
     }
 
     fn try_below(&self, numbers: &[u32]) -> Result<Oid, ArcError> {
-        numbers
-            .iter()
-            .try_fold(self.arc.clone(), |oid, number| oid.child(*number).map_err(|_| ArcError))
+        numbers.iter().try_fold(self.arc.clone(), |oid, number| {
+            oid.child(*number).map_err(|_| ArcError)
+        })
     }
 }
 
@@ -123,7 +127,10 @@ mod tests {
     #[test]
     fn identifiers_lie_below_the_arc() {
         let oids = PolicyOids::new("1.3.6.1.4.1.99999").unwrap();
-        assert_eq!(oids.person_signature().to_string(), "1.3.6.1.4.1.99999.1.1.2");
+        assert_eq!(
+            oids.person_signature().to_string(),
+            "1.3.6.1.4.1.99999.1.1.2"
+        );
         assert!(!oids.is_example());
         assert!(PolicyOids::default().is_example());
         assert_eq!(PolicyOids::default().entity().to_string(), "2.999.1.2");
@@ -132,7 +139,10 @@ mod tests {
 
     #[test]
     fn no_legislation_no_claim() {
-        let claims = QcClaims { sscd: true, ..QcClaims::default() };
+        let claims = QcClaims {
+            sscd: true,
+            ..QcClaims::default()
+        };
         assert!(claims.statements(QcType::Esign).is_empty());
     }
 }

@@ -68,8 +68,14 @@ fn parse_der(
     let signed = certificate::signed_part(der).map_err(|_| CsrError::Malformed)?;
     let message = der.get(signed).ok_or(CsrError::Malformed)?;
     let signature = inner.signature.as_bytes().ok_or(CsrError::Malformed)?;
-    certificate::verify(&inner.info.public_key, &inner.algorithm, message, signature, verifier)
-        .map_err(CsrError::Possession)?;
+    certificate::verify(
+        &inner.info.public_key,
+        &inner.algorithm,
+        message,
+        signature,
+        verifier,
+    )
+    .map_err(CsrError::Possession)?;
     Ok(CertificationRequest { inner })
 }
 
@@ -88,9 +94,9 @@ impl CertificationRequest {
     pub fn extensions(&self) -> Result<Vec<Extension>, CsrError> {
         let mut wanted = Vec::new();
         let attributes = self.inner.info.attributes.iter();
-        for attribute in attributes.filter(|one| {
-            one.oid == <ExtensionReq as const_oid::AssociatedOid>::OID
-        }) {
+        for attribute in
+            attributes.filter(|one| one.oid == <ExtensionReq as const_oid::AssociatedOid>::OID)
+        {
             for value in attribute.values.iter() {
                 let der = value.to_der().map_err(|_| CsrError::Malformed)?;
                 let request = ExtensionReq::from_der(&der).map_err(|_| CsrError::Malformed)?;
@@ -100,3 +106,6 @@ impl CertificationRequest {
         Ok(wanted)
     }
 }
+
+#[cfg(test)]
+mod tests;
