@@ -27,7 +27,7 @@ const KEY_OCTETS: usize = 16;
 
 /// The authority as this service calls it; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct CaClient {
+pub(crate) struct CaClient {
     http: reqwest::Client,
     config: CaConfig,
     signer: PeerSigner,
@@ -37,17 +37,17 @@ pub struct CaClient {
 
 /// A page of the status log.
 #[derive(Debug, Deserialize)]
-pub struct Page {
+pub(crate) struct Page {
     /// The entries.
-    pub items: Vec<Entry>,
+    pub(crate) items: Vec<Entry>,
     /// The cursor after them.
     #[serde(default)]
-    pub next: Option<i64>,
+    pub(crate) next: Option<i64>,
 }
 
 /// A revocation list, or that it has not changed.
 #[derive(Debug)]
-pub enum Fetched {
+pub(crate) enum Fetched {
     /// As before.
     Same,
     /// The list and its entity tag.
@@ -60,7 +60,7 @@ fn failed(error: impl std::fmt::Display) -> Error {
 
 impl CaClient {
     /// A client that signs its tokens with `signer`.
-    pub fn new(config: CaConfig, signer: PeerSigner, sources: Sources) -> Result<Self, Error> {
+    pub(crate) fn new(config: CaConfig, signer: PeerSigner, sources: Sources) -> Result<Self, Error> {
         let http = service::http_client(&config.client).map_err(failed)?;
         Ok(Self { http, config, signer, pool: BlockingPool::new(2), sources })
     }
@@ -89,7 +89,7 @@ impl CaClient {
     }
 
     /// The entries after `cursor`; waits for the first as long as configured.
-    pub async fn status_log(&self, cursor: i64) -> Result<Page, Error> {
+    pub(crate) async fn status_log(&self, cursor: i64) -> Result<Page, Error> {
         let (limit, wait) = (self.config.page, self.config.wait_seconds);
         let path = format!("/status-log?after={cursor}&limit={limit}&wait={wait}");
         let response = self.get(&path, None).await?;
@@ -98,7 +98,7 @@ impl CaClient {
     }
 
     /// One revocation list, unless it is still the one with this tag.
-    pub async fn crl(
+    pub(crate) async fn crl(
         &self,
         issuer: IssuerId,
         shard: u16,
@@ -113,7 +113,7 @@ impl CaClient {
     }
 
     /// A new certificate for a responder's key, with the subject of its present one.
-    pub async fn renew(&self, responder: &Responder) -> Result<Certificate, Error> {
+    pub(crate) async fn renew(&self, responder: &Responder) -> Result<Certificate, Error> {
         #[derive(Deserialize)]
         struct Issued {
             certificate: String,

@@ -20,7 +20,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(15);
 const REMEMBER_EVERY: i64 = 60;
 
 /// Carries the log into journal and memory.
-pub struct Follower {
+pub(crate) struct Follower {
     client: CaClient,
     journal: Option<Journal>,
     statuses: Arc<Statuses>,
@@ -34,7 +34,7 @@ pub struct Follower {
 
 impl Follower {
     /// A follower from where `statuses` ends.
-    pub fn new(
+    pub(crate) fn new(
         client: CaClient,
         journal: Journal,
         statuses: Arc<Statuses>,
@@ -58,7 +58,7 @@ impl Follower {
     }
 
     /// Follows for ever; after a failure a little later, then later still.
-    pub async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         let mut pause = PAUSE;
         loop {
             match self.round().await {
@@ -140,7 +140,7 @@ fn position(cursor: i64) -> f64 {
 }
 
 /// Renews the certificates of responders whose time is running out.
-pub async fn renew_due(client: &CaClient, answers: &Answers) {
+pub(crate) async fn renew_due(client: &CaClient, answers: &Answers) {
     for responder in answers.responders() {
         if !responder.is_due(answers.now()) {
             continue;

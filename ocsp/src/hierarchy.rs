@@ -61,7 +61,7 @@ pub struct Authority {
 }
 
 /// Reads and checks the hierarchy: every issuing certificate and every responder is signed by whom it says.
-pub fn read(folder: &Path, verifier: &dyn SignatureVerifier) -> Result<Vec<Authority>, Error> {
+pub(crate) fn read(folder: &Path, verifier: &dyn SignatureVerifier) -> Result<Vec<Authority>, Error> {
     let path = folder.join(FILE);
     let text = std::fs::read(&path).map_err(|e| Error::file(&path, e))?;
     let file: HierarchyFile = serde_json::from_slice(&text).map_err(|e| Error::file(&path, e))?;

@@ -18,13 +18,13 @@ use crate::hierarchy::Authority;
 
 /// One list as it is served.
 #[derive(Clone, Debug)]
-pub struct List {
+pub(crate) struct List {
     /// CertificateList in DER.
-    pub der: Bytes,
+    pub(crate) der: Bytes,
     /// thisUpdate, seconds since 1970.
-    pub this_update: u64,
+    pub(crate) this_update: u64,
     /// nextUpdate, seconds since 1970.
-    pub next_update: u64,
+    pub(crate) next_update: u64,
     /// cRLNumber, big endian without leading zeros.
     number: Vec<u8>,
     /// The authority's tag of this list.
@@ -32,7 +32,7 @@ pub struct List {
 }
 
 /// Which list: an authority and a shard of it.
-pub type Place = (IssuerId, u16);
+pub(crate) type Place = (IssuerId, u16);
 
 /// All lists.
 pub struct Lists {
@@ -92,7 +92,7 @@ impl Lists {
     }
 
     /// The list at an address.
-    pub fn find(&self, place: Place) -> Option<Arc<List>> {
+    pub(crate) fn find(&self, place: Place) -> Option<Arc<List>> {
         self.lists.read().unwrap_or_else(PoisonError::into_inner).get(&place).cloned()
     }
 
@@ -102,19 +102,19 @@ impl Lists {
     }
 
     /// Every list that the running authority issues.
-    pub fn online(&self) -> Vec<Place> {
+    pub(crate) fn online(&self) -> Vec<Place> {
         let online = self.authorities.values().filter(|a| a.online);
         online.flat_map(|a| (0..a.shards).map(|shard| (a.id, shard))).collect()
     }
 
     /// The list that will name this certificate once it is revoked.
-    pub fn place_of(&self, issuer: IssuerId, serial: &SerialNumber) -> Option<Place> {
+    pub(crate) fn place_of(&self, issuer: IssuerId, serial: &SerialNumber) -> Option<Place> {
         let shards = NonZeroU16::new(self.authorities.get(&issuer)?.shards)?;
         Some((issuer, serial.shard(shards)))
     }
 
     /// Whether the published list names this certificate.
-    pub fn names(&self, place: Place, serial: &SerialNumber) -> bool {
+    pub(crate) fn names(&self, place: Place, serial: &SerialNumber) -> bool {
         let (Some(list), Some(authority)) = (self.find(place), self.authorities.get(&place.0)) else {
             return false;
         };
@@ -134,7 +134,7 @@ impl Lists {
     }
 
     /// Fetches one list; publishes it, on disk first, when it changed and is signed by its authority.
-    pub async fn refresh(self: &Arc<Self>, client: &CaClient, place: Place) -> Result<(), Error> {
+    pub(crate) async fn refresh(self: &Arc<Self>, client: &CaClient, place: Place) -> Result<(), Error> {
         let tag = self.find(place).and_then(|list| list.tag.clone());
         let Fetched::New(der, tag) = client.crl(place.0, place.1, tag.as_deref()).await? else {
             return Ok(());
@@ -160,7 +160,7 @@ impl Lists {
     }
 
     /// Fetches every list; failures are logged, and the old list stays.
-    pub async fn refresh_all(self: &Arc<Self>, client: &CaClient, places: BTreeSet<Place>) {
+    pub(crate) async fn refresh_all(self: &Arc<Self>, client: &CaClient, places: BTreeSet<Place>) {
         for place in places {
             if let Err(error) = self.refresh(client, place).await {
                 metrics::counter!("romduol_ocsp_list_failures_total").increment(1);

@@ -21,7 +21,7 @@ const MAX_LOOKS: u32 = 120;
 type Missing = BTreeMap<(Place, SerialNumber), u32>;
 
 /// Runs for ever.
-pub async fn run(
+pub(crate) async fn run(
     lists: Arc<Lists>,
     client: CaClient,
     mut revoked: watch::Receiver<Vec<Change>>,

@@ -216,3 +216,7 @@ fn start(
 
 /// The stream of a TLS connection as the server hands it out.
 type TlsStream = actix_tls::accept::openssl::TlsStream<actix_web::rt::net::TcpStream>;
+
+#[cfg(test)]
+#[path = "server/tests.rs"]
+mod tests;

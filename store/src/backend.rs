@@ -1,7 +1,7 @@
 //! SQLite and PostgreSQL behind one connection type: the only file that tells them apart at run time.
 //!
 //! What diesel cannot say for both at once (`ON CONFLICT`, batch inserts) is written as `diesel::sql_query` with
-//! `$1`, `$2`… parameters, which both understand unchanged; see [`SAME_SQL`].
+//! `$1`, `$2`… parameters, which both understand unchanged.
 
 use std::time::Duration;
 
@@ -10,11 +10,6 @@ use diesel::prelude::*;
 use diesel::r2d2::{ManageConnection, Pool, PooledConnection, R2D2Connection};
 
 use crate::{StoreConfig, StoreError};
-
-/// A reminder with an example of the SQL both databases run unchanged.
-#[cfg(test)]
-pub(crate) const SAME_SQL: &str =
-    "INSERT INTO audit_probe (id, value) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET value = excluded.value";
 
 /// How long SQLite waits for another process's lock.
 const SQLITE_BUSY_TIMEOUT_MS: u32 = 5_000;
@@ -31,14 +26,14 @@ const SQLITE_PREFIX: &str = "sqlite://";
 
 /// A connection to either database.
 #[derive(diesel::MultiConnection)]
-pub(crate) enum Connection {
+pub(crate) enum AnyConnection {
     /// SQLite, in a file or in memory.
     Sqlite(SqliteConnection),
     /// PostgreSQL.
     Postgres(PgConnection),
 }
 
-impl Connection {
+impl AnyConnection {
     /// Opens the transaction of a group of writes: nobody else writes until it ends.
     pub(crate) fn begin_write(&mut self) -> QueryResult<()> {
         match self {
@@ -91,7 +86,7 @@ pub(crate) struct Manager {
 }
 
 impl Manager {
-    fn establish(&self) -> Result<Connection, StoreError> {
+    fn establish(&self) -> Result<AnyConnection, StoreError> {
         let path = if self.url == MEMORY_URL {
             Some(":memory:")
         } else {
@@ -104,7 +99,7 @@ impl Manager {
         .map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
-    fn establish_sqlite(&self, path: &str) -> ConnectionResult<Connection> {
+    fn establish_sqlite(&self, path: &str) -> ConnectionResult<AnyConnection> {
         let mut c = SqliteConnection::establish(path)?;
         let query_only = u8::from(self.purpose == Use::Read);
         c.batch_execute(&format!(
@@ -114,10 +109,10 @@ impl Manager {
              PRAGMA query_only={query_only};"
         ))
         .map_err(ConnectionError::CouldntSetupConfiguration)?;
-        Ok(Connection::Sqlite(c))
+        Ok(AnyConnection::Sqlite(c))
     }
 
-    fn establish_postgres(&self) -> ConnectionResult<Connection> {
+    fn establish_postgres(&self) -> ConnectionResult<AnyConnection> {
         let mut c = PgConnection::establish(&self.url)?;
         let read_only = if self.purpose == Use::Read { "on" } else { "off" };
         c.batch_execute(&format!(
@@ -126,23 +121,23 @@ impl Manager {
              SET default_transaction_read_only={read_only};"
         ))
         .map_err(ConnectionError::CouldntSetupConfiguration)?;
-        Ok(Connection::Postgres(c))
+        Ok(AnyConnection::Postgres(c))
     }
 }
 
 impl ManageConnection for Manager {
-    type Connection = Connection;
+    type Connection = AnyConnection;
     type Error = StoreError;
 
-    fn connect(&self) -> Result<Connection, StoreError> {
+    fn connect(&self) -> Result<AnyConnection, StoreError> {
         self.establish()
     }
 
-    fn is_valid(&self, connection: &mut Connection) -> Result<(), StoreError> {
+    fn is_valid(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
         connection.ping().map_err(StoreError::from)
     }
 
-    fn has_broken(&self, connection: &mut Connection) -> bool {
+    fn has_broken(&self, connection: &mut AnyConnection) -> bool {
         std::thread::panicking() || connection.is_broken()
     }
 }

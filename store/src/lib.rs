@@ -15,6 +15,11 @@ pub mod sealing;
 mod session;
 mod writing;
 
+#[cfg(test)]
+mod core_tests;
+#[cfg(test)]
+mod schema_tests;
+
 use std::sync::Arc;
 
 use domain::audit::AuditEvent;
