@@ -14,7 +14,6 @@ mod oidc_clients;
 mod oidc_codes;
 mod oidc_consents;
 mod oidc_document;
-mod oidc_keys;
 mod oidc_requests;
 mod oidc_tokens;
 #[cfg(test)]
@@ -33,7 +32,6 @@ pub use kyc::KycCase;
 pub use kyc_queue::{QueueFilter, QueueItem};
 pub use oidc_codes::{CodeRecord, Redemption, TokenFamily};
 pub use oidc_consents::UsedService;
-pub use oidc_keys::ProviderKey;
 pub use oidc_requests::StoredRequest;
 pub use oidc_tokens::{AccessTokenRecord, Refresh};
 pub use outbox::{ContactCode, OutboxMessage};

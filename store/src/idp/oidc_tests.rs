@@ -5,7 +5,6 @@ use domain::oidc::authorization::SignIn;
 use domain::oidc::client::ClientKind;
 use domain::oidc::consent::{Release, Share};
 use domain::oidc::grant::GrantLine;
-use domain::oidc::key_state::KeyState;
 use domain::oidc::redirect::RedirectUri;
 use domain::oidc::text::Bilingual;
 use domain::oidc::{
@@ -107,6 +106,7 @@ fn authorization(id: u128, person: u128) -> Authorization {
         grant_id: Uuid::from_u128(1),
         consent_id: Uuid::from_u128(50),
         session_id: Some("session".to_owned()),
+        client_session_id: "sid".to_owned(),
         release: Release::default(),
         claims: domain::oidc::claims::ClaimsRequest::default(),
         resources: BTreeSet::new(),
@@ -359,28 +359,4 @@ async fn cleaning_removes_what_expired_and_nothing_else() {
     let later = at(0).saturating_add(SignedDuration::from_hours(100)).unwrap();
     assert_eq!(change(&store, move |w| w.clean_openid(later)).await.unwrap(), 2);
     assert!(store.read(move |r| r.find_token_family(family)).await.unwrap().is_none());
-}
-
-#[tokio::test]
-async fn keys_advance_one_state_at_a_time() {
-    let store = prepared().await;
-    let key = ProviderKey {
-        label: "idp/id-token/2026-11".to_owned(),
-        kid: "k".to_owned(),
-        key_id: "00".to_owned(),
-        state: KeyState::Pending,
-        jwk: "{}".to_owned(),
-        since: at(0),
-    };
-    let stored = key.clone();
-    change(&store, move |w| w.insert_provider_key(&stored)).await.unwrap();
-    let label = key.label.clone();
-    let advance = |from| {
-        let (store, label) = (store.clone(), label.clone());
-        async move { change(&store, move |w| w.advance_provider_key(&label, from, at(1))).await }
-    };
-    assert_eq!(advance(KeyState::Pending).await.unwrap(), KeyState::Active);
-    assert!(advance(KeyState::Pending).await.is_err());
-    let keys = store.read(|r| r.list_provider_keys()).await.unwrap();
-    assert_eq!((keys.len(), keys[0].state), (1, KeyState::Active));
 }

@@ -156,12 +156,19 @@ impl Writer<'_> {
         if keep_content { Ok(()) } else { self.forget_content(id) }
     }
 
-    /// Records a failed try; `last` gives the message up.
-    pub fn fail_message(&mut self, id: &str, error: &str, last: bool) -> Result<(), StoreError> {
+    /// Records a failed try, to be repeated at `again_at`; `last` gives the message up.
+    pub fn fail_message(
+        &mut self,
+        id: &str,
+        error: &str,
+        again_at: i64,
+        last: bool,
+    ) -> Result<(), StoreError> {
         let state = if last { "failed" } else { "queued" };
         diesel::update(outbox_messages::table.find(id))
             .set((
                 outbox_messages::state.eq(state),
+                outbox_messages::next_attempt_at.eq(again_at),
                 outbox_messages::last_error.eq(Some(error.to_owned())),
             ))
             .execute(self.conn())?;
