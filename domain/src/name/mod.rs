@@ -29,6 +29,11 @@ impl NameParts {
     }
 }
 
+/// The stored form of a registered name of a legal entity, which may mix letters, digits and signs.
+pub fn registered(input: &str) -> Result<String, NameError> {
+    tidy(input)
+}
+
 /// Why a name was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
