@@ -126,16 +126,37 @@ impl<'a> Roles<'a> {
         }
     }
 
-    /// The old entries stay in front; what follows are signature fields, which are their own widgets.
+    /// The old entries stay in front; what follows are signature fields, which are their own widgets. One that
+    /// is not signed must be invisible, or it could be laid over what was signed.
     fn grows_by_signatures(&self, old: &[Object], new: &[Object]) -> bool {
         let Some(added) = new.strip_prefix(old) else {
             return false;
         };
         added.iter().all(|entry| {
-            let (_, entry) = self.now.resolve(entry);
-            let kind = entry.as_dict().ok().and_then(|e| self.now.value(e, b"FT"));
-            kind.is_some_and(|ft| ft.as_name().is_ok_and(|ft| ft == b"Sig"))
+            let Ok(entry) = self.now.resolve(entry).1.as_dict() else {
+                return false;
+            };
+            let kind = self.now.value(entry, b"FT").and_then(|ft| ft.as_name().ok());
+            let signed = self.now.value(entry, b"V").is_some();
+            kind == Some(b"Sig") && (signed || is_invisible(self.now, entry))
         })
+    }
+}
+
+/// Whether a widget's rectangle has no area (ISO 32000-2 §12.7.5.5).
+fn is_invisible(document: &Document, widget: &Dictionary) -> bool {
+    let rectangle = document.value(widget, b"Rect").and_then(|rect| rect.as_array().ok());
+    let sides: Vec<f32> = rectangle
+        .into_iter()
+        .flatten()
+        .filter_map(|side| document.resolve(side).1.as_float().ok())
+        .collect();
+    match sides.as_slice() {
+        // Equal as written: a reader computes nothing before it compares them.
+        [left, bottom, right, top] => {
+            left.total_cmp(right).is_eq() && bottom.total_cmp(top).is_eq()
+        }
+        _ => rectangle.is_none(),
     }
 }
 

@@ -57,6 +57,11 @@ pub fn signatures(pdf: &[u8]) -> Result<Vec<Signature>, PadesError> {
         found.push(read(pdf, &document, field.name, value)?);
     }
     found.sort_by_key(|signature| signature.end);
+    // Two fields with one value would show one signature twice.
+    let ends = found.iter().map(|signature| signature.end);
+    if ends.clone().zip(ends.skip(1)).any(|(one, next)| one == next) {
+        return Err(PadesError::Signature("two signatures over one revision"));
+    }
     Ok(found)
 }
 

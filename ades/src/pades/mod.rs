@@ -32,7 +32,7 @@ pub const MAX_FIELDS: usize = 20_000;
 /// Deepest field tree followed.
 pub const MAX_FIELD_DEPTH: usize = 16;
 /// Most signatures in one PDF.
-pub const MAX_SIGNATURES: usize = 200;
+pub const MAX_SIGNATURES: usize = 50;
 /// Bytes kept free for a time-stamp token where the caller does not know its authority's size.
 pub const TIME_STAMP_BYTES: usize = 8 * 1024;
 /// Longest text (name, reason, location) written into a signature, in characters.

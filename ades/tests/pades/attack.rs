@@ -128,6 +128,19 @@ fn isa_incremental_saving_attack() {
 }
 
 #[test]
+fn a_field_laid_over_the_page_is_a_change() {
+    let (_, _, pdf) = signed();
+    let found = |rect: &str| {
+        let widget = format!("<</FT/Sig/T(x)/Subtype/Widget/Rect[{rect}]>>");
+        let page = "<</Type/Page/Parent 2 0 R/MediaBox[0 0 595.276 841.89]/Contents 4 0 R\
+                    /Resources<</Font<</F1 5 0 R>>>>/Annots[7 0 R 19 0 R]>>";
+        signatures(&append(&append(&pdf, 19, &widget), 3, page)).unwrap()[0].coverage
+    };
+    assert_eq!(found("0 0 0 0"), Coverage::Revision);
+    assert!(matches!(found("0 0 500 500"), Coverage::ChangedSince(_)));
+}
+
+#[test]
 fn swa_signature_wrapping_attack() {
     let (_, _, pdf) = signed();
     let at = find(&pdf, "/ByteRange [");

@@ -84,10 +84,12 @@ fn openssl_agrees(what: &str, pdf: &[u8], root: &str) {
     desk.put("sig.der", &last.contents);
     desk.put("covered", covered);
     desk.put("root.pem", root);
-    let said = desk.openssl_agrees(&[
-        "cms", "-verify", "-cades", "-binary", "-inform", "DER", "-in", "sig.der", "-content",
-        "covered", "-CAfile", "root.pem", "-purpose", "any", "-out", "out",
-    ]);
+    let verify = [
+        "cms", "-verify", "-cades", "-binary", "-inform", "DER", "-in", "sig.der", "-CAfile",
+        "root.pem", "-purpose", "any", "-out", "out", "-content",
+    ];
+    desk.openssl_refuses(&[&verify[..], &["root.pem"]].concat());
+    let said = desk.openssl_agrees(&[&verify[..], &["covered"]].concat());
     assert!(said.is_none_or(|said| said.contains("CAdES Verification successful")), "{what}");
 }
 

@@ -17,7 +17,6 @@ use x509_cert::name::Name;
 use x509_cert::time::Validity;
 
 pub(crate) const TIME_STAMPING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.8");
-pub(crate) const OCSP_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.9");
 /// 2025-01-01 and 2045-01-01: the judges read the real clock.
 const NOT_BEFORE: u64 = 1_735_689_600;
 const NOT_AFTER: u64 = 2_366_841_600;
@@ -140,12 +139,12 @@ fn certify(
     };
     let tbs = tbs.to_der().unwrap();
     let signature = signer.sign(&tbs).unwrap();
-    let signed = Signed {
+    let whole = Signed {
         tbs: Any::from_der(&tbs).unwrap(),
         algorithm: signer.scheme().algorithm_identifier(),
         signature: BitString::from_bytes(&signature).unwrap(),
     };
-    Certificate::from_der(&signed.to_der().unwrap()).unwrap()
+    Certificate::from_der(&whole.to_der().unwrap()).unwrap()
 }
 
 /// A folder for the judge's files.

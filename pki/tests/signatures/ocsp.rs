@@ -13,7 +13,10 @@ use pki::ocsp::{
 use proptest::prelude::*;
 use x509_cert::ext::pkix::CrlReason;
 
-use crate::fixture::{Desk, Entity, OCSP_SIGNING, Pki};
+use crate::fixture::{Desk, Entity, Pki};
+
+const OCSP_SIGNING: der::oid::ObjectIdentifier =
+    der::oid::ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.9");
 
 struct Scene {
     pki: Pki,
@@ -130,7 +133,7 @@ fn our_reader_agrees_and_refuses_the_wrong_signer() {
             next_update: None,
             archive_cutoff: Some(now()),
         })
-        .sign(&*scene.citizen.signer, &[scene.citizen.certificate.clone()])
+        .sign(&*scene.citizen.signer, std::slice::from_ref(&scene.citizen.certificate))
         .unwrap();
     let refused = parse_response(&impostor).unwrap().verify(root, now(), &OpenSslVerifier);
     assert!(matches!(refused, Err(OcspError::Signer(_))));
