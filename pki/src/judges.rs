@@ -12,7 +12,7 @@ use crate::fixture::{NOW, hierarchy, now, policies, profile, serial};
 use crate::issue::Issuer;
 use crate::profile::{PolicyOids, ProfileName, Profiles, QcClaims};
 
-const CRL_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+const CRL_LIFE: Duration = Duration::from_hours(24);
 const PKILINT_DIR: &str = "ROMDUOL_PKILINT_DIR";
 
 /// Runs a judge; `None` if it is not installed, otherwise its output, which must be a pardon.
@@ -83,7 +83,7 @@ fn list(
     };
     let entries = seeds.iter().map(|seed| RevokedEntry {
         serial: serial(*seed),
-        revoked_at: now() - Duration::from_secs(3600),
+        revoked_at: now() - Duration::from_hours(1),
         reason: CrlReason::KeyCompromise,
     });
     builder

@@ -33,13 +33,16 @@ pub struct Entry {
     pub reason: CrlReason,
 }
 
+/// Entries by the issuer they speak about, then by the content octets of the serial number.
+type Groups = Vec<(Name, BTreeMap<Vec<u8>, Entry>)>;
+
 /// A parsed CertificateList (RFC 5280 §5.1) and its original encoding.
 #[derive(Debug, Clone)]
 pub struct CertificateList {
     der: Vec<u8>,
     tbs: std::ops::Range<usize>,
     inner: x509_cert::crl::CertificateList,
-    entries: Vec<(Name, BTreeMap<Vec<u8>, Entry>)>,
+    entries: Groups,
     point: Option<IssuingDistributionPoint>,
     unknown_critical: bool,
 }
@@ -89,7 +92,7 @@ fn index(
     list_issuer: &Name,
     revoked: &[RevokedCert],
     unknown_critical: &mut bool,
-) -> Result<Vec<(Name, BTreeMap<Vec<u8>, Entry>)>, CrlError> {
+) -> Result<Groups, CrlError> {
     let mut groups = vec![(list_issuer.clone(), BTreeMap::new())];
     for one in revoked {
         let extensions = one.crl_entry_extensions.as_deref().unwrap_or_default();
@@ -105,7 +108,8 @@ fn index(
                 GeneralName::DirectoryName(name) => Some(name),
                 _ => None,
             });
-            let name = directory.ok_or(CrlError::Malformed(der::ErrorKind::Failed.into()))?;
+            let name =
+                directory.ok_or_else(|| CrlError::Malformed(der::ErrorKind::Failed.into()))?;
             groups.push((name, BTreeMap::new()));
         }
         let entry = Entry {

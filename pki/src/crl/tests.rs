@@ -13,7 +13,7 @@ fn builder(shard: u16) -> CrlBuilder<'static> {
         shard,
         number: 1,
         this_update: now(),
-        next_update: now() + Duration::from_secs(3600),
+        next_update: now() + Duration::from_hours(1),
     }
 }
 

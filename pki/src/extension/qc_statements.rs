@@ -123,13 +123,13 @@ impl QcStatement {
             Self::Compliance => (ID_ETSI_QCS_QC_COMPLIANCE, None),
             Self::Sscd => (ID_ETSI_QCS_QC_SSCD, None),
             Self::Type(kinds) => {
-                let oids: Vec<_> = kinds.iter().map(|kind| kind.oid()).collect();
+                let oids: Vec<_> = kinds.iter().copied().map(QcType::oid).collect();
                 (ID_ETSI_QCS_QC_TYPE, Some(Any::encode_from(&oids)?))
             }
             Self::Legislation(countries) => {
                 let codes = countries
                     .iter()
-                    .map(|country| PrintableString::new(country))
+                    .map(PrintableString::new)
                     .collect::<der::Result<Vec<_>>>()?;
                 (
                     ID_ETSI_QCS_QC_CC_LEGISLATION,

@@ -18,6 +18,7 @@ use x509_cert::serial_number::SerialNumber;
 use x509_cert::time::Time;
 
 use super::{IssueError, Issuer, Request};
+use crate::certificate::Certificate;
 use crate::extension::qc_statements::QcStatements;
 use crate::extension::{self, ID_AD_CA_ISSUERS, ID_AD_OCSP};
 use crate::oid::{CertificatePolicies, Oid, PolicyInformation};
@@ -60,7 +61,7 @@ pub(crate) fn subordinate(
     let mut extensions = vec![authority_key(&identifier)?];
     extensions.extend(own_extensions(terms, &request)?);
     extensions.extend(status_extensions(terms, issuer, &request)?);
-    let validity = validity(terms, &request, Some(issuer.certificate.not_after()), now)?;
+    let validity = validity(terms, &request, Some(&issuer.certificate), now)?;
     let issuer_name = issuer.certificate.subject().clone();
     encode(request, issuer_name, issuer.scheme()?, validity, extensions)
 }
@@ -101,7 +102,7 @@ fn encode(
 fn validity(
     terms: &Terms,
     request: &Request,
-    issuer_end: Option<u64>,
+    issuer: Option<&Certificate>,
     now: SystemTime,
 ) -> Result<Validity, IssueError> {
     let (start, end) = if let Some(asked) = request.validity {
@@ -114,8 +115,10 @@ fn validity(
         let end = last_second(now, terms.default_validity)
             .ok_or(IssueError::Validity("the end lies beyond all times"))?;
         let start = now.saturating_sub(terms.backdate.as_secs());
-        // The last second counts, so an authority's last certificate ends with it, not after it.
-        (start, issuer_end.map_or(end, |limit| end.min(limit)))
+        // A young authority's first certificate begins with it, an old one's last ends with it.
+        issuer.map_or((start, end), |issuer| {
+            (start.max(issuer.not_before()), end.min(issuer.not_after()))
+        })
     };
     if start > end {
         return Err(IssueError::Validity("it ends before it starts"));

@@ -69,7 +69,7 @@ impl Prepared {
         let key = self
             .issuer_key
             .as_ref()
-            .unwrap_or(self.tbs.subject_public_key_info());
+            .unwrap_or_else(|| self.tbs.subject_public_key_info());
         if signer.public_key() != key || signer.scheme() != self.scheme {
             return Err(IssueError::WrongSigner);
         }

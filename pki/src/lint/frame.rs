@@ -3,9 +3,9 @@
 use der::Encode;
 use hsm_bridge::SignatureScheme;
 use x509_cert::Version;
-use x509_cert::time::Time;
 
 use super::Subject;
+use crate::certificate::Certificate;
 use crate::profile::Kind;
 use crate::serial::SerialNumber;
 use crate::{key, time};
@@ -34,11 +34,10 @@ pub(super) fn check(subject: &mut Subject<'_>, tbs_der: &[u8]) {
 }
 
 fn check_algorithm(subject: &mut Subject<'_>) {
-    let key = subject
-        .issuer
-        .map_or(subject.tbs.subject_public_key_info(), |issuer| {
-            issuer.public_key()
-        });
+    let key = subject.issuer.map_or_else(
+        || subject.tbs.subject_public_key_info(),
+        Certificate::public_key,
+    );
     let expected = SignatureScheme::for_public_key(key);
     let found = SignatureScheme::from_algorithm_identifier(subject.tbs.signature());
     subject.error_if(
@@ -83,11 +82,7 @@ fn check_validity(subject: &mut Subject<'_>) {
         time::decode(&validity.not_after),
     );
     for (at, encoded) in [(start, &validity.not_before), (end, &validity.not_after)] {
-        let right = match (time::encode(at), encoded) {
-            (Ok(Time::UtcTime(_)), Time::UtcTime(_)) => true,
-            (Ok(Time::GeneralTime(_)), Time::GeneralTime(_)) => true,
-            _ => false,
-        };
+        let right = time::encode(at).is_ok_and(|right| right == *encoded);
         subject.error_if(!right, "e_time_encoding_wrong_for_year");
     }
     if start > end {

@@ -39,13 +39,13 @@ fn each_departure_from_the_profile_has_its_finding() {
         ),
         (
             found(P::OfficialSign, |terms| {
-                terms.key_usage = KeyUsages::KeyCertSign.into()
+                terms.key_usage = KeyUsages::KeyCertSign.into();
             }),
             "e_key_usage_contradicts_kind",
         ),
         (
             found(P::OfficialSign, |terms| {
-                terms.key_usage = KeyUsages::KeyAgreement.into()
+                terms.key_usage = KeyUsages::KeyAgreement.into();
             }),
             "e_key_usage_contradicts_extended_key_usage",
         ),
@@ -69,7 +69,7 @@ fn each_departure_from_the_profile_has_its_finding() {
         ),
         (
             found(P::CitizenAuth, |terms| {
-                terms.default_validity = Duration::from_secs(94_608_302)
+                terms.default_validity = Duration::from_secs(94_608_302);
             }),
             "e_validity_too_long",
         ),
@@ -81,7 +81,7 @@ fn each_departure_from_the_profile_has_its_finding() {
         ),
         (
             found(P::CitizenAuth, |terms| {
-                terms.policies.push(crate::oid::Oid::any_policy())
+                terms.policies.push(crate::oid::Oid::any_policy());
             }),
             "e_certificate_policies_differ",
         ),

@@ -1,3 +1,4 @@
+use der::Tagged;
 use proptest::prelude::*;
 
 use super::*;
@@ -23,7 +24,6 @@ fn attributes_keep_the_house_order_and_types() {
         Attribute::SerialNumber,
     ];
     assert_eq!(oids, expected.map(Attribute::oid));
-    use der::Tagged;
     let tags: Vec<_> = name.iter().map(|attribute| attribute.value.tag()).collect();
     assert_eq!(tags[0], der::Tag::PrintableString);
     assert_eq!(tags[1], der::Tag::Utf8String);

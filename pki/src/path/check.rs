@@ -13,10 +13,10 @@ use x509_cert::ext::pkix::{
 use super::constraints::Constraints;
 use super::policy::PolicyGraph;
 use super::{Budget, Fault, Options, PathError};
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, CertificateError};
 use crate::extension::{
     self, ANY_EXTENDED_KEY_USAGE, ID_CE_INHIBIT_ANY_POLICY, ID_CE_SUBJECT_ALT_NAME,
-    ID_KP_TIME_STAMPING,
+    ID_KP_OCSP_SIGNING, ID_KP_TIME_STAMPING,
 };
 use crate::oid::{CertificatePolicies, Oid, PolicyMappings};
 
@@ -112,8 +112,8 @@ impl From<PathError> for Stop {
     }
 }
 
-impl From<crate::certificate::CertificateError> for Stop {
-    fn from(_: crate::certificate::CertificateError) -> Self {
+impl From<CertificateError> for Stop {
+    fn from(_: CertificateError) -> Self {
         Self::Fault(Fault::Malformed)
     }
 }
@@ -291,13 +291,21 @@ fn inhibit_any_policy(certificate: &Certificate) -> Result<Option<u32>, Stop> {
     Ok(Some(skip))
 }
 
-/// Whether the certificate says that it needs no revocation check (RFC 6960 §4.2.2.2.1, RFC 9608).
-pub(super) fn needs_no_revocation(certificate: &Certificate) -> bool {
+/// Whether the certificate says, and may say, that it needs no revocation check: a responder by
+/// id-pkix-ocsp-nocheck (RFC 6960 §4.2.2.2.1), any other end entity by noRevAvail (RFC 9608 §4).
+pub(super) fn needs_no_revocation(certificate: &Certificate) -> Result<bool, CertificateError> {
     let has = |oid| {
         certificate
             .extensions()
             .iter()
             .any(|one| one.extn_id == oid)
     };
-    has(extension::ID_PKIX_OCSP_NOCHECK) || has(extension::ID_CE_NO_REV_AVAIL)
+    let constraints = certificate.extension::<BasicConstraints>()?;
+    if constraints.is_some_and(|(_, value)| value.ca) {
+        return Ok(false);
+    }
+    let usage = certificate.extension::<ExtendedKeyUsage>()?;
+    let responder = usage.is_some_and(|(_, usage)| usage.0.contains(&ID_KP_OCSP_SIGNING));
+    let unchecked = responder && has(extension::ID_PKIX_OCSP_NOCHECK);
+    Ok(unchecked || has(extension::ID_CE_NO_REV_AVAIL))
 }

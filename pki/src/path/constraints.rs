@@ -152,18 +152,16 @@ fn host_within(host: &str, base: &str, subdomains: Subdomains) -> bool {
             .is_some_and(|left| left.ends_with('.'))
     };
     match (base.strip_prefix('.'), subdomains) {
-        (Some(bare), _) => below(bare),
+        (Some(parent), _) => below(parent),
         (None, Subdomains::Always) => host == base || below(&base),
         (None, Subdomains::AfterDot) => host == base,
     }
 }
 
 fn mailbox_within(mailbox: &str, base: &str) -> Option<bool> {
-    let (local, host) = mailbox.rsplit_once('@')?;
+    let (user, host) = mailbox.rsplit_once('@')?;
     Some(match base.rsplit_once('@') {
-        Some((base_local, base_host)) => {
-            local == base_local && host.eq_ignore_ascii_case(base_host)
-        }
+        Some((only_user, at)) => user == only_user && host.eq_ignore_ascii_case(at),
         None => host_within(host, base, Subdomains::AfterDot),
     })
 }

@@ -17,6 +17,7 @@ const POLICY_ARC: &str = "2.16.840.1.101.3.2.1.48.";
 const POLICY_PREFIX: &str = "NIST-test-policy-";
 
 #[derive(Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the suite's own table")]
 struct Case {
     test: String,
     title: String,

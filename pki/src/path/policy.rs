@@ -3,6 +3,7 @@
 //! Each level maps a policy to the policies expected below it and to its parents one level up.
 //! Nodes without children are not pruned: only what the last level reaches counts.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Budget, PathError};
@@ -75,11 +76,11 @@ impl PolicyGraph {
                 .flat_map(|node| node.expected.iter().cloned())
                 .collect();
             for policy in expected {
-                if !level.contains_key(&policy) {
+                if let Entry::Vacant(place) = level.entry(policy.clone()) {
                     budget.spend_policy_node()?;
                     let parents = expecting(above, &policy);
-                    let expected = BTreeSet::from([policy.clone()]);
-                    level.insert(policy, Node { expected, parents });
+                    let expected = BTreeSet::from([policy]);
+                    place.insert(Node { expected, parents });
                 }
             }
         }

@@ -26,8 +26,15 @@ pub(super) fn check(
     };
     // From the anchor down: a revoked authority explains more than what is below it.
     for (depth, certificate) in path.iter().enumerate().rev() {
-        if check::needs_no_revocation(certificate) {
-            continue;
+        match check::needs_no_revocation(certificate) {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(_) => {
+                return Err(PathError::Certificate {
+                    depth,
+                    fault: Fault::Malformed,
+                });
+            }
         }
         let above = path.get(depth + 1..).unwrap_or_default();
         let signs_lists = nesting > 0 && depth == 0;

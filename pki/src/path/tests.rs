@@ -9,7 +9,7 @@ use crate::fixture::{hierarchy, now, profile, serial};
 use crate::issue::Issuer;
 use crate::profile::ProfileName;
 
-const LIFE: Duration = Duration::from_secs(3600);
+const LIFE: Duration = Duration::from_hours(1);
 
 fn chain(leaf: Certificate) -> [Certificate; 2] {
     [leaf, hierarchy().issuing.certificate.clone()]
