@@ -55,24 +55,24 @@ impl KeyAlgorithm {
     /// Recognises a public key; `None` for kinds the token never makes (other curves, other RSA sizes) and for malformed ones.
     pub fn of(spki: &SubjectPublicKeyInfoOwned) -> Option<Self> {
         let oid = spki.algorithm.oid;
+        let parameters = spki.algorithm.parameters.as_ref();
+        let key = spki.subject_public_key.as_bytes()?;
         if oid == rfc5912::ID_EC_PUBLIC_KEY {
-            let curve = spki
-                .algorithm
-                .parameters
-                .as_ref()?
+            let curve = parameters?
                 .decode_as::<der::asn1::ObjectIdentifier>()
                 .ok()?;
-            return match curve {
-                rfc5912::SECP_256_R_1 => Some(Self::P256),
-                rfc5912::SECP_384_R_1 => Some(Self::P384),
+            // Uncompressed points alone: hybrid ones are forbidden (RFC 5480 §2.2), and one key has one encoding, so one id.
+            return match (curve, key.len(), key.first()) {
+                (rfc5912::SECP_256_R_1, 65, Some(4)) => Some(Self::P256),
+                (rfc5912::SECP_384_R_1, 97, Some(4)) => Some(Self::P384),
                 _ => None,
             };
         }
         if oid == rfc8410::ID_ED_25519 {
-            return Some(Self::Ed25519);
+            return (parameters.is_none() && key.len() == 32).then_some(Self::Ed25519);
         }
         if oid == rfc5912::RSA_ENCRYPTION {
-            let key = RsaPublicKey::from_der(spki.subject_public_key.as_bytes()?).ok()?;
+            let key = RsaPublicKey::from_der(key).ok()?;
             let first = key.modulus.as_bytes().first()?;
             let bits = key.modulus.as_bytes().len() * 8 - first.leading_zeros() as usize;
             return Self::ALL

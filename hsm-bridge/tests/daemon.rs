@@ -301,3 +301,61 @@ fn garbage_on_a_socket_ends_that_connection_alone() {
     drop(cut);
     ca.health().unwrap();
 }
+
+/// A health request as the README's section on the wire describes it.
+fn health_request(id: u64, deadline_ms: u32) -> Vec<u8> {
+    let content = [
+        &[1][..],
+        &id.to_be_bytes(),
+        &deadline_ms.to_be_bytes(),
+        &[1],
+    ]
+    .concat();
+    [&14_u32.to_be_bytes()[..], &content].concat()
+}
+
+#[test]
+fn requests_sent_ahead_are_answered_in_order_and_late_ones_are_shed() {
+    let house = House::build();
+    let _daemon = house.serve();
+    drop(house.client("ca")); // it is up
+    let mut stream = UnixStream::connect(house.path("ca.sock")).unwrap();
+    let requests = [
+        health_request(7, 1000),
+        health_request(9, 1000),
+        health_request(8, 0),
+    ]
+    .concat();
+    stream.write_all(&requests).unwrap();
+    let done = |id: u64| [&10_u32.to_be_bytes()[..], &[1], &id.to_be_bytes(), &[1]].concat();
+    let late = [
+        &14_u32.to_be_bytes()[..],
+        &[1],
+        &8_u64.to_be_bytes(),
+        &[134],
+        &[0; 4],
+    ]
+    .concat();
+    let expected = [done(7), done(9), late].concat();
+    let mut answer = vec![0; expected.len()];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(answer, expected);
+}
+
+#[test]
+fn a_caller_over_its_rate_is_told_that_it_is_busy() {
+    let house = House::build();
+    let slow = "[[grant]]\ncaller = 'idp'\nkeys = 'idp/mac'\noperations = ['generate', 'hmac']\nrate = 3\n";
+    std::fs::write(house.path("policy.toml"), slow).unwrap();
+    let _daemon = house.serve();
+    let idp = house.client("idp");
+    idp.generate_secret(&label("idp/mac"), SecretPurpose::Mac)
+        .unwrap();
+    let results: Vec<_> = (0..40).map(|_| idp.hmac(&label("idp/mac"), b"x")).collect();
+    assert!(results.iter().any(Result::is_ok));
+    assert!(
+        results
+            .iter()
+            .any(|result| matches!(result, Err(KeyStoreError::Busy(_))))
+    );
+}

@@ -1,6 +1,9 @@
 //! One public key, parsed once and used for many verifications.
 
 use der::Encode;
+use openssl::bn::BigNum;
+use openssl::ec::EcKey;
+use openssl::ecdsa::EcdsaSig;
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
 use openssl::md::Md;
@@ -11,7 +14,7 @@ use openssl::sign::{RsaPssSaltlen, Verifier};
 use spki::SubjectPublicKeyInfoOwned;
 
 use crate::scheme::Digest;
-use crate::{KeyAlgorithm, SignatureScheme, VerifyError};
+use crate::{KeyAlgorithm, SignatureScheme, VerifyError, ecdsa};
 
 /// What a signature covers: a whole message, or its digest when only that is at hand.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub(crate) enum Signed<'a> {
 #[derive(Debug)]
 pub(crate) struct PublicKey {
     key: PKey<Public>,
+    /// The same key for ECDSA, which OpenSSL 3.0 verifies faster without looking an implementation up each time.
+    elliptic: Option<EcKey<Public>>,
     algorithm: Option<KeyAlgorithm>,
 }
 
@@ -36,6 +41,7 @@ impl PublicKey {
         let der = public_key.to_der().map_err(|e| unusable(e.to_string()))?;
         let key = PKey::public_key_from_der(&der).map_err(|_| unusable("malformed".to_owned()))?;
         Ok(Self {
+            elliptic: key.ec_key().ok(),
             key,
             algorithm: KeyAlgorithm::of(public_key),
         })
@@ -87,12 +93,30 @@ impl PublicKey {
         Verifier::new_without_digest(&self.key)?.verify_oneshot(signature, message)
     }
 
+    /// The signature must be DER in every byte, and is then checked as the two numbers it holds.
+    fn verify_ecdsa(
+        &self,
+        scheme: SignatureScheme,
+        digest: &Digest,
+        signature: &[u8],
+    ) -> Result<bool, ErrorStack> {
+        let (Some(key), Ok(raw)) = (&self.elliptic, ecdsa::raw_from_der(scheme, signature)) else {
+            return Ok(false);
+        };
+        let (r, s) = raw.split_at(raw.len() / 2);
+        EcdsaSig::from_private_components(BigNum::from_slice(r)?, BigNum::from_slice(s)?)?
+            .verify(digest.as_bytes(), key)
+    }
+
     fn verify_digest(
         &self,
         scheme: SignatureScheme,
         digest: &Digest,
         signature: &[u8],
     ) -> Result<bool, ErrorStack> {
+        if scheme.ecdsa_scalar_length().is_some() {
+            return self.verify_ecdsa(scheme, digest, signature);
+        }
         let md = match digest {
             Digest::Sha256(_) => Md::sha256(),
             Digest::Sha384(_) => Md::sha384(),
