@@ -179,3 +179,22 @@ fn a_certificate_of_another_hierarchy_has_no_path() {
     );
     assert_eq!(none.map(|_| ()), Err(PathError::Empty));
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(64))]
+
+    #[test]
+    fn a_changed_octet_never_panics_and_never_passes(at in 0_usize..700, flip in 1_u8..=255) {
+        let leaf = hierarchy().issue(&profile(ProfileName::CitizenAuth), 165);
+        let mut der = leaf.der().to_vec();
+        let at = at % der.len();
+        der[at] ^= flip;
+        if let Ok(changed) = Certificate::from_der(&der) {
+            let anchors = anchors();
+            let chain = chain(changed);
+            let outcome =
+                validate(&chain, &anchors, Revocation::NotChecked, now(), &OpenSslVerifier);
+            proptest::prop_assert!(outcome.is_err());
+        }
+    }
+}
