@@ -48,7 +48,10 @@ impl<'a> Roles<'a> {
     fn of(signed: &Document, now: &'a Document) -> Self {
         let catalog = signed.catalog().ok();
         let id_of = |dictionary: &Dictionary, key: &[u8]| {
-            dictionary.get(key).ok().and_then(|value| signed.resolve(value).0)
+            dictionary
+                .get(key)
+                .ok()
+                .and_then(|value| signed.resolve(value).0)
         };
         let form = catalog.and_then(|(_, c)| signed.dictionary(c, b"AcroForm"));
         let pages = signed
@@ -67,7 +70,11 @@ impl<'a> Roles<'a> {
             catalog: catalog.map(|(id, _)| id),
             form: catalog.and_then(|(_, c)| id_of(c, b"AcroForm")),
             fields: form.and_then(|form| id_of(form, b"Fields")),
-            info: signed.trailer().get(b"Info").and_then(Object::as_reference).ok(),
+            info: signed
+                .trailer()
+                .get(b"Info")
+                .and_then(Object::as_reference)
+                .ok(),
             pages,
             validation,
         }
@@ -97,7 +104,10 @@ impl<'a> Roles<'a> {
         if self.pages.iter().any(|(page, _)| *page == id) {
             return same_except(old, new, &[b"Annots"]) && self.array_grows(old, new, b"Annots");
         }
-        let waiting = old.get(b"FT").and_then(Object::as_name).is_ok_and(|ft| ft == b"Sig");
+        let waiting = old
+            .get(b"FT")
+            .and_then(Object::as_name)
+            .is_ok_and(|ft| ft == b"Sig");
         waiting && !old.has(b"V") && same_except(old, new, &FIELD_KEYS)
     }
 
@@ -136,7 +146,10 @@ impl<'a> Roles<'a> {
             let Ok(entry) = self.now.resolve(entry).1.as_dict() else {
                 return false;
             };
-            let kind = self.now.value(entry, b"FT").and_then(|ft| ft.as_name().ok());
+            let kind = self
+                .now
+                .value(entry, b"FT")
+                .and_then(|ft| ft.as_name().ok());
             let signed = self.now.value(entry, b"V").is_some();
             kind == Some(b"Sig") && (signed || is_invisible(self.now, entry))
         })
@@ -145,7 +158,9 @@ impl<'a> Roles<'a> {
 
 /// Whether a widget's rectangle has no area (ISO 32000-2 §12.7.5.5).
 fn is_invisible(document: &Document, widget: &Dictionary) -> bool {
-    let rectangle = document.value(widget, b"Rect").and_then(|rect| rect.as_array().ok());
+    let rectangle = document
+        .value(widget, b"Rect")
+        .and_then(|rect| rect.as_array().ok());
     let sides: Vec<f32> = rectangle
         .into_iter()
         .flatten()
@@ -180,9 +195,13 @@ fn collect(document: &Document, object: &Object, depth: usize, out: &mut Vec<Obj
     let (id, object) = document.resolve(object);
     out.extend(id);
     match object {
-        Object::Array(items) => items.iter().for_each(|i| collect(document, i, depth - 1, out)),
+        Object::Array(items) => items
+            .iter()
+            .for_each(|i| collect(document, i, depth - 1, out)),
         Object::Dictionary(dictionary) => {
-            dictionary.iter().for_each(|(_, value)| collect(document, value, depth - 1, out));
+            dictionary
+                .iter()
+                .for_each(|(_, value)| collect(document, value, depth - 1, out));
         }
         _ => {}
     }

@@ -57,9 +57,16 @@ impl Document {
         }
         let xref_start = last_startxref(pdf)?;
         let section = pdf.get(xref_start..).unwrap_or_default();
-        let xref_kind =
-            if section.starts_with(b"xref") { XrefKind::Table } else { XrefKind::Stream };
-        Ok(Self { inner, xref_kind, xref_start })
+        let xref_kind = if section.starts_with(b"xref") {
+            XrefKind::Table
+        } else {
+            XrefKind::Stream
+        };
+        Ok(Self {
+            inner,
+            xref_kind,
+            xref_start,
+        })
     }
 
     pub(super) fn trailer(&self) -> &Dictionary {
@@ -68,10 +75,21 @@ impl Document {
 
     /// The number after the highest one in use.
     pub(super) fn next_number(&self) -> Result<u32, PadesError> {
-        let size = self.inner.trailer.get(b"Size").and_then(Object::as_i64).unwrap_or(0);
+        let size = self
+            .inner
+            .trailer
+            .get(b"Size")
+            .and_then(Object::as_i64)
+            .unwrap_or(0);
         let size = u32::try_from(size).map_err(|_| PadesError::Malformed("Size"))?;
         let after = |number: u32| number.checked_add(1);
-        let highest = self.inner.reference_table.entries.keys().next_back().copied();
+        let highest = self
+            .inner
+            .reference_table
+            .entries
+            .keys()
+            .next_back()
+            .copied();
         after(self.inner.max_id.max(highest.unwrap_or(0)))
             .map(|next| next.max(size))
             .ok_or(PadesError::Malformed("object numbers"))
@@ -84,16 +102,31 @@ impl Document {
             .get(b"Root")
             .and_then(Object::as_reference)
             .map_err(|_| PadesError::Malformed("Root"))?;
-        Ok((id, self.dictionary_at(id).ok_or(PadesError::Malformed("catalog"))?))
+        Ok((
+            id,
+            self.dictionary_at(id)
+                .ok_or(PadesError::Malformed("catalog"))?,
+        ))
     }
 
     pub(super) fn first_page(&self) -> Result<(ObjectId, &Dictionary), PadesError> {
-        let id = self.inner.page_iter().next().ok_or(PadesError::Malformed("no page"))?;
-        Ok((id, self.dictionary_at(id).ok_or(PadesError::Malformed("page"))?))
+        let id = self
+            .inner
+            .page_iter()
+            .next()
+            .ok_or(PadesError::Malformed("no page"))?;
+        Ok((
+            id,
+            self.dictionary_at(id)
+                .ok_or(PadesError::Malformed("page"))?,
+        ))
     }
 
     pub(super) fn dictionary_at(&self, id: ObjectId) -> Option<&Dictionary> {
-        self.inner.get_object(id).ok().and_then(|o| o.as_dict().ok())
+        self.inner
+            .get_object(id)
+            .ok()
+            .and_then(|o| o.as_dict().ok())
     }
 
     /// Follows references to a value; the id is that of the last indirect object, none for a direct value.
@@ -110,7 +143,11 @@ impl Document {
         (id, &Object::Null)
     }
 
-    pub(super) fn value<'a>(&'a self, dictionary: &'a Dictionary, key: &[u8]) -> Option<&'a Object> {
+    pub(super) fn value<'a>(
+        &'a self,
+        dictionary: &'a Dictionary,
+        key: &[u8],
+    ) -> Option<&'a Object> {
         let value = self.resolve(dictionary.get(key).ok()?).1;
         (!value.is_null()).then_some(value)
     }
@@ -137,7 +174,9 @@ fn stream_limit(pdf: &[u8]) -> usize {
         .filter(|w| w.first() == Some(&b'#'))
         .filter(|w| {
             let code = w.get(1..).unwrap_or_default().to_ascii_lowercase();
-            [b"4f", b"62", b"6a", b"53", b"74", b"6d"].iter().any(|c| code == **c)
+            [b"4f", b"62", b"6a", b"53", b"74", b"6d"]
+                .iter()
+                .any(|c| code == **c)
         })
         .count();
     (OBJECT_STREAM_BUDGET / (spelled + hidden).max(1)).min(OBJECT_STREAM_MAX_BYTES)

@@ -27,7 +27,11 @@ pub(super) struct Field {
 /// All terminal fields, in document order.
 pub(super) fn fields(document: &Document) -> Result<Vec<Field>, PadesError> {
     let (_, catalog) = document.catalog()?;
-    let mut walk = Walk { document, seen: HashSet::new(), found: Vec::new() };
+    let mut walk = Walk {
+        document,
+        seen: HashSet::new(),
+        found: Vec::new(),
+    };
     let roots = document
         .dictionary(catalog, b"AcroForm")
         .and_then(|form| document.value(form, b"Fields"))
@@ -68,9 +72,13 @@ impl Walk<'_> {
             ("", Some(own)) => own.to_owned(),
             (parent, Some(own)) => format!("{parent}.{own}"),
         };
-        let kind = document.value(field, b"FT").and_then(|ft| ft.as_name().ok());
+        let kind = document
+            .value(field, b"FT")
+            .and_then(|ft| ft.as_name().ok());
         let is_signature = kind.map_or(inherits_signature, |ft| ft == b"Sig");
-        let kids = document.value(field, b"Kids").and_then(|k| k.as_array().ok());
+        let kids = document
+            .value(field, b"Kids")
+            .and_then(|k| k.as_array().ok());
         // Kids with a name of their own are fields, the others are widgets of this one.
         let is_field = |kid: &&Object| {
             let (_, child) = document.resolve(kid);
@@ -79,7 +87,12 @@ impl Walk<'_> {
         let branches: Vec<&Object> = kids.into_iter().flatten().filter(is_field).collect();
         if branches.is_empty() {
             let value = document.value(field, b"V").cloned();
-            self.found.push(Field { id, name, is_signature, value });
+            self.found.push(Field {
+                id,
+                name,
+                is_signature,
+                value,
+            });
             return Ok(());
         }
         for kid in branches {
@@ -129,7 +142,9 @@ pub(super) fn attach(
     let value = Object::Reference(signature);
     let new_field = match target {
         Target::Existing(id) => {
-            let field = document.dictionary_at(id).ok_or(PadesError::Malformed("field"))?;
+            let field = document
+                .dictionary_at(id)
+                .ok_or(PadesError::Malformed("field"))?;
             let mut field = field.clone();
             field.set("V", value);
             update.put(id, &Object::Dictionary(field));
@@ -187,7 +202,10 @@ fn extend_form(
         Ok(_) => return Err(PadesError::Malformed("AcroForm")),
     };
     let mut changed = form.clone();
-    let flags = document.value(&form, b"SigFlags").and_then(|f| f.as_i64().ok()).unwrap_or(0);
+    let flags = document
+        .value(&form, b"SigFlags")
+        .and_then(|f| f.as_i64().ok())
+        .unwrap_or(0);
     changed.set("SigFlags", flags | SIG_FLAGS);
     if let Some(id) = new_field {
         let (array_id, mut fields) = array(document, &form, b"Fields")?;

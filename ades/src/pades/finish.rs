@@ -38,7 +38,15 @@ impl Prepared {
         level: Level,
         byte_range_digest: Vec<u8>,
     ) -> Self {
-        Self { file, state: State { gap, cms, level, byte_range_digest } }
+        Self {
+            file,
+            state: State {
+                gap,
+                cms,
+                level,
+                byte_range_digest,
+            },
+        }
     }
 
     /// What the key signs: DER of the signed attributes.
@@ -96,12 +104,19 @@ impl Prepared {
         }
         let cms = self.state.cms.finish(signature, time_stamp)?;
         let mut file = self.file;
-        let gap = file.get_mut(self.state.gap.clone()).ok_or(PadesError::NotPrepared)?;
+        let gap = file
+            .get_mut(self.state.gap.clone())
+            .ok_or(PadesError::NotPrepared)?;
         let available = gap.len().saturating_sub(2) / 2;
         let text = serialise::hex(&cms);
         match gap.get_mut(1..=text.len()) {
             Some(place) if cms.len() <= available => place.copy_from_slice(text.as_bytes()),
-            _ => return Err(PadesError::ContentsTooSmall { needed: cms.len(), available }),
+            _ => {
+                return Err(PadesError::ContentsTooSmall {
+                    needed: cms.len(),
+                    available,
+                });
+            }
         }
         Ok(file)
     }
@@ -130,7 +145,10 @@ impl Prepared {
         if digest != state.byte_range_digest || state.gap.is_empty() {
             return Err(bad());
         }
-        Ok(Self { file: file.to_vec(), state })
+        Ok(Self {
+            file: file.to_vec(),
+            state,
+        })
     }
 }
 

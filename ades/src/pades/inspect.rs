@@ -46,20 +46,28 @@ pub struct Signature {
 /// than its own value, or is not there, makes the whole file unacceptable.
 pub fn signatures(pdf: &[u8]) -> Result<Vec<Signature>, PadesError> {
     let document = Document::open(pdf)?;
-    let signed = field::fields(&document)?.into_iter().filter(|f| f.is_signature);
+    let signed = field::fields(&document)?
+        .into_iter()
+        .filter(|f| f.is_signature);
     let mut found = Vec::new();
     for field in signed {
         let Some(value) = field.value else { continue };
         if found.len() >= MAX_SIGNATURES {
             return Err(PadesError::TooLarge("number of signatures"));
         }
-        let value = value.as_dict().map_err(|_| PadesError::Signature("not a dictionary"))?;
+        let value = value
+            .as_dict()
+            .map_err(|_| PadesError::Signature("not a dictionary"))?;
         found.push(read(pdf, &document, field.name, value)?);
     }
     found.sort_by_key(|signature| signature.end);
     // Two fields with one value would show one signature twice.
     let ends = found.iter().map(|signature| signature.end);
-    if ends.clone().zip(ends.skip(1)).any(|(one, next)| one == next) {
+    if ends
+        .clone()
+        .zip(ends.skip(1))
+        .any(|(one, next)| one == next)
+    {
         return Err(PadesError::Signature("two signatures over one revision"));
     }
     Ok(found)
@@ -81,7 +89,9 @@ fn read(
         .ok_or(PadesError::Signature("no Contents"))?;
     check_gap(pdf.get(gap.clone()).unwrap_or_default(), value)?;
     let text = |key: &[u8]| document.value(dictionary, key).and_then(text::read);
-    let sub_filter = document.value(dictionary, b"SubFilter").and_then(|s| s.as_name().ok());
+    let sub_filter = document
+        .value(dictionary, b"SubFilter")
+        .and_then(|s| s.as_name().ok());
     Ok(Signature {
         field,
         sub_filter: String::from_utf8_lossy(sub_filter.unwrap_or_default()).into_owned(),
@@ -124,8 +134,12 @@ fn byte_range(
 
 /// What is left out must be the hexadecimal string of the value and nothing else.
 fn check_gap(gap: &[u8], value: &[u8]) -> Result<(), PadesError> {
-    let inner = gap.strip_prefix(b"<").and_then(|rest| rest.strip_suffix(b">"));
-    let inner = inner.ok_or(PadesError::Signature("ByteRange leaves out more than the value"))?;
+    let inner = gap
+        .strip_prefix(b"<")
+        .and_then(|rest| rest.strip_suffix(b">"));
+    let inner = inner.ok_or(PadesError::Signature(
+        "ByteRange leaves out more than the value",
+    ))?;
     let digit = |byte: &u8| char::from(*byte).to_digit(16);
     let mut decoded = Vec::with_capacity(inner.len() / 2);
     for pair in inner.chunks(2) {
@@ -134,7 +148,11 @@ fn check_gap(gap: &[u8], value: &[u8]) -> Result<(), PadesError> {
         };
         match (digit(high), digit(low)) {
             (Some(high), Some(low)) => decoded.extend(u8::try_from(high * 16 + low)),
-            _ => return Err(PadesError::Signature("ByteRange leaves out more than the value")),
+            _ => {
+                return Err(PadesError::Signature(
+                    "ByteRange leaves out more than the value",
+                ));
+            }
         }
     }
     if decoded != value {
@@ -160,7 +178,9 @@ fn coverage(pdf: &[u8], document: &Document, end: usize) -> Result<Coverage, Pad
         return Ok(Coverage::WholeFile);
     }
     if !revision::ends_at(pdf, end) {
-        return Err(PadesError::Signature("ByteRange does not end with a revision"));
+        return Err(PadesError::Signature(
+            "ByteRange does not end with a revision",
+        ));
     }
     let signed = Document::open(pdf.get(..end).unwrap_or_default())?;
     Ok(match changes::forbidden(&signed, document) {

@@ -96,7 +96,12 @@ pub fn prepare(pdf: &[u8], options: &SignOptions) -> Result<Prepared, PadesError
     let document = Document::open(pdf)?;
     refuse_if_locked(&document)?;
     let fields = field::fields(&document)?;
-    if fields.iter().filter(|f| f.is_signature && f.value.is_some()).count() >= MAX_SIGNATURES {
+    if fields
+        .iter()
+        .filter(|f| f.is_signature && f.value.is_some())
+        .count()
+        >= MAX_SIGNATURES
+    {
         return Err(PadesError::TooLarge("number of signatures"));
     }
     let target = field::target(&fields, options.field_name.as_deref())?;
@@ -115,15 +120,22 @@ pub fn prepare(pdf: &[u8], options: &SignOptions) -> Result<Prepared, PadesError
         return Err(PadesError::TooLarge("file"));
     }
     let at = start + dictionary.byte_range;
-    let place = file.get_mut(at..at + range.len()).ok_or(PadesError::TooLarge("file"))?;
+    let place = file
+        .get_mut(at..at + range.len())
+        .ok_or(PadesError::TooLarge("file"))?;
     place.copy_from_slice(range.as_bytes());
 
     let digest = DigestAlgorithm::of(options.scheme)?;
     let (before, after) = (file.get(..gap.start), file.get(gap.end..));
-    let byte_range_digest =
-        digest.digest(&[before.unwrap_or_default(), after.unwrap_or_default()]);
+    let byte_range_digest = digest.digest(&[before.unwrap_or_default(), after.unwrap_or_default()]);
     let cms = cms::prepare(&options.cms(&byte_range_digest))?;
-    Ok(Prepared::new(file, gap, cms, options.level, byte_range_digest))
+    Ok(Prepared::new(
+        file,
+        gap,
+        cms,
+        options.level,
+        byte_range_digest,
+    ))
 }
 
 /// A certification signature with level 1 forbids every change (ISO 32000-2 table 257).
@@ -183,9 +195,12 @@ fn longest_signature(options: &SignOptions) -> usize {
         SignatureScheme::EcdsaP384Sha384 => 104,
         SignatureScheme::Ed25519 => 64,
         // The modulus is a little shorter than the encoded key.
-        SignatureScheme::RsaPkcs1Sha256 | SignatureScheme::RsaPssSha256 => {
-            options.certificate.public_key().subject_public_key.raw_bytes().len()
-        }
+        SignatureScheme::RsaPkcs1Sha256 | SignatureScheme::RsaPssSha256 => options
+            .certificate
+            .public_key()
+            .subject_public_key
+            .raw_bytes()
+            .len(),
     }
 }
 
@@ -222,6 +237,10 @@ impl SignatureDictionary {
         body.push(b'>');
         let gap = start..body.len();
         body.extend_from_slice(b">>");
-        Ok(Self { body, byte_range, gap })
+        Ok(Self {
+            body,
+            byte_range,
+            gap,
+        })
     }
 }

@@ -3,7 +3,9 @@
 /// Whether the first `end` bytes are a whole revision: they end with `%%EOF` and at most one end of line.
 pub(super) fn ends_at(pdf: &[u8], end: usize) -> bool {
     let head = pdf.get(..end).unwrap_or_default();
-    [&b"%%EOF"[..], b"%%EOF\n", b"%%EOF\r", b"%%EOF\r\n"].iter().any(|tail| head.ends_with(tail))
+    [&b"%%EOF"[..], b"%%EOF\n", b"%%EOF\r", b"%%EOF\r\n"]
+        .iter()
+        .any(|tail| head.ends_with(tail))
 }
 
 #[cfg(test)]

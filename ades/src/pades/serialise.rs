@@ -70,17 +70,23 @@ fn literal(out: &mut Vec<u8>, bytes: &[u8]) {
 
 /// PDF knows no exponents; more digits than a reader's single precision are of no use.
 fn real(out: &mut Vec<u8>, value: f32) {
-    let text = if value.is_finite() { format!("{value}") } else { "0".to_owned() };
+    let text = if value.is_finite() {
+        format!("{value}")
+    } else {
+        "0".to_owned()
+    };
     out.extend_from_slice(text.as_bytes());
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
     use core::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing into a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            // Writing into a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 #[cfg(test)]
@@ -96,13 +102,19 @@ mod tests {
     #[test]
     fn objects_are_written_as_iso_32000_says() {
         assert_eq!(text(&Object::Name(b"A B#/".to_vec())), "/A#20B#23#2F");
-        assert_eq!(text(&Object::string_literal("a(b)\\\r")), "(a\\(b\\)\\\\\\r)");
+        assert_eq!(
+            text(&Object::string_literal("a(b)\\\r")),
+            "(a\\(b\\)\\\\\\r)"
+        );
         assert_eq!(text(&Object::Real(595.276)), "595.276");
         assert_eq!(text(&Object::Real(0.000_000_1)), "0.0000001");
         let array = Object::Array(vec![1.into(), Object::Reference((7, 2)), Object::Null]);
         assert_eq!(text(&array), "[1 7 2 R null]");
         let mut dictionary = Dictionary::new();
-        dictionary.set("K", Object::String(vec![0xfe, 0xff], StringFormat::Hexadecimal));
+        dictionary.set(
+            "K",
+            Object::String(vec![0xfe, 0xff], StringFormat::Hexadecimal),
+        );
         assert_eq!(text(&Object::Dictionary(dictionary)), "<</K <feff>>>");
     }
 }

@@ -12,8 +12,17 @@ use super::serialise;
 
 /// Keys of the old trailer that belong to its own section alone.
 const SECTION_KEYS: [&[u8]; 11] = [
-    b"Prev", b"XRefStm", b"Size", b"ID", b"Type", b"W", b"Index", b"Length", b"Filter",
-    b"DecodeParms", b"DL",
+    b"Prev",
+    b"XRefStm",
+    b"Size",
+    b"ID",
+    b"Type",
+    b"W",
+    b"Index",
+    b"Length",
+    b"Filter",
+    b"DecodeParms",
+    b"DL",
 ];
 /// Bytes of the second half of `/ID`.
 const ID_BYTES: usize = 16;
@@ -35,14 +44,21 @@ impl Update {
         if !matches!(pdf.last(), Some(b'\n' | b'\r')) {
             bytes.push(b'\n');
         }
-        Self { start: bytes.len(), bytes, entries: Vec::new(), next_number }
+        Self {
+            start: bytes.len(),
+            bytes,
+            entries: Vec::new(),
+            next_number,
+        }
     }
 
     /// A number for a new object.
     pub(super) fn allocate(&mut self) -> Result<ObjectId, PadesError> {
         let id = (self.next_number, 0);
-        self.next_number =
-            self.next_number.checked_add(1).ok_or(PadesError::Malformed("object numbers"))?;
+        self.next_number = self
+            .next_number
+            .checked_add(1)
+            .ok_or(PadesError::Malformed("object numbers"))?;
         Ok(id)
     }
 
@@ -56,7 +72,8 @@ impl Update {
     /// Writes one object from its bytes and says where they start in the file.
     pub(super) fn put_bytes(&mut self, id: ObjectId, body: &[u8]) -> usize {
         self.entries.push((id, self.bytes.len()));
-        self.bytes.extend_from_slice(format!("{} {} obj\n", id.0, id.1).as_bytes());
+        self.bytes
+            .extend_from_slice(format!("{} {} obj\n", id.0, id.1).as_bytes());
         let start = self.bytes.len();
         self.bytes.extend_from_slice(body);
         self.bytes.extend_from_slice(b"\nendobj\n");
@@ -76,7 +93,8 @@ impl Update {
             }
             XrefKind::Stream => self.write_stream(trailer)?,
         }
-        self.bytes.extend_from_slice(format!("\nstartxref\n{offset}\n%%EOF\n").as_bytes());
+        self.bytes
+            .extend_from_slice(format!("\nstartxref\n{offset}\n%%EOF\n").as_bytes());
         Ok(self.bytes)
     }
 
@@ -157,11 +175,15 @@ impl Update {
         }
         let offset_width = i64::try_from(OFFSET_BYTES).unwrap_or_default();
         trailer.set("Type", Object::Name(b"XRef".to_vec()));
-        trailer.set("W", Object::Array(vec![1.into(), offset_width.into(), 2.into()]));
+        trailer.set(
+            "W",
+            Object::Array(vec![1.into(), offset_width.into(), 2.into()]),
+        );
         trailer.set("Index", Object::Array(index));
         trailer.set("Size", i64::from(self.next_number));
         trailer.set("Length", i64::try_from(rows.len()).unwrap_or_default());
-        self.bytes.extend_from_slice(format!("{} 0 obj\n", id.0).as_bytes());
+        self.bytes
+            .extend_from_slice(format!("{} 0 obj\n", id.0).as_bytes());
         serialise::write_dictionary(&mut self.bytes, &trailer);
         self.bytes.extend_from_slice(b"\nstream\n");
         self.bytes.extend_from_slice(&rows);

@@ -44,7 +44,9 @@ impl Signature {
         verifier: &dyn SignatureVerifier,
     ) -> Result<Verified, PadesError> {
         if self.sub_filter != CADES_DETACHED {
-            return Err(PadesError::Signature("SubFilter is not ETSI.CAdES.detached"));
+            return Err(PadesError::Signature(
+                "SubFilter is not ETSI.CAdES.detached",
+            ));
         }
         if let Coverage::ChangedSince(what) = self.coverage {
             return Err(PadesError::Signature(what));

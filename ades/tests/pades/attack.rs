@@ -18,13 +18,22 @@ fn signed() -> (Pki, Entity, Vec<u8>) {
 
 /// Whether every signature holds and the last one covers the whole file.
 fn accepted(pdf: &[u8]) -> bool {
-    let Ok(found) = signatures(pdf) else { return false };
-    let whole = found.last().is_some_and(|last| last.coverage == Coverage::WholeFile);
-    whole && found.iter().all(|s| s.verify(pdf, &OpenSslVerifier).is_ok())
+    let Ok(found) = signatures(pdf) else {
+        return false;
+    };
+    let whole = found
+        .last()
+        .is_some_and(|last| last.coverage == Coverage::WholeFile);
+    whole
+        && found
+            .iter()
+            .all(|s| s.verify(pdf, &OpenSslVerifier).is_ok())
 }
 
 fn find(pdf: &[u8], text: &str) -> usize {
-    pdf.windows(text.len()).rposition(|w| w == text.as_bytes()).unwrap()
+    pdf.windows(text.len())
+        .rposition(|w| w == text.as_bytes())
+        .unwrap()
 }
 
 /// Replaces text by text of the same length.
@@ -43,8 +52,11 @@ fn append(pdf: &[u8], number: u32, body: &str) -> Vec<u8> {
     out.extend(format!("{number} 0 obj\n{body}\nendobj\n").into_bytes());
     let table = out.len();
     let previous = find(pdf, "startxref") + 10;
-    let previous: String =
-        pdf[previous..].iter().take_while(|b| b.is_ascii_digit()).map(|b| char::from(*b)).collect();
+    let previous: String = pdf[previous..]
+        .iter()
+        .take_while(|b| b.is_ascii_digit())
+        .map(|b| char::from(*b))
+        .collect();
     out.extend(
         format!(
             "xref\n{number} 1\n{object:010} 00000 n\r\ntrailer\n<</Size 20/Root 1 0 R/Prev {previous}>>\n\
@@ -67,8 +79,14 @@ fn every_changed_byte_is_noticed() {
         let mut changed = pdf.clone();
         // Bit 0 never changes only the case of a hexadecimal digit, which would not be data.
         changed[position] ^= 0x01;
-        let around = pdf.get(position.saturating_sub(20)..position + 20).unwrap_or_default();
-        assert!(!accepted(&changed), "byte {position} of {:?}", String::from_utf8_lossy(around));
+        let around = pdf
+            .get(position.saturating_sub(20)..position + 20)
+            .unwrap_or_default();
+        assert!(
+            !accepted(&changed),
+            "byte {position} of {:?}",
+            String::from_utf8_lossy(around)
+        );
     }
 }
 
@@ -80,7 +98,16 @@ fn usf_universal_signature_forgery() {
     let range = String::from_utf8(pdf[at..end].to_vec()).unwrap();
     let inner = range.len() - "/ByteRange []".len();
     let with = |numbers: &str| format!("/ByteRange [{numbers:inner$}]");
-    for wrong in ["", "0 0 0 0", "0 1 2", "0 -1 5 5", "0 5 4 9", "null", "0 10 10 5", "0 1 2 3 4 5"] {
+    for wrong in [
+        "",
+        "0 0 0 0",
+        "0 1 2",
+        "0 -1 5 5",
+        "0 5 4 9",
+        "null",
+        "0 10 10 5",
+        "0 1 2 3 4 5",
+    ] {
         assert!(!accepted(&replace(&pdf, &range, &with(wrong))), "{wrong}");
     }
     assert!(!accepted(&replace(&pdf, "/ByteRange [", "/ByteRangX [")));
@@ -110,19 +137,26 @@ fn isa_incremental_saving_attack() {
         if let Ok(found) = signatures(&attacked) {
             for signature in found {
                 let verdict = signature.verify(&attacked, &OpenSslVerifier);
-                assert!(matches!(verdict, Err(PadesError::Signature(_))), "object {number}");
+                assert!(
+                    matches!(verdict, Err(PadesError::Signature(_))),
+                    "object {number}"
+                );
             }
         }
     }
     // An unrelated object leaves the signature good, but no longer over the whole file.
     let harmless = append(&pdf, 19, "(note)");
     assert!(!accepted(&harmless));
-    assert_eq!(signatures(&harmless).unwrap()[0].coverage, Coverage::Revision);
+    assert_eq!(
+        signatures(&harmless).unwrap()[0].coverage,
+        Coverage::Revision
+    );
     // Bytes behind the end, with no update at all.
     let trailing = [pdf.as_slice(), b"\n% hello"].concat();
     assert!(!accepted(&trailing));
     let attacked = append(&pdf, 3, other);
-    if let Some((ok, said)) = judges::pyhanko_says(&attacked, &pki.root.certificate.pem().unwrap()) {
+    if let Some((ok, said)) = judges::pyhanko_says(&attacked, &pki.root.certificate.pem().unwrap())
+    {
         assert!(!ok, "{said}");
     }
 }
@@ -156,7 +190,12 @@ fn swa_signature_wrapping_attack() {
     let mut wrapped = pdf[..numbers[2]].to_vec();
     wrapped.extend_from_slice(injected);
     wrapped.extend_from_slice(&pdf[numbers[2]..]);
-    let moved = format!("0 {} {} {}", numbers[1], numbers[2] + injected.len(), numbers[3]);
+    let moved = format!(
+        "0 {} {} {}",
+        numbers[1],
+        numbers[2] + injected.len(),
+        numbers[3]
+    );
     let wrapped = replace(&wrapped, &range, &format!("/ByteRange [{moved:inner$}]"));
     assert!(!accepted(&wrapped));
 }

@@ -12,7 +12,10 @@ pub(crate) fn all_agree(what: &str, pdf: &[u8], root: &str, signatures: usize) -
     pyhanko_agrees(what, pdf, root, signatures)
 }
 
-#[expect(clippy::disallowed_methods, reason = "names a judge that is not on the path")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "names a judge that is not on the path"
+)]
 fn pyhanko() -> String {
     std::env::var("ROMDUOL_PYHANKO").unwrap_or_else(|_| "pyhanko".to_owned())
 }
@@ -25,7 +28,11 @@ pub(crate) fn pyhanko_agrees(
 ) -> Option<String> {
     let (ok, said) = pyhanko_says(pdf, root)?;
     assert!(ok, "{what}: pyhanko\n{said}");
-    assert_eq!(said.matches(":INTACT:TRUSTED").count(), signatures, "{what}: pyhanko\n{said}");
+    assert_eq!(
+        said.matches(":INTACT:TRUSTED").count(),
+        signatures,
+        "{what}: pyhanko\n{said}"
+    );
     Some(said)
 }
 
@@ -61,13 +68,26 @@ fn pdfsig_agrees(what: &str, pdf: &[u8], root: &str, signatures: usize) {
     if run("certutil", &["-N", "-d", "nss", "--empty-password"]).is_none() {
         return;
     }
-    run("certutil", &["-A", "-d", "nss", "-n", "root", "-t", "CT,C,C", "-i", "root.pem"]);
+    run(
+        "certutil",
+        &[
+            "-A", "-d", "nss", "-n", "root", "-t", "CT,C,C", "-i", "root.pem",
+        ],
+    );
     let Some((_, said)) = run("pdfsig", &["-no-ocsp", "-nssdir", "nss", "signed.pdf"]) else {
         return;
     };
     let count = |text: &str| said.matches(text).count();
-    assert_eq!(count("Signature is Valid."), signatures, "{what}: pdfsig\n{said}");
-    assert_eq!(count("Signature Type: ETSI.CAdES.detached"), signatures, "{what}: pdfsig\n{said}");
+    assert_eq!(
+        count("Signature is Valid."),
+        signatures,
+        "{what}: pdfsig\n{said}"
+    );
+    assert_eq!(
+        count("Signature Type: ETSI.CAdES.detached"),
+        signatures,
+        "{what}: pdfsig\n{said}"
+    );
     assert_eq!(count("Total document signed"), 1, "{what}: pdfsig\n{said}");
 }
 
@@ -75,11 +95,23 @@ fn pdfsig_agrees(what: &str, pdf: &[u8], root: &str, signatures: usize) {
 fn openssl_agrees(what: &str, pdf: &[u8], root: &str) {
     let last = ades::pades::signatures(pdf).unwrap().pop().unwrap();
     let text = String::from_utf8_lossy(pdf);
-    let range = text.rsplit("/ByteRange [").next().unwrap().split(']').next().unwrap();
-    let numbers: Vec<usize> =
-        range.split_ascii_whitespace().map(|n| n.parse().unwrap()).collect();
+    let range = text
+        .rsplit("/ByteRange [")
+        .next()
+        .unwrap()
+        .split(']')
+        .next()
+        .unwrap();
+    let numbers: Vec<usize> = range
+        .split_ascii_whitespace()
+        .map(|n| n.parse().unwrap())
+        .collect();
     // Lossy text keeps no offsets; the numbers do.
-    let covered = [&pdf[..numbers[1]], &pdf[numbers[2]..numbers[2] + numbers[3]]].concat();
+    let covered = [
+        &pdf[..numbers[1]],
+        &pdf[numbers[2]..numbers[2] + numbers[3]],
+    ]
+    .concat();
     let desk = Desk::new();
     desk.put("sig.der", &last.contents);
     desk.put("covered", covered);
@@ -90,7 +122,10 @@ fn openssl_agrees(what: &str, pdf: &[u8], root: &str) {
     ];
     desk.openssl_refuses(&[&verify[..], &["root.pem"]].concat());
     let said = desk.openssl_agrees(&[&verify[..], &["covered"]].concat());
-    assert!(said.is_none_or(|said| said.contains("CAdES Verification successful")), "{what}");
+    assert!(
+        said.is_none_or(|said| said.contains("CAdES Verification successful")),
+        "{what}"
+    );
 }
 
 /// The same file, encrypted by qpdf.
@@ -99,7 +134,15 @@ pub(crate) fn encrypted(pdf: &[u8]) -> Option<Vec<u8>> {
     desk.put("plain.pdf", pdf);
     let folder = desk.path("");
     let folder: &Path = folder.as_path();
-    let arguments = ["--encrypt", "", "owner", "256", "--", "plain.pdf", "encrypted.pdf"];
+    let arguments = [
+        "--encrypt",
+        "",
+        "owner",
+        "256",
+        "--",
+        "plain.pdf",
+        "encrypted.pdf",
+    ];
     judge(folder, "qpdf", &arguments)?;
     Some(std::fs::read(desk.path("encrypted.pdf")).unwrap())
 }

@@ -21,7 +21,10 @@ pub(crate) fn letter(xref: Xref, catalog: &str, page: &str, more: &[&str]) -> Ve
             "<</Type/Page/Parent 2 0 R/MediaBox[0 0 595.276 841.89]/Contents 4 0 R\
              /Resources<</Font<</F1 5 0 R>>>>{page}>>"
         ),
-        format!("<</Length {}>>\nstream\n{CONTENT}\nendstream", CONTENT.len()),
+        format!(
+            "<</Length {}>>\nstream\n{CONTENT}\nendstream",
+            CONTENT.len()
+        ),
         "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>".to_owned(),
     ];
     objects.extend(more.iter().map(|o| (*o).to_owned()));
@@ -110,7 +113,12 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<u8>)> {
                 Xref::Stream,
                 "/AcroForm 7 0 R",
                 "/Annots 8 0 R",
-                &[text_field, "<</Fields 9 0 R/SigFlags 1>>", "[6 0 R]", "[6 0 R]"],
+                &[
+                    text_field,
+                    "<</Fields 9 0 R/SigFlags 1>>",
+                    "[6 0 R]",
+                    "[6 0 R]",
+                ],
             ),
         ),
     ]

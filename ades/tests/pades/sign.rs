@@ -38,32 +38,53 @@ pub(crate) fn sign_with_time(pdf: &[u8], entity: &Entity, authority: &Entity) ->
 }
 
 fn token(prepared: &Prepared, signature: &[u8], authority: &Entity) -> Vec<u8> {
-    let accuracy = Accuracy { seconds: 1, millis: 0, micros: 0 };
-    let settings = Settings { policy: "2.999.2.1".parse().unwrap(), accuracy, ordering: false };
+    let accuracy = Accuracy {
+        seconds: 1,
+        millis: 0,
+        micros: 0,
+    };
+    let settings = Settings {
+        policy: "2.999.2.1".parse().unwrap(),
+        accuracy,
+        ordering: false,
+    };
     let certificate = authority.certificate.clone();
     let stamper = TimeStamper::new(certificate, Vec::new(), settings).unwrap();
     let imprint = prepared.time_stamp_imprint(signature).unwrap();
     let request = TimeStampRequest::new(imprint, [3; 16]);
     let serial = SerialNumber::new(0x41, &[0x17; 16]).unwrap();
     let now = "2026-11-22T05:06:08.250Z".parse().unwrap();
-    stamper.issue(&request, &serial, now, &*authority.signer).unwrap()
+    stamper
+        .issue(&request, &serial, now, &*authority.signer)
+        .unwrap()
 }
 
 #[test]
 fn every_shape_is_signed_twice_and_every_judge_agrees() {
     let pki = Pki::new();
     let first = pki.entity("First Official", 11, SignatureScheme::EcdsaP256Sha256, None);
-    let second = pki.entity("Second Official", 12, SignatureScheme::EcdsaP256Sha256, None);
+    let second = pki.entity(
+        "Second Official",
+        12,
+        SignatureScheme::EcdsaP256Sha256,
+        None,
+    );
     let root = pki.root.certificate.pem().unwrap();
     for (shape, pdf) in samples::all() {
         let once = sign(&pdf, &first, &options(&first, Level::BB));
         assert!(once.starts_with(&pdf), "{shape}: what was there must stay");
         let twice = sign(&once, &second, &options(&second, Level::BB));
-        assert!(twice.starts_with(&once), "{shape}: the first signature must stay");
+        assert!(
+            twice.starts_with(&once),
+            "{shape}: the first signature must stay"
+        );
 
         let found = signatures(&twice).unwrap();
         assert_eq!(found.len(), 2, "{shape}");
-        assert_eq!((found[0].field.as_str(), found[1].field.as_str()), ("Signature1", "Signature2"));
+        assert_eq!(
+            (found[0].field.as_str(), found[1].field.as_str()),
+            ("Signature1", "Signature2")
+        );
         assert_eq!(found[0].coverage, Coverage::Revision, "{shape}");
         assert_eq!(found[1].coverage, Coverage::WholeFile, "{shape}");
         assert_eq!(found[0].signer_name.as_deref(), Some("សុខ ដារា"));
@@ -97,13 +118,21 @@ fn every_scheme_signs() {
 fn a_time_stamp_makes_level_b_t() {
     let pki = Pki::new();
     let official = pki.entity("Official", 30, SignatureScheme::EcdsaP256Sha256, None);
-    let authority = pki.entity("Time", 31, SignatureScheme::RsaPkcs1Sha256, Some(TIME_STAMPING));
+    let authority = pki.entity(
+        "Time",
+        31,
+        SignatureScheme::RsaPkcs1Sha256,
+        Some(TIME_STAMPING),
+    );
     let pdf = samples::letter(samples::Xref::Stream, "", "", &[]);
     let signed = sign_with_time(&pdf, &official, &authority);
     let found = signatures(&signed).unwrap();
     let verified = found[0].verify(&signed, &OpenSslVerifier).unwrap();
     let time_stamp = verified.time_stamp.unwrap();
-    assert_eq!(time_stamp.gen_time, "2026-11-22T05:06:08.25Z".parse().unwrap());
+    assert_eq!(
+        time_stamp.gen_time,
+        "2026-11-22T05:06:08.25Z".parse().unwrap()
+    );
     assert_eq!(time_stamp.certificate, authority.certificate);
     let said = judges::all_agree("B-T", &signed, &pki.root.certificate.pem().unwrap(), 1);
     assert!(said.is_none_or(|said| said.contains("TIMESTAMP_TOKEN<INTACT:TRUSTED>")));
@@ -113,7 +142,12 @@ fn a_time_stamp_makes_level_b_t() {
 fn a_promised_time_stamp_is_not_dropped_in_silence() {
     let pki = Pki::new();
     let official = pki.entity("Official", 32, SignatureScheme::EcdsaP256Sha256, None);
-    let authority = pki.entity("Time", 33, SignatureScheme::EcdsaP256Sha256, Some(TIME_STAMPING));
+    let authority = pki.entity(
+        "Time",
+        33,
+        SignatureScheme::EcdsaP256Sha256,
+        Some(TIME_STAMPING),
+    );
     let pdf = samples::letter(samples::Xref::Table, "", "", &[]);
     let prepared = prepare(&pdf, &options(&official, Level::BT)).unwrap();
     let signature = official.signer.sign(prepared.signed_attributes()).unwrap();
@@ -128,13 +162,27 @@ fn a_promised_time_stamp_is_not_dropped_in_silence() {
 fn too_little_space_is_said_before_signing() {
     let pki = Pki::new();
     let official = pki.entity("Official", 34, SignatureScheme::EcdsaP256Sha256, None);
-    let authority = pki.entity("Time", 35, SignatureScheme::EcdsaP256Sha256, Some(TIME_STAMPING));
+    let authority = pki.entity(
+        "Time",
+        35,
+        SignatureScheme::EcdsaP256Sha256,
+        Some(TIME_STAMPING),
+    );
     let pdf = samples::letter(samples::Xref::Table, "", "", &[]);
-    let small = SignOptions { contents_bytes: Some(100), ..options(&official, Level::BB) };
+    let small = SignOptions {
+        contents_bytes: Some(100),
+        ..options(&official, Level::BB)
+    };
     let refused = prepare(&pdf, &small);
-    assert!(matches!(refused, Err(PadesError::ContentsTooSmall { available: 100, .. })));
+    assert!(matches!(
+        refused,
+        Err(PadesError::ContentsTooSmall { available: 100, .. })
+    ));
     // A token larger than announced fails without harm.
-    let narrow = SignOptions { time_stamp_bytes: 64, ..options(&official, Level::BT) };
+    let narrow = SignOptions {
+        time_stamp_bytes: 64,
+        ..options(&official, Level::BT)
+    };
     let prepared = prepare(&pdf, &narrow).unwrap();
     let signature = official.signer.sign(prepared.signed_attributes()).unwrap();
     let token = token(&prepared, &signature, &authority);
@@ -165,7 +213,12 @@ fn a_waiting_field_is_used_and_others_are_left_alone() {
     for signature in &found {
         signature.verify(&second, &OpenSslVerifier).unwrap();
     }
-    judges::all_agree("waiting field", &second, &pki.root.certificate.pem().unwrap(), 2);
+    judges::all_agree(
+        "waiting field",
+        &second,
+        &pki.root.certificate.pem().unwrap(),
+        2,
+    );
 }
 
 #[test]
@@ -185,7 +238,10 @@ fn a_stored_signature_that_was_touched_is_refused() {
     let pki = Pki::new();
     let official = pki.entity("Official", 38, SignatureScheme::EcdsaP256Sha256, None);
     let pdf = samples::letter(samples::Xref::Table, "", "", &[]);
-    let stored = prepare(&pdf, &options(&official, Level::BB)).unwrap().encode().unwrap();
+    let stored = prepare(&pdf, &options(&official, Level::BB))
+        .unwrap()
+        .encode()
+        .unwrap();
     assert!(Prepared::decode(&stored).is_ok());
     let last = stored.len() - 1;
     for position in [0, 9, 20, last - 3, last] {
@@ -206,9 +262,15 @@ fn what_cannot_be_signed_safely_is_refused() {
     let good = samples::letter(samples::Xref::Table, "", "", &[]);
     assert!(matches!(refuse(b""), PadesError::Malformed(_)));
     assert!(matches!(refuse(b"%PDF-1.7\n"), PadesError::Malformed(_)));
-    assert!(matches!(refuse(&[b"junk\n", good.as_slice()].concat()), PadesError::Malformed(_)));
+    assert!(matches!(
+        refuse(&[b"junk\n", good.as_slice()].concat()),
+        PadesError::Malformed(_)
+    ));
     let broken = String::from_utf8_lossy(&good).replace("startxref\n", "startxref\n9");
-    assert!(matches!(refuse(broken.as_bytes()), PadesError::Malformed(_)));
+    assert!(matches!(
+        refuse(broken.as_bytes()),
+        PadesError::Malformed(_)
+    ));
     let locked = samples::letter(
         samples::Xref::Table,
         "/Perms<</DocMDP 6 0 R>>",
@@ -216,7 +278,10 @@ fn what_cannot_be_signed_safely_is_refused() {
         &["<</Type/Sig/Reference[<</TransformMethod/DocMDP/TransformParams<</P 1>>>>]>>"],
     );
     assert!(matches!(refuse(&locked), PadesError::ChangesForbidden));
-    let text = SignOptions { reason: Some("x".repeat(600)), ..options(&official, Level::BB) };
+    let text = SignOptions {
+        reason: Some("x".repeat(600)),
+        ..options(&official, Level::BB)
+    };
     assert!(matches!(prepare(&good, &text), Err(PadesError::Text(_))));
     if let Some(encrypted) = judges::encrypted(&good) {
         assert!(matches!(refuse(&encrypted), PadesError::Encrypted));

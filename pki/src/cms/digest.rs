@@ -32,7 +32,10 @@ impl DigestAlgorithm {
 
     /// Recognises a digest; weak and unknown ones are refused.
     pub fn from_oid(oid: ObjectIdentifier) -> Result<Self, CmsError> {
-        Self::ALL.into_iter().find(|d| d.oid() == oid).ok_or(CmsError::Algorithm(oid))
+        Self::ALL
+            .into_iter()
+            .find(|d| d.oid() == oid)
+            .ok_or(CmsError::Algorithm(oid))
     }
 
     /// Recognises an AlgorithmIdentifier; parameters are absent or NULL (RFC 5754 §2).
@@ -54,7 +57,10 @@ impl DigestAlgorithm {
 
     /// Its AlgorithmIdentifier, without parameters (RFC 5754 §2).
     pub fn identifier(self) -> AlgorithmIdentifierOwned {
-        AlgorithmIdentifierOwned { oid: self.oid(), parameters: None }
+        AlgorithmIdentifierOwned {
+            oid: self.oid(),
+            parameters: None,
+        }
     }
 
     /// Bytes of one digest.

@@ -52,17 +52,26 @@ impl SignedData {
         if info.content_type != asn1::ID_SIGNED_DATA {
             return Err(CmsError::Malformed("content type"));
         }
-        let fields: SignedDataFields<'_> =
-            info.content.decode_as().map_err(|_| CmsError::Malformed("SignedData"))?;
+        let fields: SignedDataFields<'_> = info
+            .content
+            .decode_as()
+            .map_err(|_| CmsError::Malformed("SignedData"))?;
         if fields.signer_infos.len() > MAX_SIGNERS {
             return Err(CmsError::TooLarge("signers"));
         }
         check_versions(&fields)?;
         Ok(Self {
             content_type: fields.encap_content_info.content_type,
-            content: fields.encap_content_info.content.map(|c| c.as_bytes().to_vec()),
+            content: fields
+                .encap_content_info
+                .content
+                .map(|c| c.as_bytes().to_vec()),
             certificates: certificates(fields.certificates.as_ref())?,
-            signers: fields.signer_infos.iter().map(signer).collect::<Result<_, _>>()?,
+            signers: fields
+                .signer_infos
+                .iter()
+                .map(signer)
+                .collect::<Result<_, _>>()?,
         })
     }
 }
@@ -82,7 +91,11 @@ fn check_versions(fields: &SignedDataFields<'_>) -> Result<(), CmsError> {
             return Err(CmsError::Malformed("signer version"));
         }
         let digest = signer.digest_algorithm.oid;
-        if !fields.digest_algorithms.iter().any(|listed| listed.oid == digest) {
+        if !fields
+            .digest_algorithms
+            .iter()
+            .any(|listed| listed.oid == digest)
+        {
             return Err(CmsError::Malformed("digest algorithms"));
         }
     }
@@ -106,11 +119,17 @@ fn certificates(set: Option<&SetOfVec<AnyRef<'_>>>) -> Result<Vec<Certificate>, 
 }
 
 fn signer(fields: &SignerInfoFields<'_>) -> Result<SignerInfo, CmsError> {
-    let signed = fields.signed_attributes.as_ref().ok_or(CmsError::Attribute("signedAttrs"))?;
+    let signed = fields
+        .signed_attributes
+        .as_ref()
+        .ok_or(CmsError::Attribute("signedAttrs"))?;
     let mut attributes: Vec<(ObjectIdentifier, Vec<Vec<u8>>)> = Vec::new();
     for attribute in signed.iter() {
         // RFC 5652 §5.3: each signed attribute occurs once, here required of all of them.
-        if attributes.iter().any(|(oid, _)| *oid == attribute.attr_type) {
+        if attributes
+            .iter()
+            .any(|(oid, _)| *oid == attribute.attr_type)
+        {
             return Err(CmsError::Attribute("repeated"));
         }
         attributes.push((attribute.attr_type, values(attribute)?));
@@ -133,7 +152,11 @@ fn signer(fields: &SignerInfoFields<'_>) -> Result<SignerInfo, CmsError> {
 }
 
 fn values(attribute: &Attribute<'_>) -> Result<Vec<Vec<u8>>, CmsError> {
-    attribute.attr_values.iter().map(|v| v.to_der().map_err(CmsError::from)).collect()
+    attribute
+        .attr_values
+        .iter()
+        .map(|v| v.to_der().map_err(CmsError::from))
+        .collect()
 }
 
 impl SignerInfo {

@@ -63,7 +63,12 @@ pub fn prepare(options: &Options<'_>) -> Result<Prepared, CmsError> {
     }
     let key = options.signer.public_key();
     let default = SignatureScheme::for_public_key(key).ok_or(CmsError::Scheme)?;
-    let rsa = |s| matches!(s, SignatureScheme::RsaPkcs1Sha256 | SignatureScheme::RsaPssSha256);
+    let rsa = |s| {
+        matches!(
+            s,
+            SignatureScheme::RsaPkcs1Sha256 | SignatureScheme::RsaPssSha256
+        )
+    };
     if default != options.scheme && !(rsa(default) && rsa(options.scheme)) {
         return Err(CmsError::Scheme);
     }
@@ -107,7 +112,10 @@ fn signed_attributes(options: &Options<'_>, message_digest: &[u8]) -> Result<Vec
     };
     let mut values = vec![
         (asn1::CONTENT_TYPE, options.content_type.to_der()?),
-        (asn1::MESSAGE_DIGEST, OctetStringRef::new(message_digest)?.to_der()?),
+        (
+            asn1::MESSAGE_DIGEST,
+            OctetStringRef::new(message_digest)?.to_der()?,
+        ),
         (asn1::SIGNING_CERTIFICATE_V2, signing_certificate.to_der()?),
     ];
     if let Some(at) = options.signing_time {
@@ -129,7 +137,10 @@ fn signing_time(at: Timestamp) -> Result<Time, CmsError> {
 fn attribute(oid: ObjectIdentifier, value: &[u8]) -> Result<Attribute<'_>, CmsError> {
     let mut attr_values = SetOfVec::new();
     attr_values.insert(AnyRef::from_der(value)?)?;
-    Ok(Attribute { attr_type: oid, attr_values })
+    Ok(Attribute {
+        attr_type: oid,
+        attr_values,
+    })
 }
 
 impl Prepared {
@@ -184,11 +195,18 @@ impl Prepared {
             signature: OctetStringRef::new(signature)?,
             unsigned_attributes,
         };
-        let content = self.content.as_deref().map(OctetStringRef::new).transpose()?;
+        let content = self
+            .content
+            .as_deref()
+            .map(OctetStringRef::new)
+            .transpose()?;
         let signed_data = SignedDataFields {
             version: if content_type == ID_DATA { 1 } else { 3 },
             digest_algorithms: one(digest)?,
-            encap_content_info: EncapsulatedContentInfo { content_type, content },
+            encap_content_info: EncapsulatedContentInfo {
+                content_type,
+                content,
+            },
             certificates: self.certificate_set()?,
             crls: None,
             signer_infos: one(signer_info)?,

@@ -49,12 +49,17 @@ impl SignedData {
             (Signed::Detached(parts), None) => parts,
             (Signed::Attached, None) => return Err(CmsError::Malformed("content is missing")),
             // Two contents would leave open which of them was signed.
-            (Signed::Detached(_), Some(_)) => return Err(CmsError::Malformed("content is attached")),
+            (Signed::Detached(_), Some(_)) => {
+                return Err(CmsError::Malformed("content is attached"));
+            }
         };
         if self.signers.is_empty() {
             return Err(CmsError::Malformed("no signer"));
         }
-        self.signers.iter().map(|info| self.verify_one(info, parts, verifier)).collect()
+        self.signers
+            .iter()
+            .map(|info| self.verify_one(info, parts, verifier))
+            .collect()
     }
 
     fn verify_one<'a>(
@@ -73,9 +78,19 @@ impl SignedData {
         check_content(info, self.content_type, &digest.digest(parts))?;
         let scheme = scheme(info, digest)?;
         verifier
-            .verify(certificate.public_key(), scheme, &info.signed_attributes, info.signature())
+            .verify(
+                certificate.public_key(),
+                scheme,
+                &info.signed_attributes,
+                info.signature(),
+            )
             .map_err(|_| CmsError::Signature)?;
-        Ok(VerifiedSigner { certificate, scheme, digest, info })
+        Ok(VerifiedSigner {
+            certificate,
+            scheme,
+            digest,
+            info,
+        })
     }
 }
 
@@ -102,12 +117,16 @@ fn check_content(
     digest: &[u8],
 ) -> Result<(), CmsError> {
     let name = "content-type";
-    let value = info.attribute(asn1::CONTENT_TYPE, name)?.ok_or(CmsError::Attribute(name))?;
+    let value = info
+        .attribute(asn1::CONTENT_TYPE, name)?
+        .ok_or(CmsError::Attribute(name))?;
     if ObjectIdentifier::from_der(value).ok() != Some(content_type) {
         return Err(CmsError::Attribute(name));
     }
     let name = "message-digest";
-    let value = info.attribute(asn1::MESSAGE_DIGEST, name)?.ok_or(CmsError::Attribute(name))?;
+    let value = info
+        .attribute(asn1::MESSAGE_DIGEST, name)?
+        .ok_or(CmsError::Attribute(name))?;
     let signed = <&OctetStringRef>::from_der(value).map_err(|_| CmsError::Attribute(name))?;
     if signed.as_bytes() != digest {
         return Err(CmsError::Digest);
@@ -120,7 +139,9 @@ fn check_content(
 fn check_signing_certificate(info: &SignerInfo, certificate: &Certificate) -> Result<(), CmsError> {
     let name = "signing-certificate-v2";
     let wrong = || CmsError::Attribute(name);
-    let value = info.attribute(asn1::SIGNING_CERTIFICATE_V2, name)?.ok_or_else(wrong)?;
+    let value = info
+        .attribute(asn1::SIGNING_CERTIFICATE_V2, name)?
+        .ok_or_else(wrong)?;
     let attribute = SigningCertificateV2::from_der(value).map_err(|_| wrong())?;
     let id = attribute.certs.first().ok_or_else(wrong)?;
     let digest = match &id.hash_algorithm {

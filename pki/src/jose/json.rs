@@ -14,7 +14,9 @@ pub fn parse(text: &[u8]) -> Result<Value, JoseError> {
     let value = Strict { depth: 0 }
         .deserialize(&mut deserializer)
         .map_err(|_| JoseError::Json("syntax, duplicate member or depth"))?;
-    deserializer.end().map_err(|_| JoseError::Json("bytes after the value"))?;
+    deserializer
+        .end()
+        .map_err(|_| JoseError::Json("bytes after the value"))?;
     Ok(value)
 }
 
@@ -36,7 +38,9 @@ impl Strict {
         if self.depth >= MAX_JSON_DEPTH {
             return Err(E::custom("too deep"));
         }
-        Ok(Self { depth: self.depth + 1 })
+        Ok(Self {
+            depth: self.depth + 1,
+        })
     }
 }
 
@@ -68,7 +72,9 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("not finite"))
+        Number::from_f64(value)
+            .map(Value::Number)
+            .ok_or_else(|| E::custom("not finite"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -113,7 +119,10 @@ mod tests {
     fn duplicate_members_are_refused_at_every_depth() {
         assert!(parse(br#"{"a":1,"a":2}"#).is_err());
         assert!(parse(br#"{"a":[{"b":1,"\u0062":2}]}"#).is_err());
-        assert_eq!(parse(br#"{"a":1,"b":[true,null,1.5,"x"]}"#).unwrap()["b"][3], "x");
+        assert_eq!(
+            parse(br#"{"a":1,"b":[true,null,1.5,"x"]}"#).unwrap()["b"][3],
+            "x"
+        );
     }
 
     #[test]

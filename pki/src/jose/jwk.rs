@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 
-use super::{JoseError, MAX_KEYS, MAX_KID_BYTES, json};
+use super::{JoseError, MAX_KID_BYTES, json};
 
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const SECP256R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
@@ -26,7 +26,7 @@ const RSA_EXPONENT_MAX_BYTES: usize = 4;
 /// Smallest RSA public exponent taken.
 const RSA_EXPONENT_MIN: u32 = 65_537;
 /// Members that only a private or symmetric key has (RFC 7518 §6.2.2, §6.3.2, §6.4).
-const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+pub(super) const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Material {
@@ -56,7 +56,11 @@ impl Jwk {
         spki: &SubjectPublicKeyInfoOwned,
         scheme: Option<SignatureScheme>,
     ) -> Result<Self, JoseError> {
-        let mut key = Self { material: material(spki)?, kid: None, scheme };
+        let mut key = Self {
+            material: material(spki)?,
+            kid: None,
+            scheme,
+        };
         if scheme.is_some_and(|s| !key.permits(s)) {
             return Err(JoseError::Key("alg does not fit the key"));
         }
@@ -100,7 +104,11 @@ impl Jwk {
             None => None,
             Some(name) => Some(super::verify::scheme(name).ok_or(JoseError::Key("alg"))?),
         };
-        let key = Self { material: material_from_members(map)?, kid, scheme };
+        let key = Self {
+            material: material_from_members(map)?,
+            kid,
+            scheme,
+        };
         if scheme.is_some_and(|s| !key.permits(s)) {
             return Err(JoseError::Key("alg does not fit the key"));
         }
@@ -151,7 +159,10 @@ impl Jwk {
             Material::Rsa { n, e } => {
                 let modulus = UintRef::new(n).map_err(bad)?;
                 let public_exponent = UintRef::new(e).map_err(bad)?;
-                let key = RsaPublicKey { modulus, public_exponent };
+                let key = RsaPublicKey {
+                    modulus,
+                    public_exponent,
+                };
                 (RSA_ENCRYPTION, None, key.to_der().map_err(bad)?)
             }
         };
@@ -169,8 +180,12 @@ impl Jwk {
     fn members(&self) -> Value {
         let b64 = |bytes: &[u8]| B64::encode_string(bytes);
         match &self.material {
-            Material::P256 { x, y } => json!({"crv": "P-256", "kty": "EC", "x": b64(x), "y": b64(y)}),
-            Material::P384 { x, y } => json!({"crv": "P-384", "kty": "EC", "x": b64(x), "y": b64(y)}),
+            Material::P256 { x, y } => {
+                json!({"crv": "P-256", "kty": "EC", "x": b64(x), "y": b64(y)})
+            }
+            Material::P384 { x, y } => {
+                json!({"crv": "P-384", "kty": "EC", "x": b64(x), "y": b64(y)})
+            }
             Material::Ed25519 { x } => json!({"crv": "Ed25519", "kty": "OKP", "x": b64(x)}),
             Material::Rsa { n, e } => json!({"e": b64(e), "kty": "RSA", "n": b64(n)}),
         }
@@ -197,7 +212,11 @@ pub fn thumbprint(key: &Jwk) -> String {
     // Written out, not serialised: the order of members must not depend on a feature of the JSON library.
     let b64 = |bytes: &[u8]| B64::encode_string(bytes);
     let ec = |crv: &str, x: &[u8], y: &[u8]| {
-        format!(r#"{{"crv":"{crv}","kty":"EC","x":"{}","y":"{}"}}"#, b64(x), b64(y))
+        format!(
+            r#"{{"crv":"{crv}","kty":"EC","x":"{}","y":"{}"}}"#,
+            b64(x),
+            b64(y)
+        )
     };
     let text = match &key.material {
         Material::P256 { x, y } => ec("P-256", x, y),
@@ -213,7 +232,10 @@ fn point(x: &[u8], y: &[u8]) -> Vec<u8> {
 }
 
 fn material(spki: &SubjectPublicKeyInfoOwned) -> Result<Material, JoseError> {
-    let bits = spki.subject_public_key.as_bytes().ok_or(JoseError::Key("unused bits"))?;
+    let bits = spki
+        .subject_public_key
+        .as_bytes()
+        .ok_or(JoseError::Key("unused bits"))?;
     let oid = spki.algorithm.oid;
     if oid == ED25519 {
         let x = bits.try_into().map_err(|_| JoseError::Key("length"))?;
@@ -226,7 +248,11 @@ fn material(spki: &SubjectPublicKeyInfoOwned) -> Result<Material, JoseError> {
     if oid != EC_PUBLIC_KEY {
         return Err(JoseError::Key("kind of key"));
     }
-    let curve = spki.algorithm.parameters.as_ref().ok_or(JoseError::Key("curve"))?;
+    let curve = spki
+        .algorithm
+        .parameters
+        .as_ref()
+        .ok_or(JoseError::Key("curve"))?;
     let curve: ObjectIdentifier = curve.decode_as().map_err(|_| JoseError::Key("curve"))?;
     let (4, coordinates) = bits.split_first().ok_or(JoseError::Key("point"))? else {
         return Err(JoseError::Key("compressed point"));
@@ -238,10 +264,16 @@ fn material(spki: &SubjectPublicKeyInfoOwned) -> Result<Material, JoseError> {
 fn ec(curve: ObjectIdentifier, x: &[u8], y: &[u8]) -> Result<Material, JoseError> {
     let bad = |_| JoseError::Key("coordinate length");
     if curve == SECP256R1 {
-        return Ok(Material::P256 { x: x.try_into().map_err(bad)?, y: y.try_into().map_err(bad)? });
+        return Ok(Material::P256 {
+            x: x.try_into().map_err(bad)?,
+            y: y.try_into().map_err(bad)?,
+        });
     }
     if curve == SECP384R1 {
-        return Ok(Material::P384 { x: x.try_into().map_err(bad)?, y: y.try_into().map_err(bad)? });
+        return Ok(Material::P384 {
+            x: x.try_into().map_err(bad)?,
+            y: y.try_into().map_err(bad)?,
+        });
     }
     Err(JoseError::Key("curve"))
 }
@@ -250,12 +282,21 @@ fn rsa(n: &[u8], e: &[u8]) -> Result<Material, JoseError> {
     if !RSA_MODULUS_BYTES.contains(&n.len()) || n.first() == Some(&0) {
         return Err(JoseError::Key("RSA modulus size"));
     }
-    let exponent = e.iter().fold(0u32, |sum, byte| (sum << 8) | u32::from(*byte));
+    let exponent = e
+        .iter()
+        .fold(0u32, |sum, byte| (sum << 8) | u32::from(*byte));
     let odd = exponent % 2 == 1;
-    if e.len() > RSA_EXPONENT_MAX_BYTES || e.first() == Some(&0) || exponent < RSA_EXPONENT_MIN || !odd {
+    if e.len() > RSA_EXPONENT_MAX_BYTES
+        || e.first() == Some(&0)
+        || exponent < RSA_EXPONENT_MIN
+        || !odd
+    {
         return Err(JoseError::Key("RSA exponent"));
     }
-    Ok(Material::Rsa { n: n.to_vec(), e: e.to_vec() })
+    Ok(Material::Rsa {
+        n: n.to_vec(),
+        e: e.to_vec(),
+    })
 }
 
 fn material_from_members(map: &Map<String, Value>) -> Result<Material, JoseError> {
@@ -297,47 +338,6 @@ impl Serialize for Jwk {
 }
 
 impl<'de> Deserialize<'de> for Jwk {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::from_value(&Value::deserialize(deserializer)?).map_err(de::Error::custom)
-    }
-}
-
-/// A JWK Set (RFC 7517 §5).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Jwks {
-    /// The keys, in the order in which they were given.
-    pub keys: Vec<Jwk>,
-}
-
-impl Jwks {
-    /// Parses a JWK Set; keys of kinds or uses this module does not know are left out, as RFC 7517 §5 asks.
-    /// A set that carries private or symmetric material is refused whole: its owner has leaked it.
-    pub fn parse(text: &[u8]) -> Result<Self, JoseError> {
-        let value = json::parse(text)?;
-        Self::from_value(&value)
-    }
-
-    /// As [`Jwks::parse`], from an already parsed JSON value.
-    pub fn from_value(value: &Value) -> Result<Self, JoseError> {
-        let list = value.get("keys").and_then(Value::as_array).ok_or(JoseError::Key("keys"))?;
-        if list.len() > MAX_KEYS {
-            return Err(JoseError::TooLarge("key set"));
-        }
-        let private =
-            |key: &Value| PRIVATE_MEMBERS.iter().any(|name| key.get(name).is_some());
-        if list.iter().any(private) {
-            return Err(JoseError::Key("private or symmetric key"));
-        }
-        Ok(Self { keys: list.iter().filter_map(|key| Jwk::from_value(key).ok()).collect() })
-    }
-
-    /// Keys with this `kid`; an opaque comparison.
-    pub fn with_kid<'a>(&'a self, kid: &'a str) -> impl Iterator<Item = &'a Jwk> {
-        self.keys.iter().filter(move |key| key.kid() == Some(kid))
-    }
-}
-
-impl<'de> Deserialize<'de> for Jwks {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::from_value(&Value::deserialize(deserializer)?).map_err(de::Error::custom)
     }

@@ -1,3 +1,4 @@
+use super::super::{Jwks, MAX_KEYS};
 use super::*;
 
 /// RFC 7638 §3.1.
@@ -11,8 +12,14 @@ const RFC7515: &str = r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gH
 #[test]
 fn thumbprints_are_those_of_the_standards() {
     let thumbprint = |text: &str| Jwk::parse(text.as_bytes()).unwrap().thumbprint();
-    assert_eq!(thumbprint(RFC7638), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
-    assert_eq!(thumbprint(RFC8037), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    assert_eq!(
+        thumbprint(RFC7638),
+        "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
+    );
+    assert_eq!(
+        thumbprint(RFC8037),
+        "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
+    );
 }
 
 #[test]
@@ -55,5 +62,8 @@ fn a_set_leaves_out_strangers_and_refuses_secrets() {
     let leaked = format!(r#"{{"keys":[{RFC8037},{{"kty":"oct","k":"AAAA"}}]}}"#);
     assert!(Jwks::parse(leaked.as_bytes()).is_err());
     let many = format!(r#"{{"keys":[{}]}}"#, vec![RFC8037; MAX_KEYS + 1].join(","));
-    assert!(matches!(Jwks::parse(many.as_bytes()), Err(JoseError::TooLarge(_))));
+    assert!(matches!(
+        Jwks::parse(many.as_bytes()),
+        Err(JoseError::TooLarge(_))
+    ));
 }

@@ -6,11 +6,13 @@
 
 mod json;
 mod jwk;
+mod jwks;
 mod sign;
 mod verify;
 
 pub use json::parse as parse_json;
-pub use jwk::{Jwk, Jwks, thumbprint};
+pub use jwk::{Jwk, thumbprint};
+pub use jwks::Jwks;
 pub use sign::{header, sign_compact};
 pub use verify::{KeySource, Rules, Unverified, Verified, parse_compact, verify};
 

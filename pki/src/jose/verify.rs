@@ -5,8 +5,8 @@ use base64ct::{Base64UrlUnpadded as B64, Encoding};
 use hsm_bridge::{SignatureScheme, SignatureVerifier, ecdsa};
 use serde_json::{Map, Value};
 
-use super::{JoseError, Jwk, Jwks, MAX_HEADER_BYTES, MAX_KID_BYTES, MAX_TOKEN_BYTES};
 use super::json;
+use super::{JoseError, Jwk, Jwks, MAX_HEADER_BYTES, MAX_KID_BYTES, MAX_TOKEN_BYTES};
 
 /// Header members never accepted: they change how the payload is read or bring keys of their own.
 const REFUSED_MEMBERS: [&str; 8] = ["crit", "b64", "zip", "jku", "x5u", "x5c", "x5t", "enc"];
@@ -101,14 +101,23 @@ pub fn parse_compact(token: &str) -> Result<Unverified, JoseError> {
             return Err(JoseError::HeaderMember(member));
         }
     }
-    let alg = header.get("alg").and_then(Value::as_str).ok_or(JoseError::Algorithm)?;
+    let alg = header
+        .get("alg")
+        .and_then(Value::as_str)
+        .ok_or(JoseError::Algorithm)?;
     let scheme = scheme(alg).ok_or(JoseError::Algorithm)?;
     check_strings(&header)?;
     let (payload, signature) = (decode(payload)?, decode(signature)?);
     if signature.is_empty() {
         return Err(JoseError::Malformed);
     }
-    Ok(Unverified { header, scheme, signing_input: signing_input.to_owned(), payload, signature })
+    Ok(Unverified {
+        header,
+        scheme,
+        signing_input: signing_input.to_owned(),
+        payload,
+        signature,
+    })
 }
 
 fn check_strings(header: &Map<String, Value>) -> Result<(), JoseError> {
@@ -176,17 +185,33 @@ impl Unverified {
             None => self.signature,
         };
         verifier
-            .verify(&key.to_spki()?, self.scheme, self.signing_input.as_bytes(), &signature)
+            .verify(
+                &key.to_spki()?,
+                self.scheme,
+                self.signing_input.as_bytes(),
+                &signature,
+            )
             .map_err(|_| JoseError::Signature)?;
-        Ok(Verified { header: self.header, payload: self.payload, key })
+        Ok(Verified {
+            header: self.header,
+            payload: self.payload,
+            key,
+        })
     }
 
     fn check_type(&self, accepted: &[&str]) -> Result<(), JoseError> {
         let short = |typ: &str| {
             let typ = typ.to_ascii_lowercase();
-            typ.strip_prefix("application/").map(str::to_owned).unwrap_or(typ)
+            typ.strip_prefix("application/")
+                .map(str::to_owned)
+                .unwrap_or(typ)
         };
-        let own = short(self.header.get("typ").and_then(Value::as_str).unwrap_or_default());
+        let own = short(
+            self.header
+                .get("typ")
+                .and_then(Value::as_str)
+                .unwrap_or_default(),
+        );
         if accepted.is_empty() || accepted.iter().any(|typ| short(typ) == own) {
             return Ok(());
         }

@@ -2,7 +2,10 @@ use hsm_bridge::verify::OpenSslVerifier;
 
 use super::*;
 
-const ALL: Rules<'static> = Rules { allowed: &SignatureScheme::ALL, typ: &[] };
+const ALL: Rules<'static> = Rules {
+    allowed: &SignatureScheme::ALL,
+    typ: &[],
+};
 
 #[test]
 fn the_signatures_of_the_standards_verify() {

@@ -41,7 +41,11 @@ pub(super) struct OcspRequest<'a> {
 
 #[derive(Clone, Debug, Sequence)]
 pub(super) struct TbsRequest<'a> {
-    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", default = "Default::default")]
+    #[asn1(
+        context_specific = "0",
+        tag_mode = "EXPLICIT",
+        default = "Default::default"
+    )]
     pub(super) version: Version,
     #[asn1(context_specific = "1", tag_mode = "EXPLICIT", optional = "true")]
     pub(super) requestor_name: Option<AnyRef<'a>>,
@@ -100,7 +104,11 @@ pub(super) struct BasicOcspResponse<'a> {
 
 #[derive(Clone, Debug, Sequence)]
 pub(super) struct ResponseDataFields<'a> {
-    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", default = "Default::default")]
+    #[asn1(
+        context_specific = "0",
+        tag_mode = "EXPLICIT",
+        default = "Default::default"
+    )]
     pub(super) version: Version,
     pub(super) responder_id: ResponderId,
     pub(super) produced_at: GeneralizedTime,
@@ -148,7 +156,9 @@ pub(super) struct RevokedInfo {
 /// Whole seconds, as RFC 5280 §4.1.2.5.2 wants GeneralizedTime; a fraction is cut off.
 pub(super) fn generalized(time: Timestamp) -> Result<GeneralizedTime, OcspError> {
     let seconds = u64::try_from(time.as_second()).map_err(|_| OcspError::Malformed("time"))?;
-    Ok(GeneralizedTime::from_unix_duration(core::time::Duration::from_secs(seconds))?)
+    Ok(GeneralizedTime::from_unix_duration(
+        core::time::Duration::from_secs(seconds),
+    )?)
 }
 
 pub(super) fn timestamp(time: &GeneralizedTime) -> Result<Timestamp, OcspError> {

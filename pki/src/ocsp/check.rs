@@ -74,12 +74,22 @@ pub fn parse_response(der: &[u8]) -> Result<Response, OcspError> {
     let extensions = data.response_extensions.as_deref().unwrap_or_default();
     let response = Response {
         algorithm: basic.signature_algorithm,
-        signature: basic.signature.as_bytes().ok_or(OcspError::Malformed("signature"))?.to_vec(),
+        signature: basic
+            .signature
+            .as_bytes()
+            .ok_or(OcspError::Malformed("signature"))?
+            .to_vec(),
         certificates,
         produced_at: asn1::timestamp(&data.produced_at)?,
-        singles: data.responses.iter().map(single).collect::<Result<_, _>>()?,
+        singles: data
+            .responses
+            .iter()
+            .map(single)
+            .collect::<Result<_, _>>()?,
         nonce: find_nonce(extensions)?,
-        extended_revoke: extensions.iter().any(|e| e.extn_id == asn1::EXTENDED_REVOKE),
+        extended_revoke: extensions
+            .iter()
+            .any(|e| e.extn_id == asn1::EXTENDED_REVOKE),
         responder: data.responder_id.clone(),
         tbs: Vec::new(),
     };
@@ -106,7 +116,11 @@ fn single(fields: &SingleResponseFields<'_>) -> Result<SingleStatus, OcspError> 
             reason: info.revocation_reason,
         },
     };
-    let next_update = fields.next_update.as_ref().map(asn1::timestamp).transpose()?;
+    let next_update = fields
+        .next_update
+        .as_ref()
+        .map(asn1::timestamp)
+        .transpose()?;
     Ok(SingleStatus {
         cert_id: CertId::parse(&fields.cert_id.to_der()?)?,
         status,
@@ -130,7 +144,9 @@ impl Response {
         } else {
             let mut candidates = self.certificates.iter();
             let delegated = loop {
-                let candidate = candidates.next().ok_or(OcspError::Signer("not in response"))?;
+                let candidate = candidates
+                    .next()
+                    .ok_or(OcspError::Signer("not in response"))?;
                 if self.is_responder(candidate)? {
                     break candidate;
                 }
@@ -139,8 +155,7 @@ impl Response {
             delegated
         };
         let scheme = scheme(&self.algorithm)?;
-                verifier
-            
+        verifier
             .verify(signer.public_key(), scheme, &self.tbs, &self.signature)
             .map_err(|_| OcspError::Signature)
     }

@@ -4,12 +4,14 @@
 //! a response repeats exactly what was asked. Signing goes through the token; time is handed in.
 
 mod asn1;
+mod cert_id;
 mod check;
 mod request;
 mod response;
 
+pub use cert_id::{CertId, CertIdHash, IssuerHashes};
 pub use check::{Response, SingleStatus, parse_response};
-pub use request::{CertId, CertIdHash, IssuerHashes, Nonce, Request, RequestBuilder};
+pub use request::{Nonce, Request, RequestBuilder};
 pub use response::{CertStatus, ResponseBuilder, ResponseData, SingleResponse};
 
 /// Longest request taken, in bytes. The lightweight profile's request is under 100.

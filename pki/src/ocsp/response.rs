@@ -94,10 +94,18 @@ impl ResponseBuilder {
         if let Some(nonce) = &self.nonce {
             extensions.push(nonce.to_extension()?);
         }
-        if self.singles.iter().any(|s| s.status == CertStatus::NotIssued) {
+        if self
+            .singles
+            .iter()
+            .any(|s| s.status == CertStatus::NotIssued)
+        {
             extensions.push(extension(asn1::EXTENDED_REVOKE, &Null)?);
         }
-        let responses = self.singles.iter().map(fields).collect::<Result<Vec<_>, _>>()?;
+        let responses = self
+            .singles
+            .iter()
+            .map(fields)
+            .collect::<Result<Vec<_>, _>>()?;
         let data = ResponseDataFields {
             version: asn1::Version::V1,
             responder_id: ResponderId::ByKey(OctetString::new(self.responder_key_hash)?),
@@ -105,7 +113,9 @@ impl ResponseBuilder {
             responses,
             response_extensions: (!extensions.is_empty()).then_some(extensions),
         };
-        Ok(ResponseData { der: data.to_der()? })
+        Ok(ResponseData {
+            der: data.to_der()?,
+        })
     }
 
     /// Builds, signs and wraps in one go. `certificates` are embedded: the delegated responder's own, or none
@@ -121,7 +131,10 @@ impl ResponseBuilder {
     }
 }
 
-fn extension(oid: const_oid::ObjectIdentifier, value: &impl Encode) -> Result<Extension, OcspError> {
+fn extension(
+    oid: const_oid::ObjectIdentifier,
+    value: &impl Encode,
+) -> Result<Extension, OcspError> {
     Ok(Extension {
         extn_id: oid,
         critical: false,
@@ -143,7 +156,10 @@ fn fields(single: &SingleResponse) -> Result<SingleResponseFields<'_>, OcspError
         }),
     };
     let cutoff = match single.archive_cutoff {
-        Some(time) => Some(vec![extension(asn1::ARCHIVE_CUTOFF, &asn1::generalized(time)?)?]),
+        Some(time) => Some(vec![extension(
+            asn1::ARCHIVE_CUTOFF,
+            &asn1::generalized(time)?,
+        )?]),
         None => None,
     };
     Ok(SingleResponseFields {

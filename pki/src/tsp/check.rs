@@ -105,7 +105,11 @@ pub fn verify_response(
     if token.nonce != request.nonce {
         return Err(TspError::Mismatch("nonce"));
     }
-    if request.policy.as_ref().is_some_and(|asked| *asked != token.policy) {
+    if request
+        .policy
+        .as_ref()
+        .is_some_and(|asked| *asked != token.policy)
+    {
         return Err(TspError::Mismatch("policy"));
     }
     token.verify(&request.imprint, verifier)?;

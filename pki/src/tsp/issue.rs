@@ -66,7 +66,11 @@ impl TimeStamper {
     ) -> Result<Self, TspError> {
         check_certificate(&certificate)?;
         settings.accuracy.fields()?;
-        Ok(Self { certificate, chain, settings })
+        Ok(Self {
+            certificate,
+            chain,
+            settings,
+        })
     }
 
     /// Makes the granted TimeStampResp for `request`. `serial` is unique for this authority; `gen_time` is the
@@ -79,9 +83,17 @@ impl TimeStamper {
         signer: &dyn Signer,
     ) -> Result<Vec<u8>, TspError> {
         let token = self.issue(request, serial, gen_time, signer)?;
-        let status = PkiStatusInfo { status: 0, status_string: None, fail_info: None };
+        let status = PkiStatusInfo {
+            status: 0,
+            status_string: None,
+            fail_info: None,
+        };
         let token = AnyRef::from_der(&token)?;
-        Ok(TimeStampResp { status, time_stamp_token: Some(token) }.to_der()?)
+        Ok(TimeStampResp {
+            status,
+            time_stamp_token: Some(token),
+        }
+        .to_der()?)
     }
 
     /// As [`TimeStamper::respond`], but only the TimeStampToken.
@@ -92,7 +104,11 @@ impl TimeStamper {
         gen_time: Timestamp,
         signer: &dyn Signer,
     ) -> Result<Vec<u8>, TspError> {
-        if request.policy.as_ref().is_some_and(|asked| *asked != self.settings.policy) {
+        if request
+            .policy
+            .as_ref()
+            .is_some_and(|asked| *asked != self.settings.policy)
+        {
             let text = "this policy is not offered";
             return Err(Rejection::new(PkiFailureInfo::UnacceptedPolicy, text).into());
         }
@@ -106,7 +122,9 @@ impl TimeStamper {
             chain: &self.chain,
             signing_time: None,
         })?;
-        let signature = signer.sign(prepared.signed_attributes()).map_err(TspError::Sign)?;
+        let signature = signer
+            .sign(prepared.signed_attributes())
+            .map_err(TspError::Sign)?;
         Ok(prepared.finish(&signature, None)?)
     }
 
@@ -127,7 +145,9 @@ impl TimeStamper {
             accuracy: Some(self.settings.accuracy.fields()?),
             ordering: self.settings.ordering,
             nonce: request.nonce.as_deref().map(IntRef::new).transpose()?,
-            tsa: Some(GeneralName::DirectoryName(self.certificate.subject().clone())),
+            tsa: Some(GeneralName::DirectoryName(
+                self.certificate.subject().clone(),
+            )),
             extensions: None,
         };
         Ok(info.to_der()?)

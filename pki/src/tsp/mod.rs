@@ -60,7 +60,10 @@ impl TspError {
     pub fn rejection(&self) -> Rejection {
         match self {
             Self::Rejected(rejection) => rejection.clone(),
-            _ => Rejection::new(PkiFailureInfo::SystemFailure, "the request cannot be handled now"),
+            _ => Rejection::new(
+                PkiFailureInfo::SystemFailure,
+                "the request cannot be handled now",
+            ),
         }
     }
 }

@@ -57,6 +57,10 @@ impl Rejection {
             status_string: Some(vec![self.text.to_owned()]),
             fail_info: Some(fail_info),
         };
-        TimeStampResp { status, time_stamp_token: None }.to_der()
+        TimeStampResp {
+            status,
+            time_stamp_token: None,
+        }
+        .to_der()
     }
 }

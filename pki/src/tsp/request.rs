@@ -38,7 +38,11 @@ impl MessageImprint {
         if hash.len() != digest.length() {
             return Err(format);
         }
-        Ok(Self { digest, hash: hash.to_vec(), der: der.to_vec() })
+        Ok(Self {
+            digest,
+            hash: hash.to_vec(),
+            der: der.to_vec(),
+        })
     }
 
     /// The DER as it was asked.
@@ -74,14 +78,20 @@ impl TimeStampRequest {
         }
         let request = TimeStampReq::from_der(der).map_err(|_| format("not a TimeStampReq"))?;
         if request.version != 1 {
-            return Err(Rejection::new(PkiFailureInfo::BadRequest, "version is not 1"));
+            return Err(Rejection::new(
+                PkiFailureInfo::BadRequest,
+                "version is not 1",
+            ));
         }
         // RFC 3161 §2.4.1: an extension that is not recognised, critical or not, ends the request.
         if request.extensions.is_some() {
             let text = "extensions are not supported";
             return Err(Rejection::new(PkiFailureInfo::UnacceptedExtension, text));
         }
-        let imprint = request.message_imprint.to_der().map_err(|_| format("message imprint"))?;
+        let imprint = request
+            .message_imprint
+            .to_der()
+            .map_err(|_| format("message imprint"))?;
         let nonce = request.nonce.map(|n| n.as_bytes().to_vec());
         if nonce.as_ref().is_some_and(|n| n.len() > MAX_NONCE_BYTES) {
             return Err(format("nonce is too long"));
@@ -100,7 +110,12 @@ impl TimeStampRequest {
         // hold the same bytes.
         let mut nonce = vec![0x01];
         nonce.extend_from_slice(&random);
-        Self { imprint, policy: None, nonce: Some(nonce), cert_req: true }
+        Self {
+            imprint,
+            policy: None,
+            nonce: Some(nonce),
+            cert_req: true,
+        }
     }
 
     /// The DER TimeStampReq.

@@ -18,7 +18,10 @@ pub(super) fn format(at: Timestamp) -> Result<String, TspError> {
         return Err(TspError::Malformed("time"));
     }
     let nanos = format!("{:09}", utc.subsec_nanosecond());
-    let fraction = nanos.get(..FRACTION_DIGITS).unwrap_or_default().trim_end_matches('0');
+    let fraction = nanos
+        .get(..FRACTION_DIGITS)
+        .unwrap_or_default()
+        .trim_end_matches('0');
     let dot = if fraction.is_empty() { "" } else { "." };
     Ok(format!(
         "{:04}{:02}{:02}{:02}{:02}{:02}{dot}{fraction}Z",
@@ -33,7 +36,10 @@ pub(super) fn format(at: Timestamp) -> Result<String, TspError> {
 
 pub(super) fn parse(text: &[u8]) -> Result<Timestamp, TspError> {
     let bad = || TspError::Malformed("genTime");
-    let text = core::str::from_utf8(text).map_err(|_| bad())?.strip_suffix('Z').ok_or_else(bad)?;
+    let text = core::str::from_utf8(text)
+        .map_err(|_| bad())?
+        .strip_suffix('Z')
+        .ok_or_else(bad)?;
     let (whole, fraction) = match text.split_once('.') {
         Some((whole, fraction)) if !fraction.is_empty() => (whole, fraction),
         Some(_) => return Err(bad()),
@@ -44,10 +50,17 @@ pub(super) fn parse(text: &[u8]) -> Result<Timestamp, TspError> {
         return Err(bad());
     }
     let number = |range: core::ops::Range<usize>| -> Result<i16, TspError> {
-        whole.get(range).and_then(|s| s.parse().ok()).ok_or_else(bad)
+        whole
+            .get(range)
+            .and_then(|s| s.parse().ok())
+            .ok_or_else(bad)
     };
     let small = |range| i8::try_from(number(range)?).map_err(|_| bad());
-    let nanos: String = fraction.chars().chain("000000000".chars()).take(NANO_DIGITS).collect();
+    let nanos: String = fraction
+        .chars()
+        .chain("000000000".chars())
+        .take(NANO_DIGITS)
+        .collect();
     let nanos = nanos.parse().map_err(|_| bad())?;
     let (month, day) = (small(4..6)?, small(6..8)?);
     let (hour, minute, second) = (small(8..10)?, small(10..12)?, small(12..14)?);
@@ -67,12 +80,21 @@ mod tests {
         let at = |text: &str| format(text.parse().unwrap()).unwrap();
         assert_eq!(at("2026-11-22T12:00:00Z"), "20261122120000Z");
         assert_eq!(at("2026-11-22T12:00:00.100Z"), "20261122120000.1Z");
-        assert_eq!(at("2026-11-22T12:00:00.012340999Z"), "20261122120000.01234Z");
+        assert_eq!(
+            at("2026-11-22T12:00:00.012340999Z"),
+            "20261122120000.01234Z"
+        );
     }
 
     #[test]
     fn wrong_forms_are_refused() {
-        for text in ["20261122120000", "20261122120000.Z", "20261322120000Z", "2026112212000Z", "Z"] {
+        for text in [
+            "20261122120000",
+            "20261122120000.Z",
+            "20261322120000Z",
+            "2026112212000Z",
+            "Z",
+        ] {
             assert!(parse(text.as_bytes()).is_err(), "{text}");
         }
     }

@@ -39,7 +39,10 @@ fn every_scheme_verifies_here_and_at_openssl() {
         let entity = pki.entity("Official", serial, scheme, None);
         let der = sign(&entity, Content::Detached(&digest(scheme)), None);
         let parsed = SignedData::parse(&der).unwrap();
-        let signers = parsed.verify(Signed::Detached(&[&TEXT[..7], &TEXT[7..]]), &OpenSslVerifier);
+        let signers = parsed.verify(
+            Signed::Detached(&[&TEXT[..7], &TEXT[7..]]),
+            &OpenSslVerifier,
+        );
         let signers = signers.unwrap();
         assert_eq!(signers[0].certificate, &entity.certificate);
         assert_eq!(signers[0].scheme, scheme);
@@ -78,7 +81,11 @@ fn attached_content_and_signing_time_come_back() {
     assert_eq!(parsed.content.as_deref(), Some(TEXT));
     let signers = parsed.verify(Signed::Attached, &OpenSslVerifier).unwrap();
     assert_eq!(signers[0].info.signing_time().unwrap(), Some(at));
-    assert!(parsed.verify(Signed::Detached(&[TEXT]), &OpenSslVerifier).is_err());
+    assert!(
+        parsed
+            .verify(Signed::Detached(&[TEXT]), &OpenSslVerifier)
+            .is_err()
+    );
 }
 
 #[test]
@@ -86,8 +93,21 @@ fn openssl_signatures_verify_here() {
     let desk = Desk::new();
     desk.put("text", TEXT);
     let made = desk.openssl_agrees(&[
-        "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
-        "key.pem", "-out", "cert.pem", "-subj", "/CN=Judge", "-days", "30",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-keyout",
+        "key.pem",
+        "-out",
+        "cert.pem",
+        "-subj",
+        "/CN=Judge",
+        "-days",
+        "30",
     ]);
     if made.is_none() {
         return;
@@ -98,7 +118,9 @@ fn openssl_signatures_verify_here() {
     ]);
     let der = std::fs::read(desk.path("sig.der")).unwrap();
     let parsed = SignedData::parse(&der).unwrap();
-    let signers = parsed.verify(Signed::Detached(&[TEXT]), &OpenSslVerifier).unwrap();
+    let signers = parsed
+        .verify(Signed::Detached(&[TEXT]), &OpenSslVerifier)
+        .unwrap();
     assert_eq!(signers.len(), 1);
     assert!(signers[0].info.signing_time().unwrap().is_some());
 }
@@ -126,11 +148,17 @@ fn a_scheme_that_does_not_fit_the_key_is_refused() {
 fn no_changed_byte_verifies() {
     let pki = Pki::new();
     let entity = pki.entity("Official", 4, SignatureScheme::EcdsaP256Sha256, None);
-    let der = sign(&entity, Content::Detached(&digest(entity.signer.scheme())), None);
+    let der = sign(
+        &entity,
+        Content::Detached(&digest(entity.signer.scheme())),
+        None,
+    );
     for position in 0..der.len() {
         let mut changed = der.clone();
         changed[position] ^= 1;
-        let Ok(parsed) = SignedData::parse(&changed) else { continue };
+        let Ok(parsed) = SignedData::parse(&changed) else {
+            continue;
+        };
         let verdict = parsed.verify(Signed::Detached(&[TEXT]), &OpenSslVerifier);
         assert!(verdict.is_err(), "byte {position}");
     }

@@ -16,7 +16,8 @@ use x509_cert::ext::Extension;
 use x509_cert::name::Name;
 use x509_cert::time::Validity;
 
-pub(crate) const TIME_STAMPING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.8");
+pub(crate) const TIME_STAMPING: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.8");
 /// 2025-01-01 and 2045-01-01: the judges read the real clock.
 const NOT_BEFORE: u64 = 1_735_689_600;
 const NOT_AFTER: u64 = 2_366_841_600;
@@ -66,7 +67,14 @@ impl Pki {
             extension("2.5.29.15", true, &[0x03, 0x02, 0x01, 0x06]),
         ];
         let certificate = certify(&*signer, (name, name), 1, signer.public_key(), extensions);
-        Self { token, _hsm: hsm, root: Entity { certificate, signer } }
+        Self {
+            token,
+            _hsm: hsm,
+            root: Entity {
+                certificate,
+                signer,
+            },
+        }
     }
 
     /// A certificate under the root for a fresh key; `usage` becomes its only, critical, extended key usage.
@@ -84,9 +92,17 @@ impl Pki {
         }
         let subject = format!("CN={name},C=KH");
         let names = ("CN=Test Root,C=KH", subject.as_str());
-        let certificate =
-            certify(&*self.root.signer, names, serial, signer.public_key(), extensions);
-        Entity { certificate, signer }
+        let certificate = certify(
+            &*self.root.signer,
+            names,
+            serial,
+            signer.public_key(),
+            extensions,
+        );
+        Entity {
+            certificate,
+            signer,
+        }
     }
 }
 
@@ -169,10 +185,17 @@ impl Desk {
 /// Runs a judge in `folder` and gives its exit and everything it said; none, and a plain message, where it is
 /// not installed.
 pub(crate) fn judge(folder: &Path, program: &str, arguments: &[&str]) -> Option<(bool, String)> {
-    match Command::new(program).args(arguments).current_dir(folder).output() {
+    match Command::new(program)
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+    {
         Ok(output) => {
             let said = [output.stdout, output.stderr].concat();
-            Some((output.status.success(), String::from_utf8_lossy(&said).into_owned()))
+            Some((
+                output.status.success(),
+                String::from_utf8_lossy(&said).into_owned(),
+            ))
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             println!("not run: {program} is not installed");

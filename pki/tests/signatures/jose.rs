@@ -13,7 +13,10 @@ use serde_json::{Value, json};
 use crate::fixture::key;
 use hsm_bridge::testing::SoftHsm;
 
-const ALL: Rules<'static> = Rules { allowed: &SignatureScheme::ALL, typ: &[] };
+const ALL: Rules<'static> = Rules {
+    allowed: &SignatureScheme::ALL,
+    typ: &[],
+};
 
 struct Keys {
     _hsm: SoftHsm,
@@ -29,13 +32,23 @@ fn keys() -> Keys {
         .enumerate()
         .map(|(n, scheme)| key(&token, &format!("idp/key/{n}"), *scheme))
         .collect();
-    let set = signers.iter().map(|s| Jwk::from_signer(&**s).unwrap()).collect();
-    Keys { _hsm: hsm, signers, set: Jwks { keys: set } }
+    let set = signers
+        .iter()
+        .map(|s| Jwk::from_signer(&**s).unwrap())
+        .collect();
+    Keys {
+        _hsm: hsm,
+        signers,
+        set: Jwks { keys: set },
+    }
 }
 
 fn with_header(header: &Value, payload: &[u8], signer: &dyn Signer) -> String {
-    let input =
-        format!("{}.{}", B64::encode_string(header.to_string().as_bytes()), B64::encode_string(payload));
+    let input = format!(
+        "{}.{}",
+        B64::encode_string(header.to_string().as_bytes()),
+        B64::encode_string(payload)
+    );
     let der = signer.sign(input.as_bytes()).unwrap();
     let raw = hsm_bridge::ecdsa::raw_from_der(signer.scheme(), &der).unwrap();
     format!("{input}.{}", B64::encode_string(&raw))
@@ -55,9 +68,14 @@ fn every_scheme_round_trips_through_a_published_set() {
         assert_eq!(verified.claims().unwrap()["sub"], "x");
         assert_eq!(&verified.key, jwk);
         verify(&token, jwk, &ALL, &OpenSslVerifier).unwrap();
-        let others: Vec<_> =
-            SignatureScheme::ALL.into_iter().filter(|s| *s != signer.scheme()).collect();
-        let narrow = Rules { allowed: &others, typ: &[] };
+        let others: Vec<_> = SignatureScheme::ALL
+            .into_iter()
+            .filter(|s| *s != signer.scheme())
+            .collect();
+        let narrow = Rules {
+            allowed: &others,
+            typ: &[],
+        };
         let refused = verify(&token, &set, &narrow, &OpenSslVerifier);
         assert!(matches!(refused, Err(JoseError::Algorithm)));
     }
@@ -70,7 +88,10 @@ fn the_type_is_checked_where_asked() {
     let token = sign_compact(header("at+jwt", "k"), b"{}", signer).unwrap();
     let jwk = jwk.clone().with_kid("k");
     let check = |typ: &[&str]| {
-        let rules = Rules { allowed: &[SignatureScheme::EcdsaP256Sha256], typ };
+        let rules = Rules {
+            allowed: &[SignatureScheme::EcdsaP256Sha256],
+            typ,
+        };
         verify(&token, &jwk, &rules, &OpenSslVerifier)
     };
     assert!(check(&["AT+JWT"]).is_ok());
@@ -104,12 +125,21 @@ fn the_header_cannot_choose_its_key_or_meaning() {
         assert!(matches!(check(header), Err(JoseError::HeaderMember(m)) if m == member));
     }
     for alg in ["none", "None", "HS256", "ES256K", "RS1", ""] {
-        assert!(matches!(check(json!({"alg": alg, "kid": kid})), Err(JoseError::Algorithm)));
+        assert!(matches!(
+            check(json!({"alg": alg, "kid": kid})),
+            Err(JoseError::Algorithm)
+        ));
     }
-    assert!(matches!(check(json!({"kid": kid})), Err(JoseError::Algorithm)));
+    assert!(matches!(
+        check(json!({"kid": kid})),
+        Err(JoseError::Algorithm)
+    ));
     // A kid is compared, not interpreted.
     for kid in ["../../etc/passwd", "' OR 1=1", "*", ""] {
-        assert!(matches!(check(json!({"alg": "ES256", "kid": kid})), Err(JoseError::UnknownKey)));
+        assert!(matches!(
+            check(json!({"alg": "ES256", "kid": kid})),
+            Err(JoseError::UnknownKey)
+        ));
     }
     // Another key's algorithm under this key's name.
     assert!(check(json!({"alg": "RS256", "kid": kid})).is_err());
@@ -120,7 +150,10 @@ fn the_header_cannot_choose_its_key_or_meaning() {
 fn an_embedded_key_is_taken_only_where_asked() {
     let keys = keys();
     let (signer, jwk) = (&*keys.signers[0], &keys.set.keys[0]);
-    let rules = Rules { allowed: &[SignatureScheme::EcdsaP256Sha256], typ: &["dpop+jwt"] };
+    let rules = Rules {
+        allowed: &[SignatureScheme::EcdsaP256Sha256],
+        typ: &["dpop+jwt"],
+    };
     let header = json!({"alg": "ES256", "typ": "dpop+jwt", "jwk": jwk.to_value()});
     let token = with_header(&header, b"{}", signer);
     let verified = verify(&token, KeySource::Embedded, &rules, &OpenSslVerifier).unwrap();
@@ -142,7 +175,9 @@ fn a_token_without_kid_needs_the_only_fitting_key() {
     let token = with_header(&json!({"alg": "ES256"}), b"{}", signer);
     assert!(verify(&token, &keys.set, &ALL, &OpenSslVerifier).is_ok());
     let jwk = keys.set.keys[0].clone();
-    let double = Jwks { keys: vec![jwk.clone(), jwk.with_kid("other")] };
+    let double = Jwks {
+        keys: vec![jwk.clone(), jwk.with_kid("other")],
+    };
     let refused = verify(&token, &double, &ALL, &OpenSslVerifier);
     assert!(matches!(refused, Err(JoseError::AmbiguousKey)));
     let empty = verify(&token, &Jwks::default(), &ALL, &OpenSslVerifier);
@@ -165,14 +200,26 @@ fn forms_other_than_the_canonical_one_are_refused() {
         String::new(),
         "...".to_owned(),
     ] {
-        assert!(verify(&wrong, &keys.set, &ALL, &OpenSslVerifier).is_err(), "{wrong}");
+        assert!(
+            verify(&wrong, &keys.set, &ALL, &OpenSslVerifier).is_err(),
+            "{wrong}"
+        );
     }
     let duplicate = br#"{"alg":"ES256","alg":"none"}"#;
-    let wrong = format!("{}.{}.{}", B64::encode_string(duplicate), parts[1], parts[2]);
+    let wrong = format!(
+        "{}.{}.{}",
+        B64::encode_string(duplicate),
+        parts[1],
+        parts[2]
+    );
     assert!(matches!(parse_compact(&wrong), Err(JoseError::Json(_))));
     let long = format!("{token}{}", "A".repeat(MAX_TOKEN_BYTES));
     assert!(matches!(parse_compact(&long), Err(JoseError::TooLarge(_))));
-    let other = sign_compact(json!({"alg": "RS256"}).as_object().unwrap().clone(), b"{}", signer);
+    let other = sign_compact(
+        json!({"alg": "RS256"}).as_object().unwrap().clone(),
+        b"{}",
+        signer,
+    );
     assert!(matches!(other, Err(JoseError::Algorithm)));
 }
 
@@ -190,7 +237,10 @@ fn no_changed_character_verifies() {
             }
             changed[position] = replacement;
             let changed: String = changed.into_iter().collect();
-            assert!(verify(&changed, jwk, &ALL, &OpenSslVerifier).is_err(), "{changed}");
+            assert!(
+                verify(&changed, jwk, &ALL, &OpenSslVerifier).is_err(),
+                "{changed}"
+            );
         }
     }
 }

@@ -13,7 +13,7 @@ use pki::ocsp::{
 use proptest::prelude::*;
 use x509_cert::ext::pkix::CrlReason;
 
-use crate::fixture::{Desk, Entity, Pki};
+use crate::fixture::{Desk, Entity, Pki, judge};
 
 const OCSP_SIGNING: der::oid::ObjectIdentifier =
     der::oid::ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.9");
@@ -29,11 +29,18 @@ fn scene() -> Scene {
     let scheme = SignatureScheme::EcdsaP256Sha256;
     let responder = pki.entity("Status", 5, scheme, Some(OCSP_SIGNING));
     let citizen = pki.entity("Citizen", 6, scheme, None);
-    Scene { pki, responder, citizen }
+    Scene {
+        pki,
+        responder,
+        citizen,
+    }
 }
 
 /// The judges compare with the real clock, so the answers are as of the real now.
-#[expect(clippy::disallowed_methods, reason = "OpenSSL checks freshness against the real clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "OpenSSL checks freshness against the real clock"
+)]
 fn now() -> Timestamp {
     Timestamp::now()
 }
@@ -50,18 +57,29 @@ fn answer(request: &Request, status: CertStatus, scene: &Scene) -> Vec<u8> {
         });
     }
     let certificates = [scene.responder.certificate.clone()];
-    builder.nonce(request.nonce.clone()).sign(&*scene.responder.signer, &certificates).unwrap()
+    builder
+        .nonce(request.nonce.clone())
+        .sign(&*scene.responder.signer, &certificates)
+        .unwrap()
 }
 
 fn id(scene: &Scene, hash: CertIdHash, certificate: &Certificate) -> CertId {
-    CertId::new(hash, &scene.pki.root.certificate, &certificate.serial().unwrap()).unwrap()
+    CertId::new(
+        hash,
+        &scene.pki.root.certificate,
+        &certificate.serial().unwrap(),
+    )
+    .unwrap()
 }
 
 #[test]
 fn openssl_asks_and_accepts_every_answer() {
     let scene = scene();
     let at = now() - SignedDuration::from_hours(5);
-    let revoked = CertStatus::Revoked { at, reason: Some(CrlReason::KeyCompromise) };
+    let revoked = CertStatus::Revoked {
+        at,
+        reason: Some(CrlReason::KeyCompromise),
+    };
     let cases = [
         (CertStatus::Good, "citizen.pem: good"),
         (revoked, "citizen.pem: revoked"),
@@ -74,7 +92,14 @@ fn openssl_asks_and_accepts_every_answer() {
             desk.put("root.pem", scene.pki.root.certificate.pem().unwrap());
             desk.put("citizen.pem", scene.citizen.certificate.pem().unwrap());
             let asks = [
-                "ocsp", "-issuer", "root.pem", hash, "-cert", "citizen.pem", "-reqout", "req.der",
+                "ocsp",
+                "-issuer",
+                "root.pem",
+                hash,
+                "-cert",
+                "citizen.pem",
+                "-reqout",
+                "req.der",
             ];
             if desk.openssl_agrees(&asks).is_none() {
                 return;
@@ -87,13 +112,35 @@ fn openssl_asks_and_accepts_every_answer() {
             assert_eq!(request.cert_ids[0].serial(), Some(serial));
             desk.put("resp.der", answer(&request, status, &scene));
             let said = desk.openssl_agrees(&[
-                "ocsp", "-no_nonce", "-issuer", "root.pem", hash, "-cert", "citizen.pem", "-reqin",
-                "req.der", "-respin", "resp.der", "-CAfile", "root.pem",
+                "ocsp",
+                "-no_nonce",
+                "-issuer",
+                "root.pem",
+                hash,
+                "-cert",
+                "citizen.pem",
+                "-reqin",
+                "req.der",
+                "-respin",
+                "resp.der",
+                "-CAfile",
+                "root.pem",
             ]);
             let said = said.unwrap();
             assert!(said.contains("Response verify OK"), "{said}");
             assert!(said.contains(said_of_it), "{said}");
             assert!(!said.contains("WARNING"), "{said}");
+            let lint = [
+                "lint",
+                "-s",
+                "WARNING",
+                "--document-format",
+                "DER",
+                "resp.der",
+            ];
+            if let Some((ok, said)) = judge(&desk.path(""), "lint_ocsp_response", &lint) {
+                assert!(ok, "pkilint\n{said}");
+            }
         }
     }
 }
@@ -116,11 +163,18 @@ fn our_reader_agrees_and_refuses_the_wrong_signer() {
     assert_eq!(response.singles.len(), 2);
     assert_eq!(response.singles[1].cert_id, request.cert_ids[1]);
     let hold = Some(CrlReason::CertificateHold);
-    let expected = CertStatus::Revoked { at: Timestamp::UNIX_EPOCH, reason: hold };
+    let expected = CertStatus::Revoked {
+        at: Timestamp::UNIX_EPOCH,
+        reason: hold,
+    };
     assert_eq!(response.singles[0].status, expected);
 
     let stranger = Pki::new();
-    assert!(response.verify(&stranger.root.certificate, now(), &OpenSslVerifier).is_err());
+    assert!(
+        response
+            .verify(&stranger.root.certificate, now(), &OpenSslVerifier)
+            .is_err()
+    );
     let later = "2046-01-01T00:00:00Z".parse().unwrap();
     let expired = response.verify(root, later, &OpenSslVerifier);
     assert!(matches!(expired, Err(OcspError::Signer("not valid now"))));
@@ -133,9 +187,14 @@ fn our_reader_agrees_and_refuses_the_wrong_signer() {
             next_update: None,
             archive_cutoff: Some(now()),
         })
-        .sign(&*scene.citizen.signer, std::slice::from_ref(&scene.citizen.certificate))
+        .sign(
+            &*scene.citizen.signer,
+            std::slice::from_ref(&scene.citizen.certificate),
+        )
         .unwrap();
-    let refused = parse_response(&impostor).unwrap().verify(root, now(), &OpenSslVerifier);
+    let refused = parse_response(&impostor)
+        .unwrap()
+        .verify(root, now(), &OpenSslVerifier);
     assert!(matches!(refused, Err(OcspError::Signer(_))));
 }
 
@@ -154,8 +213,10 @@ fn get_paths_come_in_many_spellings() {
         let der = request.to_der().unwrap();
         let parsed = Request::parse(&der).unwrap();
         let plain = base64(&der);
-        let encoded =
-            plain.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+        let encoded = plain
+            .replace('+', "%2B")
+            .replace('/', "%2F")
+            .replace('=', "%3D");
         let lower = encoded.replace("%2B", "%2b").replace("%2F", "%2f");
         let spellings = [
             plain.clone(),
@@ -169,7 +230,11 @@ fn get_paths_come_in_many_spellings() {
             format!("//{plain}"),
         ];
         for spelling in spellings {
-            assert_eq!(Request::parse_path(&spelling).unwrap(), parsed, "{spelling}");
+            assert_eq!(
+                Request::parse_path(&spelling).unwrap(),
+                parsed,
+                "{spelling}"
+            );
         }
         special += usize::from(plain.contains("//") || plain.contains('+'));
     }
@@ -178,7 +243,10 @@ fn get_paths_come_in_many_spellings() {
         assert!(Request::parse_path(wrong).is_err(), "{wrong}");
     }
     let long = "M".repeat(3000);
-    assert!(matches!(Request::parse_path(&long), Err(OcspError::TooLarge(_))));
+    assert!(matches!(
+        Request::parse_path(&long),
+        Err(OcspError::TooLarge(_))
+    ));
 }
 
 #[test]
@@ -221,7 +289,9 @@ fn any_request() -> Vec<u8> {
     // Hashes and serial are of no known issuer: the shape is what mutations start from.
     let cert_id = [
         &[0x30, 0x4d, 0x30, 0x0d, 0x06, 0x09][..],
-        &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00],
+        &[
+            0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00,
+        ],
         &[0x04, 0x20],
         &[1; 32],
         &[0x04, 0x1a],

@@ -20,8 +20,16 @@ fn oid(text: &str) -> Oid {
 }
 
 fn settings() -> Settings {
-    let accuracy = Accuracy { seconds: 1, millis: 500, micros: 0 };
-    Settings { policy: oid("2.999.2.1"), accuracy, ordering: false }
+    let accuracy = Accuracy {
+        seconds: 1,
+        millis: 500,
+        micros: 0,
+    };
+    Settings {
+        policy: oid("2.999.2.1"),
+        accuracy,
+        ordering: false,
+    }
 }
 
 fn authority(pki: &Pki, scheme: SignatureScheme) -> (Entity, TimeStamper) {
@@ -49,8 +57,11 @@ fn openssl_accepts_our_tokens() {
     let pki = Pki::new();
     let (entity, stamper) = authority(&pki, SignatureScheme::EcdsaP256Sha256);
     for hash in ["-sha256", "-sha384", "-sha512"] {
-        for extra in [&["-cert"][..], &["-cert", "-no_nonce"], &["-cert", "-tspolicy", "2.999.2.1"]]
-        {
+        for extra in [
+            &["-cert"][..],
+            &["-cert", "-no_nonce"],
+            &["-cert", "-tspolicy", "2.999.2.1"],
+        ] {
             let desk = Desk::new();
             desk.put("data", DATA);
             desk.put("other", b"other");
@@ -62,15 +73,29 @@ fn openssl_accepts_our_tokens() {
             }
             let asked = std::fs::read(desk.path("q.tsq")).unwrap();
             let asked = TimeStampRequest::parse(&asked).unwrap();
-            let response = stamper.respond(&asked, &serial(), now(), &*entity.signer).unwrap();
+            let response = stamper
+                .respond(&asked, &serial(), now(), &*entity.signer)
+                .unwrap();
             desk.put("r.tsr", &response);
-            let verify = ["ts", "-verify", "-in", "r.tsr", "-CAfile", "root.pem", "-queryfile"];
-            let said = desk.openssl_agrees(&[&verify[..], &["q.tsq"]].concat()).unwrap();
+            let verify = [
+                "ts",
+                "-verify",
+                "-in",
+                "r.tsr",
+                "-CAfile",
+                "root.pem",
+                "-queryfile",
+            ];
+            let said = desk
+                .openssl_agrees(&[&verify[..], &["q.tsq"]].concat())
+                .unwrap();
             assert!(said.contains("Verification: OK"), "{said}");
             desk.openssl_refuses(&[
                 "ts", "-verify", "-in", "r.tsr", "-CAfile", "root.pem", "-data", "other",
             ]);
-            let text = desk.openssl_agrees(&["ts", "-reply", "-in", "r.tsr", "-text"]).unwrap();
+            let text = desk
+                .openssl_agrees(&["ts", "-reply", "-in", "r.tsr", "-text"])
+                .unwrap();
             assert!(text.contains("05:06:07.12 2026 GMT"), "{text}");
             assert!(text.contains("0x01 seconds, 0x01F4 millis"), "{text}");
         }
@@ -82,7 +107,9 @@ fn every_scheme_stamps() {
     for scheme in SignatureScheme::ALL {
         let (entity, stamper) = authority(&Pki::new(), scheme);
         let asked = request(DigestAlgorithm::Sha256);
-        let response = stamper.respond(&asked, &serial(), now(), &*entity.signer).unwrap();
+        let response = stamper
+            .respond(&asked, &serial(), now(), &*entity.signer)
+            .unwrap();
         let token = verify_response(&response, &asked, &OpenSslVerifier).unwrap();
         assert_eq!(token.gen_time, now());
         assert_eq!(token.policy, oid("2.999.2.1"));
@@ -95,17 +122,36 @@ fn a_client_notices_every_difference() {
     let pki = Pki::new();
     let (entity, stamper) = authority(&pki, SignatureScheme::EcdsaP256Sha256);
     let asked = request(DigestAlgorithm::Sha256);
-    let response = stamper.respond(&asked, &serial(), now(), &*entity.signer).unwrap();
+    let response = stamper
+        .respond(&asked, &serial(), now(), &*entity.signer)
+        .unwrap();
     let refused = |asked: &TimeStampRequest| {
-        matches!(verify_response(&response, asked, &OpenSslVerifier), Err(TspError::Mismatch(_)))
+        matches!(
+            verify_response(&response, asked, &OpenSslVerifier),
+            Err(TspError::Mismatch(_))
+        )
     };
     let imprint = MessageImprint::new(DigestAlgorithm::Sha256, &[7; 32]).unwrap();
-    assert!(refused(&TimeStampRequest { imprint, ..asked.clone() }));
-    assert!(refused(&TimeStampRequest { nonce: None, ..asked.clone() }));
+    assert!(refused(&TimeStampRequest {
+        imprint,
+        ..asked.clone()
+    }));
+    assert!(refused(&TimeStampRequest {
+        nonce: None,
+        ..asked.clone()
+    }));
     let policy = Some(oid("2.999.9"));
-    assert!(refused(&TimeStampRequest { policy, ..asked.clone() }));
-    let without = TimeStampRequest { cert_req: false, ..asked.clone() };
-    let bare = stamper.respond(&without, &serial(), now(), &*entity.signer).unwrap();
+    assert!(refused(&TimeStampRequest {
+        policy,
+        ..asked.clone()
+    }));
+    let without = TimeStampRequest {
+        cert_req: false,
+        ..asked.clone()
+    };
+    let bare = stamper
+        .respond(&without, &serial(), now(), &*entity.signer)
+        .unwrap();
     assert!(bare.len() < response.len());
     assert!(verify_response(&bare, &without, &OpenSslVerifier).is_err());
 }
@@ -123,8 +169,13 @@ fn what_cannot_be_served_is_said_in_the_protocols_form() {
     assert_eq!(failure(&version), PkiFailureInfo::BadRequest);
 
     let policy = Some(oid("2.999.9"));
-    let other = TimeStampRequest { policy, ..request(DigestAlgorithm::Sha256) };
-    let error = stamper.respond(&other, &serial(), now(), &*entity.signer).unwrap_err();
+    let other = TimeStampRequest {
+        policy,
+        ..request(DigestAlgorithm::Sha256)
+    };
+    let error = stamper
+        .respond(&other, &serial(), now(), &*entity.signer)
+        .unwrap_err();
     assert_eq!(error.rejection().failure, PkiFailureInfo::UnacceptedPolicy);
 
     let desk = Desk::new();
@@ -137,7 +188,10 @@ fn what_cannot_be_served_is_said_in_the_protocols_form() {
     ) else {
         return;
     };
-    assert!(said.contains("the requested TSA policy is not supported"), "{said}");
+    assert!(
+        said.contains("the requested TSA policy is not supported"),
+        "{said}"
+    );
     desk.openssl_agrees(&["ts", "-query", "-data", "data", "-sha1", "-out", "weak.tsq"]);
     let weak = std::fs::read(desk.path("weak.tsq")).unwrap();
     assert_eq!(failure(&weak), PkiFailureInfo::BadAlg);
