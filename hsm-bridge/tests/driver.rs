@@ -118,6 +118,14 @@ fn session_copies_sign_the_same_way_and_cannot_be_exported_either() {
     }
     // A copy that shares its id is a session object: the driver still finds one key pair in the token.
     assert_eq!(hsm.open().unwrap().describe(id).unwrap().id, id);
+    // Destroying the key destroys the copy too.
+    token.destroy(id).unwrap();
+    assert!(matches!(
+        signer.sign(b"after"),
+        Err(KeyStoreError::UnknownKey(_))
+    ));
+    let left = session.find_objects(&[Attribute::Class(ObjectClass::PRIVATE_KEY)]);
+    assert_eq!(left.unwrap().len(), 0);
 }
 
 #[test]

@@ -144,6 +144,14 @@ impl Live {
         Arc::clone(keys.entry(id).or_insert_with(|| Arc::new(key)))
     }
 
+    /// Drops the handle of one key pair.
+    pub(super) fn forget_key(&self, id: KeyId) {
+        self.keys
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&id);
+    }
+
     pub(super) fn secret(&self, label: &KeyLabel) -> Option<ObjectHandle> {
         self.secrets
             .read()

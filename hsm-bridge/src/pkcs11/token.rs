@@ -278,8 +278,16 @@ impl KeyStore for Token {
 
     fn destroy(&self, id: KeyId) -> Result<(), KeyStoreError> {
         self.call(|live, session| {
+            let resolved = live.key(id);
             keys::destroy(session, id)?;
-            live.forget_handles();
+            live.forget_key(id);
+            if let Some(key) = resolved
+                && self.0.options.session_copy
+                && let Err(error) = session.destroy_object(key.handle)
+            {
+                // It dies with the anchor session at the latest, and nothing refers to it any more.
+                tracing::warn!(key = %key.info.label, %error, "the session copy of a destroyed key stays for now");
+            }
             Ok(())
         })
     }
