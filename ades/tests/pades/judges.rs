@@ -1,7 +1,5 @@
 //! Other people's validators. One that is not installed says so and counts for nothing.
 
-use std::path::Path;
-
 use crate::fixture::{Desk, judge};
 
 /// Asks all of them; gives what pyHanko said.
@@ -128,21 +126,12 @@ fn openssl_agrees(what: &str, pdf: &[u8], root: &str) {
     );
 }
 
-/// The same file, encrypted by qpdf.
-pub(crate) fn encrypted(pdf: &[u8]) -> Option<Vec<u8>> {
+/// The same file, written anew by qpdf with these options.
+pub(crate) fn rewritten(pdf: &[u8], options: &[&str]) -> Option<Vec<u8>> {
     let desk = Desk::new();
     desk.put("plain.pdf", pdf);
-    let folder = desk.path("");
-    let folder: &Path = folder.as_path();
-    let arguments = [
-        "--encrypt",
-        "",
-        "owner",
-        "256",
-        "--",
-        "plain.pdf",
-        "encrypted.pdf",
-    ];
-    judge(folder, "qpdf", &arguments)?;
-    Some(std::fs::read(desk.path("encrypted.pdf")).unwrap())
+    let arguments = [options, &["plain.pdf", "rewritten.pdf"]].concat();
+    let (ok, said) = judge(&desk.path(""), "qpdf", &arguments)?;
+    assert!(ok, "qpdf {options:?}\n{said}");
+    Some(std::fs::read(desk.path("rewritten.pdf")).unwrap())
 }
