@@ -25,8 +25,10 @@ pub struct Authorization {
     pub grant_id: Uuid,
     /// The consent it rests on.
     pub consent_id: Uuid,
-    /// The browser session it came from, for logout.
+    /// The browser session it ends with; none when it may be used without the person.
     pub session_id: Option<String>,
+    /// `sid` in ID tokens: the session under a name that only this client knows.
+    pub client_session_id: String,
     /// What may be released.
     pub release: Release,
     /// What was asked for by name.

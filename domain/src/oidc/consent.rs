@@ -90,6 +90,21 @@ impl Release {
     pub fn claims_of(&self, scope: Scope) -> Option<&BTreeSet<String>> {
         self.claims.get(&scope)
     }
+
+    /// The release as far as a token with fewer scopes carries it; claims asked for by name alone stay.
+    #[must_use]
+    pub fn narrowed(&self, scopes: &Scopes) -> Self {
+        let stays = |scope: &Scope| scopes.contains(*scope) || !self.scopes.contains(*scope);
+        Self {
+            scopes: self.scopes.iter().filter(|scope| scopes.contains(*scope)).collect(),
+            claims: self
+                .claims
+                .iter()
+                .filter(|(scope, _)| stays(scope))
+                .map(|(scope, claims)| (*scope, claims.clone()))
+                .collect(),
+        }
+    }
 }
 
 /// The answers to a request: all required lines, and those optional ones that the person ticked.

@@ -12,7 +12,6 @@ pub mod consent;
 pub mod decision;
 pub mod error;
 pub mod grant;
-pub mod key_state;
 pub mod facts;
 pub mod parameters;
 pub mod pkce;

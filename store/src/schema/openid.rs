@@ -113,17 +113,5 @@ diesel::table! {
     }
 }
 
-diesel::table! {
-    provider_keys (label) {
-        label -> Text,
-        kid -> Text,
-        key_id -> Text,
-        state -> Text,
-        jwk -> Text,
-        since -> BigInt,
-        created_at -> BigInt,
-    }
-}
-
 diesel::allow_tables_to_appear_in_same_query!(access_tokens, token_families);
 diesel::allow_tables_to_appear_in_same_query!(consents, oidc_clients);

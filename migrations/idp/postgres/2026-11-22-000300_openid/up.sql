@@ -1,4 +1,4 @@
--- OpenID provider: clients, access grants (law, art. 29), consents, authorization requests, codes, tokens, signing keys.
+-- OpenID provider: clients, access grants (law, art. 29), consents, authorization requests, codes, tokens.
 -- Times are unix seconds; every secret is stored as its SHA-256; documents are JSON of the types in domain::oidc.
 
 CREATE TABLE oidc_clients (
@@ -110,13 +110,3 @@ CREATE TABLE client_assertions (
     PRIMARY KEY (client_id, jti_hash)
 );
 CREATE INDEX client_assertions_expiry ON client_assertions (expires_at);
-
-CREATE TABLE provider_keys (
-    label TEXT NOT NULL PRIMARY KEY,
-    kid TEXT NOT NULL UNIQUE,
-    key_id TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('pending', 'active', 'retiring', 'retired')),
-    jwk TEXT NOT NULL,
-    since BIGINT NOT NULL,
-    created_at BIGINT NOT NULL
-);

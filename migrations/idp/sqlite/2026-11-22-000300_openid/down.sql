@@ -1,4 +1,3 @@
-DROP TABLE provider_keys;
 DROP TABLE client_assertions;
 DROP TABLE refresh_tokens;
 DROP TABLE access_tokens;
