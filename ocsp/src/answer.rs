@@ -122,6 +122,11 @@ impl Answers {
         self.0.contact.fetch_max(at.as_second(), Ordering::Relaxed);
     }
 
+    /// Whether the authority was ever in contact, now or before the last start.
+    pub fn has_been_in_contact(&self) -> bool {
+        self.0.contact.load(Ordering::Relaxed) > 0
+    }
+
     /// Whether answers can be given: contact with the authority is not too old, and responders have certificates.
     pub fn is_ready(&self) -> Result<(), String> {
         let now = self.now();

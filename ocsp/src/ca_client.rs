@@ -88,13 +88,19 @@ impl CaClient {
         }
     }
 
-    /// The entries after `cursor`; waits for the first as long as configured.
-    pub(crate) async fn status_log(&self, cursor: i64) -> Result<Page, Error> {
-        let (limit, wait) = (self.config.page, self.config.wait_seconds);
+    /// The entries after `cursor`; if asked to, waits for the first as long as configured.
+    pub(crate) async fn status_log(&self, cursor: i64, wait: bool) -> Result<Page, Error> {
+        let limit = self.config.page;
+        let wait = if wait { self.config.wait_seconds } else { 0 };
         let path = format!("/status-log?after={cursor}&limit={limit}&wait={wait}");
         let response = self.get(&path, None).await?;
         let body = read_body(response, MAX_PAGE).await.map_err(failed)?;
         serde_json::from_slice(&body).map_err(failed)
+    }
+
+    /// Whether more entries may follow at once.
+    pub(crate) fn is_full(&self, page: &Page) -> bool {
+        page.items.len() >= usize::try_from(self.config.page).unwrap_or(usize::MAX)
     }
 
     /// One revocation list, unless it is still the one with this tag.

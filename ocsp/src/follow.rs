@@ -75,26 +75,31 @@ impl Follower {
 
     async fn round(&mut self) -> Result<(), Error> {
         let cursor = self.statuses.cursor();
-        // What the answer does not contain may have happened right after it was written.
+        // Until the first contact nothing can be answered: then the log's end is wanted, not news.
+        let wait = self.answers.has_been_in_contact();
+        // What the page does not contain may have happened right after it was written: it speaks for the moment of
+        // the question, or of its last entry.
         let asked_at = self.sources.now();
-        let page = self.client.status_log(cursor).await?;
-        let complete = page.items.is_empty();
-        if !complete {
+        let page = self.client.status_log(cursor, wait).await?;
+        let complete = !self.client.is_full(&page);
+        let newest = page.items.last().map_or(asked_at, |entry| entry.at);
+        let known_at = asked_at.max(newest.min(self.sources.now()));
+        if !page.items.is_empty() {
             let changes: Vec<Change> = page.items.iter().map(Change::from).collect();
             self.take_over(changes).await?;
         }
         self.statuses.advance(page.next.unwrap_or(cursor));
         metrics::gauge!("romduol_ocsp_log_position").set(position(self.statuses.cursor()));
         if complete {
-            self.answers.in_contact(asked_at);
-            self.remember(asked_at).await?;
+            self.answers.in_contact(known_at);
+            self.remember(known_at).await?;
         }
         Ok(())
     }
 
     /// Journal first, memory then.
     async fn take_over(&mut self, changes: Vec<Change>) -> Result<(), Error> {
-        let mut journal = self.journal.take().ok_or(Error::Authority("journal lost".to_owned()))?;
+        let mut journal = self.journal.take().ok_or_else(|| Error::Authority("journal lost".to_owned()))?;
         let statuses = Arc::clone(&self.statuses);
         let (journal, outcome) = blocking(&self.disk, move || {
             let outcome = journal.append(&changes).and_then(|()| {
@@ -150,7 +155,7 @@ pub(crate) async fn renew_due(client: &CaClient, answers: &Answers) {
                 let responder = Arc::clone(responder);
                 tokio::task::spawn_blocking(move || responder.renew(certificate, &OpenSslVerifier))
                     .await
-                    .unwrap_or(Err(Error::Authority("renewal was interrupted".to_owned())))
+                    .unwrap_or_else(|_| Err(Error::Authority("renewal was interrupted".to_owned())))
             }
             Err(error) => Err(error),
         };

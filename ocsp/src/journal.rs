@@ -70,9 +70,8 @@ fn decode(line: &[u8]) -> Option<Change> {
         (1, code) => Some((at, Some(CrlReason::from_code(*code).ok()?))),
         _ => return None,
     };
-    let issuer: String = issuer.iter().map(|octet| format!("{octet:02x}")).collect();
     Some(Change {
-        issuer: issuer.parse::<IssuerId>().ok()?,
+        issuer: format!("{:032x}", u128::from_be_bytes(*issuer)).parse::<IssuerId>().ok()?,
         serial: SerialNumber::from_bytes(serial.get(..usize::from(*length))?).ok()?,
         record: Record { sequence: i64::from_be_bytes(*sequence), revoked },
     })
@@ -223,7 +222,9 @@ mod tests {
         let mut journal = Journal::open(folder.path(), &statuses).unwrap();
         let first = [change(1, 1, None), change(2, 2, Some((5, Some(CrlReason::KeyCompromise))))];
         journal.append(&first).unwrap();
-        first.iter().for_each(|c| assert!(statuses.apply(c)));
+        for change in &first {
+            assert!(statuses.apply(change));
+        }
         journal.fold(&statuses).unwrap();
         journal.append(&[change(3, 1, Some((6, None)))]).unwrap();
         journal.append(&[change(4, 3, None)]).unwrap();

@@ -38,7 +38,7 @@ pub(crate) type Place = (IssuerId, u16);
 pub struct Lists {
     folder: PathBuf,
     authorities: HashMap<IssuerId, Authority>,
-    lists: RwLock<HashMap<Place, Arc<List>>>,
+    published: RwLock<HashMap<Place, Arc<List>>>,
     verifier: Box<dyn SignatureVerifier>,
 }
 
@@ -67,7 +67,7 @@ impl Lists {
         let own = Self {
             folder: folder.to_owned(),
             authorities: authorities.iter().map(|a| (a.id, a.clone())).collect(),
-            lists: RwLock::default(),
+            published: RwLock::default(),
             verifier: Box::new(verifier),
         };
         for authority in authorities {
@@ -93,7 +93,7 @@ impl Lists {
 
     /// The list at an address.
     pub(crate) fn find(&self, place: Place) -> Option<Arc<List>> {
-        self.lists.read().unwrap_or_else(PoisonError::into_inner).get(&place).cloned()
+        self.published.read().unwrap_or_else(PoisonError::into_inner).get(&place).cloned()
     }
 
     /// The authority whose lists these are.
@@ -124,7 +124,7 @@ impl Lists {
 
     /// Publishes a list unless a newer one is published; a list never goes backwards.
     fn keep_newer(&self, place: Place, list: List) {
-        let mut lists = self.lists.write().unwrap_or_else(PoisonError::into_inner);
+        let mut lists = self.published.write().unwrap_or_else(PoisonError::into_inner);
         let order = |l: &List| (l.number.len(), l.number.clone(), l.this_update);
         if lists.get(&place).is_none_or(|old| order(old) <= order(&list)) {
             lists.insert(place, Arc::new(list));

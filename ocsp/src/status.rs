@@ -29,6 +29,8 @@ pub struct Entry {
     pub revoked_at: Option<Timestamp>,
     /// When its validity ends.
     pub not_after: Timestamp,
+    /// When the entry was written.
+    pub at: Timestamp,
 }
 
 /// The two states a certificate of ours can be in.
@@ -202,6 +204,7 @@ mod tests {
             reason,
             revoked_at: reason.map(|_| Timestamp::from_second(sequence).unwrap()),
             not_after: Timestamp::MAX,
+            at: Timestamp::UNIX_EPOCH,
         }
     }
 

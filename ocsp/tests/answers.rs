@@ -1,4 +1,9 @@
 //! The service over its socket, judged by the codec of `pki` and by OpenSSL.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test ends where it fails"
+)]
 
 mod support;
 
@@ -126,7 +131,7 @@ async fn answers_age_and_are_never_given_past_their_end() {
     let ask = request(id(&running, CertIdHash::Sha1, 1));
     let first = post(&running, ask.clone()).await;
     // The authority is silent: the old answer stays in force until its end.
-    running.clock.advance(Duration::from_secs(2 * 3600));
+    running.clock.advance(Duration::from_hours(2));
     assert_eq!(post(&running, ask.clone()).await, first);
     // The authority is back: older than the freshness, so made anew.
     running.app.answers.in_contact(running.clock.now());
@@ -134,7 +139,7 @@ async fn answers_age_and_are_never_given_past_their_end() {
     assert_ne!(second, first);
     assert_eq!(checked(&running, &second).singles[0].this_update, running.clock.now());
     // Silent for longer than the validity: no answer at all.
-    running.clock.advance(Duration::from_secs(24 * 3600));
+    running.clock.advance(Duration::from_hours(24));
     assert_eq!(post(&running, ask).await, [0x30, 3, 0x0a, 1, 3]);
     assert!(running.app.answers.is_ready().is_err());
     running.end().await;

@@ -23,6 +23,7 @@ pub mod tls;
 pub use background::Tasks;
 pub use blocking::{BlockingError, BlockingPool, blocking};
 pub use http_client::{HttpClientConfig, http_client};
+pub use middleware::{ClientAddress, RequestId};
 pub use problem::{Problem, ProblemType};
 pub use shutdown::Shutdown;
 pub use sources::{Clock, Entropy, Sources, SystemClock, SystemEntropy, TestClock, TestEntropy};

@@ -21,7 +21,7 @@ fn a_token_proves_a_name_to_one_audience_once_and_for_a_minute() {
     let ocsp = PeerSigner::new("ocsp", key("ocsp/peer/g1")).unwrap();
     let stranger = PeerSigner::new("ocsp", key("idp/peer/g1")).unwrap();
     let peers = BTreeMap::from([("ocsp".to_owned(), ocsp.public_key().unwrap())]);
-    let ca = PeerVerifier::new(peers.clone(), "ca", Arc::new(OpenSslVerifier::default()));
+    let ca = PeerVerifier::new(peers.clone(), "ca", Arc::new(OpenSslVerifier));
 
     let good = ocsp.token("ca", at(NOW), "1").unwrap();
     assert_eq!(ca.verify(&good, at(NOW + 1)).unwrap().as_str(), "ocsp");

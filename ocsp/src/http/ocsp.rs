@@ -142,3 +142,69 @@ pub(super) fn http_date(second: i64) -> HttpDate {
     let since = std::time::Duration::from_secs(u64::try_from(second).unwrap_or_default());
     HttpDate::from(std::time::UNIX_EPOCH + since)
 }
+
+#[cfg(test)]
+mod tests {
+    use base64ct::{Base64, Encoding as _};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A request for a SHA-1 CertID of these hashes and this serial number.
+    fn der(name: [u8; 20], key: [u8; 20], serial: &[u8; 19]) -> Vec<u8> {
+        let mut id = vec![0x30, 9, 6, 5, 0x2b, 0x0e, 3, 2, 0x1a, 5, 0, 4, 20];
+        id.extend(name);
+        id.extend([4, 20]);
+        id.extend(key);
+        id.extend([2, 20, 1]);
+        id.extend(serial);
+        for _ in 0..4 {
+            let length = u8::try_from(id.len()).unwrap();
+            let mut outer = vec![0x30, length];
+            outer.append(&mut id);
+            id = outer;
+        }
+        // CertID, Request, requestList, TBSRequest are wrapped; OCSPRequest is the last.
+        let mut whole = vec![0x30, u8::try_from(id.len()).unwrap()];
+        whole.append(&mut id);
+        whole
+    }
+
+    /// One character as clients and proxies spell it.
+    fn spell(c: char, way: u8) -> String {
+        match (c, way % 3) {
+            ('+' | '/' | '=', 1) => format!("%{:02X}", u32::from(c)),
+            ('+' | '/' | '=', 2) => format!("%{:02x}", u32::from(c)),
+            _ if way == 255 => format!("%{:02X}", u32::from(c)),
+            _ => c.to_string(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_spelling_of_a_request_is_the_same_request(
+            name: [u8; 20],
+            key: [u8; 20],
+            serial: [u8; 19],
+            ways in proptest::collection::vec(any::<u8>(), 200),
+            slashes in 1usize..4,
+            padded: bool,
+        ) {
+            let der = der(name, key, &serial);
+            let wanted = Request::parse(&der).unwrap();
+            let text = Base64::encode_string(&der);
+            let text = if padded { text.as_str() } else { text.trim_end_matches('=') };
+            let path: String = text.chars().zip(ways.iter().cycle()).map(|(c, way)| spell(c, *way)).collect();
+            let path = format!("{}{path}", "/".repeat(slashes));
+            // What the server hands over must be what the client sent: nothing merged, nothing decoded.
+            let uri: actix_web::http::Uri = format!("/ocsp{path}").parse().unwrap();
+            let tail = uri.path().strip_prefix("/ocsp").unwrap();
+            prop_assert_eq!(Request::parse_path(tail).unwrap(), wanted);
+        }
+
+        #[test]
+        fn no_path_makes_it_panic(path in "\\PC{0,300}") {
+            let _ = Request::parse_path(&path);
+        }
+    }
+}

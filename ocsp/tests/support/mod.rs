@@ -124,7 +124,7 @@ impl Hierarchy {
             shard: 0,
             number,
             this_update: self.now,
-            next_update: self.now + Duration::from_secs(86_400),
+            next_update: self.now + Duration::from_hours(24),
         };
         let entries = revoked.iter().map(|serial| RevokedEntry {
             serial: serial.clone(),
