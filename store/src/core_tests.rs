@@ -203,3 +203,50 @@ fn an_unknown_address_is_refused_in_words() {
     let error = Store::open(&config, Schema::Ca).unwrap_err();
     assert!(error.to_string().contains("sqlite://"), "{error}");
 }
+
+/// The same rules on PostgreSQL, with two nodes that write at once.
+#[tokio::test]
+async fn two_nodes_share_one_chain_on_postgres() {
+    // The environment names a server on which databases may be created and dropped.
+    let Some(server) = std::env::var_os("ROMDUOL_TEST_POSTGRES") else {
+        println!("not run: ROMDUOL_TEST_POSTGRES names no server");
+        return;
+    };
+    let server = server.into_string().unwrap();
+    let mut admin = PgConnection::establish(&format!("{server}/postgres")).unwrap();
+    for sql in ["DROP DATABASE IF EXISTS romduol_chain", "CREATE DATABASE romduol_chain"] {
+        diesel::sql_query(sql).execute(&mut admin).unwrap();
+    }
+    let config = StoreConfig { url: format!("{server}/romduol_chain"), pool_size: 2 };
+    let nodes = [(); 2].map(|()| Store::open(&config, Schema::Ca).unwrap());
+    let migrated = tokio::join!(nodes[0].migrate(), nodes[1].migrate());
+    assert!(!(migrated.0.unwrap().is_empty() && migrated.1.unwrap().is_empty()));
+    let writes: Vec<_> = (1..=100_u128)
+        .map(|number| {
+            let store = nodes[usize::try_from(number % 2).unwrap()].clone();
+            tokio::spawn(async move {
+                store
+                    .write(event(number), move |w| {
+                        if number % 10 == 0 {
+                            // A statement that fails must not take the others of its group along.
+                            diesel::sql_query("SELECT 1 / 0").execute(w.conn())?;
+                        }
+                        Ok(())
+                    })
+                    .await
+            })
+        })
+        .collect();
+    for (number, write) in (1_u128..).zip(writes) {
+        assert_eq!(write.await.unwrap().is_ok(), number % 10 != 0, "{number}");
+    }
+    assert_eq!(nodes[0].verify_audit_chain(None).await.unwrap().seq, 90);
+    let sneaked = nodes[1]
+        .read(|r| Ok(diesel::sql_query("CREATE TABLE sneaked (a INTEGER)").execute(r.conn())?))
+        .await;
+    assert!(sneaked.is_err(), "a reader cannot write");
+    let removed = nodes[1]
+        .write(event(999), |w| Ok(diesel::delete(audit_events::table).execute(w.conn())?))
+        .await;
+    assert!(removed.is_err(), "audit events stay");
+}
