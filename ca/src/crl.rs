@@ -22,7 +22,7 @@ use crate::hierarchy::IssuingAuthority;
 const KEEP_EXPIRED: i64 = 30 * 24 * 60 * 60;
 
 /// Publishes every list that is due; gives how many. A failing shard does not hold up the others.
-pub async fn publish_due(app: &Arc<App>) -> Result<usize, Error> {
+pub(crate) async fn publish_due(app: &Arc<App>) -> Result<usize, Error> {
     let mut published = 0;
     let mut failure = None;
     for authority in &app.hierarchy.issuing {

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::hierarchy::ROOT_SHARD;
 
 /// Brings certificates and lists that the database lacks into it; gives how many of both.
-pub async fn ceremony_results(app: &App) -> Result<usize, Error> {
+pub(crate) async fn ceremony_results(app: &App) -> Result<usize, Error> {
     let certificates = certificates(app)?;
     let lists = lists(app)?;
     let (wanted, heads) = (certificates.clone(), lists.clone());

@@ -11,7 +11,7 @@ use crate::auth::Caller;
 use crate::error::Error;
 
 /// Revokes the certificate with this serial number; responders and lists follow at once.
-pub async fn revoke(
+pub(crate) async fn revoke(
     app: &Arc<App>,
     caller: &Caller,
     serial: String,

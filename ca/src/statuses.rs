@@ -12,7 +12,7 @@ use crate::error::Error;
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Entries after `after`, at most `limit`; waits up to `wait` for the first one.
-pub async fn follow(
+pub(crate) async fn follow(
     app: &App,
     after: i64,
     limit: i64,

@@ -13,6 +13,7 @@ use pki::profile::{Profile, ProfileName};
 use pki::serial::SerialNumber;
 use service::blocking;
 use sha2::{Digest, Sha256};
+use store::StoreError;
 use store::ca::{CertificateRow, IntentRow};
 
 use super::{IdempotencyKey, Order};
@@ -195,7 +196,12 @@ async fn keep(
             w.insert_certificate(&stored)?;
             w.end_intent(&id, IntentOutcome::Issued, None, now)
         })
-        .await?;
+        .await
+        .map_err(|error| match error {
+            // Not the caller's doing: the intent ended meanwhile, or the records are damaged.
+            StoreError::Conflict(words) => Error::internal(words),
+            other => other.into(),
+        })?;
     Ok(row)
 }
 
