@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 use super::json;
 use super::{JoseError, Jwk, Jwks, MAX_HEADER_BYTES, MAX_KID_BYTES, MAX_TOKEN_BYTES};
 
-/// Header members never accepted: they change how the payload is read or bring keys of their own.
-const REFUSED_MEMBERS: [&str; 8] = ["crit", "b64", "zip", "jku", "x5u", "x5c", "x5t", "enc"];
+/// Header members never accepted: they change how the payload is read or bring keys of their own. `x5t` only
+/// hints at a key, and is ignored.
+const REFUSED_MEMBERS: [&str; 7] = ["crit", "b64", "zip", "jku", "x5u", "x5c", "enc"];
 
 /// Where the key comes from.
 #[derive(Clone, Copy, Debug)]
