@@ -76,6 +76,7 @@ async fn close(request: HttpRequest, app: Data<App>, form: Form<Closing>) -> Htt
                 for used in w.list_used_services(session.person, now)? {
                     w.withdraw_consent(session.person, used.consent.id, now)?;
                 }
+                w.revoke_families_of(session.person, None, now)?;
                 messages.into_iter().try_for_each(|message| message.insert(w))
             })
             .await?;

@@ -5,7 +5,6 @@ use actix_web::web::{self, Data, Form, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use domain::account::{Identifier, Role};
-use domain::audit::AuditEvent;
 use jiff::Timestamp;
 use serde::Deserialize;
 use store::idp::{AccountIdentifier, DataAccess, PasskeyRow, SessionRow, UsedService};
@@ -219,17 +218,7 @@ async fn withdraw(
     answer(&request, &app, async {
         check_csrf(&request, &app, form.csrf.as_deref())?;
         let session = session::require(&request, &app).await?;
-        let (consent, now) = (consent.into_inner(), app.sources.now());
-        let event = AuditEvent::new(
-            app.sources.uuid(),
-            now,
-            session.actor(None),
-            domain::audit::action::IDP_CONSENT_WITHDRAWN,
-            format!("consent:{consent}"),
-        );
-        app.store
-            .write(event, move |w| w.withdraw_consent(session.person, consent, now))
-            .await?;
+        crate::oidc::services::withdraw(&app, Some(&request), session.person, *consent).await?;
         Ok(see_other("/account#services"))
     })
     .await

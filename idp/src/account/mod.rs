@@ -35,6 +35,9 @@ mod throttle;
 mod vault;
 mod verifier;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::AccountError;
 pub use session::Session;
 

@@ -28,7 +28,7 @@ mod smtp;
 
 pub use config::{Config, SmsConfig, SmtpConfig, SmtpEncryption};
 pub use page::routes;
-pub use sender::run;
+pub use sender::{run, send_due};
 
 use carrier::Carrier;
 
