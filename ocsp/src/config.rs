@@ -47,7 +47,7 @@ pub struct Config {
 pub struct CaConfig {
     /// Its address.
     pub url: String,
-    /// Its name as the audience of our tokens.
+    /// Its `base_url`, which is the audience of our tokens.
     pub audience: String,
     /// Our name in these tokens.
     pub peer_name: String,
@@ -110,8 +110,8 @@ impl Default for Config {
 impl Default for CaConfig {
     fn default() -> Self {
         Self {
-            url: "http://127.0.0.1:8081".to_owned(),
-            audience: "ca".to_owned(),
+            url: "http://localhost:8081".to_owned(),
+            audience: "http://localhost:8081".to_owned(),
             peer_name: "ocsp".to_owned(),
             peer_key: "ocsp/peer/g1".to_owned(),
             client: HttpClientConfig { timeout_seconds: 60, ..HttpClientConfig::default() },

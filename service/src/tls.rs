@@ -148,7 +148,11 @@ pub(crate) fn acceptor(
         }
         Ok(())
     });
-    follow(config.clone(), renewed, tasks);
+    let mut follower = Follower::new(config.clone(), renewed);
+    tasks.repeat("tls-certificate-reload", LOOK_EVERY, move || {
+        follower.look();
+        std::future::ready(())
+    });
     Ok(builder)
 }
 
@@ -156,24 +160,45 @@ fn changed_at(path: &Path) -> Option<SystemTime> {
     std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
 }
 
-fn follow(config: TlsConfig, renewed: Arc<RwLock<Option<SslContext>>>, tasks: &Tasks) {
-    let mut seen = (changed_at(&config.certificate_file), changed_at(&config.key_file));
-    tasks.repeat("tls-certificate-reload", LOOK_EVERY, move || {
-        let now = (changed_at(&config.certificate_file), changed_at(&config.key_file));
-        if now != seen {
-            let context = base(&config).map_err(|e| failed(&config, &e)).and_then(|mut builder| {
-                ask_for_certificates(&mut builder, &config)?;
-                Ok(builder.build().into_context())
-            });
-            match context {
-                Ok(context) => {
-                    *renewed.write().unwrap_or_else(PoisonError::into_inner) = Some(context);
-                    seen = now;
-                    tracing::info!("certificate of a listener renewed");
-                }
-                Err(error) => tracing::error!(%error, "renewed certificate not usable"),
+/// Watches the files of one listener.
+struct Follower {
+    config: TlsConfig,
+    renewed: Arc<RwLock<Option<SslContext>>>,
+    seen: (Option<SystemTime>, Option<SystemTime>),
+}
+
+impl Follower {
+    fn new(config: TlsConfig, renewed: Arc<RwLock<Option<SslContext>>>) -> Self {
+        let seen = (changed_at(&config.certificate_file), changed_at(&config.key_file));
+        Self { config, renewed, seen }
+    }
+
+    /// Takes changed files into use if they fit together; tells whether it did.
+    fn look(&mut self) -> bool {
+        let now = (changed_at(&self.config.certificate_file), changed_at(&self.config.key_file));
+        if now == self.seen {
+            return false;
+        }
+        let config = &self.config;
+        let context = base(config).map_err(|e| failed(config, &e)).and_then(|mut builder| {
+            ask_for_certificates(&mut builder, config)?;
+            Ok(builder.build().into_context())
+        });
+        match context {
+            Ok(context) => {
+                *self.renewed.write().unwrap_or_else(PoisonError::into_inner) = Some(context);
+                self.seen = now;
+                tracing::info!("certificate of a listener renewed");
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, "renewed certificate not usable");
+                false
             }
         }
-        std::future::ready(())
-    });
+    }
 }
+
+#[cfg(test)]
+#[path = "tls_tests.rs"]
+mod tests;
