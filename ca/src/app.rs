@@ -55,11 +55,15 @@ pub struct App {
     pub issuance_ended: watch::Sender<u64>,
     /// Counts changes of the status log, for those that follow it.
     pub status_changes: watch::Sender<u64>,
+    /// Counts revocations, for the publisher of lists.
+    pub revocations: watch::Sender<u64>,
 }
 
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("App").field("hierarchy", &self.hierarchy.name).finish_non_exhaustive()
+        f.debug_struct("App")
+            .field("hierarchy", &self.hierarchy.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -76,8 +80,11 @@ impl App {
         let hierarchy = Hierarchy::read(directory).map_err(Error::internal)?;
         refuse_root_key(&hierarchy, &*door)?;
         let peers = PeersFile::read(&directory.join(PEERS_FILE)).map_err(Error::internal)?;
-        let keys: BTreeMap<String, Jwk> =
-            peers.peers.iter().map(|peer| (peer.name.clone(), peer.jwk.clone())).collect();
+        let keys: BTreeMap<String, Jwk> = peers
+            .peers
+            .iter()
+            .map(|peer| (peer.name.clone(), peer.jwk.clone()))
+            .collect();
         let audience = config.base_url.clone();
         let access_tokens = match &config.access_tokens {
             Some(provider) => {
@@ -94,7 +101,11 @@ impl App {
             keys: Keys::new(door),
             profiles: Profiles::new(&hierarchy.policies),
             peers: PeerVerifier::new(keys, audience, Arc::new(OpenSslVerifier)),
-            peer_entries: peers.peers.into_iter().map(|peer| (peer.name.clone(), peer)).collect(),
+            peer_entries: peers
+                .peers
+                .into_iter()
+                .map(|peer| (peer.name.clone(), peer))
+                .collect(),
             access_tokens,
             time_stamping: TimeStamping::new(&config.tsa, &hierarchy, &context.sources)?,
             token_pool: BlockingPool::new(places),
@@ -102,6 +113,7 @@ impl App {
             tasks: context.tasks.clone(),
             issuance_ended: watch::Sender::new(0),
             status_changes: watch::Sender::new(0),
+            revocations: watch::Sender::new(0),
             hierarchy,
             config,
         }))
@@ -112,9 +124,10 @@ impl App {
         not_after.saturating_add(self.config.limits.keep_days.saturating_mul(DAY))
     }
 
-    /// Wakes those that follow the status log, the publisher of revocation lists among them.
+    /// Wakes those that follow the status log.
     pub fn statuses_changed(&self) {
-        self.status_changes.send_modify(|count| *count = count.wrapping_add(1));
+        self.status_changes
+            .send_modify(|count| *count = count.wrapping_add(1));
     }
 }
 

@@ -43,18 +43,18 @@ pub(crate) fn start(app: &Arc<App>) {
     });
 }
 
-/// Publishes what is due whenever the status log changed here, and every few seconds for other nodes' sake.
+/// Publishes what is due whenever a certificate was revoked here, and every few seconds for other nodes' sake.
 fn publish_lists(app: &Arc<App>) {
     let inner = Arc::clone(app);
     app.tasks.spawn("revocation-lists", async move {
         let look = Duration::from_secs(inner.config.crl.look_seconds);
-        let mut changes = inner.status_changes.subscribe();
+        let mut revocations = inner.revocations.subscribe();
         loop {
             if let Err(error) = crl::publish_due(&inner).await {
                 tracing::error!(%error, "not every revocation list could be published");
             }
             // A closed channel means the end of the service, which ends this task as well.
-            let _ = tokio::time::timeout(look, changes.changed()).await;
+            let _ = tokio::time::timeout(look, revocations.changed()).await;
         }
     });
 }

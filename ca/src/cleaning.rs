@@ -12,7 +12,11 @@ const STUCK: i64 = 300;
 /// Drops the bytes of documents whose time is over; gives how many.
 pub(crate) async fn documents(app: &App) -> Result<usize, Error> {
     let now = app.sources.unix();
-    if !app.store.read(move |r| r.has_due_documents(now, now.saturating_sub(STUCK))).await? {
+    if !app
+        .store
+        .read(move |r| r.has_due_documents(now, now.saturating_sub(STUCK)))
+        .await?
+    {
         return Ok(0);
     }
     let event = Caller::system().event(&app.sources, action::CA_DOCUMENT_EXPIRED, "documents:due");

@@ -173,13 +173,21 @@ impl Default for Config {
 
 impl Default for CrlConfig {
     fn default() -> Self {
-        Self { life_seconds: 3 * DAY, refresh_seconds: 12 * HOUR, look_seconds: 5 }
+        Self {
+            life_seconds: 3 * DAY,
+            refresh_seconds: 12 * HOUR,
+            look_seconds: 5,
+        }
     }
 }
 
 impl Default for TsaConfig {
     fn default() -> Self {
-        Self { accuracy_millis: 1_000, max_step_millis: 500, keep_days: 11 * 365 }
+        Self {
+            accuracy_millis: 1_000,
+            max_step_millis: 500,
+            keep_days: 11 * 365,
+        }
     }
 }
 
@@ -197,7 +205,11 @@ impl Default for SigningConfig {
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        Self { intent_seconds: 30, max_wait_seconds: 55, keep_days: 11 * 365 }
+        Self {
+            intent_seconds: 30,
+            max_wait_seconds: 55,
+            keep_days: 11 * 365,
+        }
     }
 }
 
@@ -205,11 +217,18 @@ impl Config {
     /// Checks what types cannot; the words of an error name the setting.
     pub fn check(&self) -> Result<(), ConfigError> {
         let refuse = |condition: bool, words: &str| {
-            if condition { Err(ConfigError::Value(words.to_owned())) } else { Ok(()) }
+            if condition {
+                Err(ConfigError::Value(words.to_owned()))
+            } else {
+                Ok(())
+            }
         };
         let url = url::Url::parse(&self.base_url).ok();
         let web = url.is_some_and(|url| matches!(url.scheme(), "http" | "https"));
-        refuse(!web || self.base_url.ends_with('/'), "base_url is http(s)://HOST without a slash at its end")?;
+        refuse(
+            !web || self.base_url.ends_with('/'),
+            "base_url is http(s)://HOST without a slash at its end",
+        )?;
         refuse(self.token_calls == 0, "token_calls is at least 1")?;
         let crl = &self.crl;
         refuse(
@@ -226,13 +245,22 @@ impl Config {
             signing.max_document_bytes > ades::pades::MAX_FILE_BYTES,
             "signing.max_document_bytes is beyond what can be signed",
         )?;
-        refuse(self.tsa.accuracy_millis == 0, "tsa.accuracy_millis is at least 1")?;
-        refuse(self.limits.intent_seconds < 1, "limits.intent_seconds is at least 1")?;
+        refuse(
+            self.tsa.accuracy_millis == 0,
+            "tsa.accuracy_millis is at least 1",
+        )?;
+        refuse(
+            self.limits.intent_seconds < 1,
+            "limits.intent_seconds is at least 1",
+        )?;
         refuse(
             self.limits.max_wait_seconds >= self.listener.request_timeout_seconds,
             "limits.max_wait_seconds is below listener.request_timeout_seconds",
         )?;
-        refuse(self.limits.keep_days < 0 || self.tsa.keep_days < 0, "keep_days is not negative")
+        refuse(
+            self.limits.keep_days < 0 || self.tsa.keep_days < 0,
+            "keep_days is not negative",
+        )
     }
 }
 
@@ -254,9 +282,15 @@ mod tests {
             assert!(words.contains(word), "{words}");
         };
         refused(|c| c.base_url = "ca.example".to_owned(), "base_url");
-        refused(|c| c.crl.life_seconds = c.crl.refresh_seconds, "crl.life_seconds");
+        refused(
+            |c| c.crl.life_seconds = c.crl.refresh_seconds,
+            "crl.life_seconds",
+        );
         refused(|c| c.signing.document_seconds = 301, "document_seconds");
         refused(|c| c.limits.max_wait_seconds = 600, "max_wait_seconds");
-        refused(|c| c.signing.max_document_bytes = usize::MAX, "max_document_bytes");
+        refused(
+            |c| c.signing.max_document_bytes = usize::MAX,
+            "max_document_bytes",
+        );
     }
 }

@@ -49,16 +49,25 @@ async fn publish_if_due(
     shard: u16,
 ) -> Result<bool, Error> {
     let (issuer, number) = (authority.id.to_string(), i64::from(shard));
-    let refresh_from = app.sources.unix().saturating_sub(app.config.crl.refresh_seconds);
+    let refresh_from = app
+        .sources
+        .unix()
+        .saturating_sub(app.config.crl.refresh_seconds);
     let due = app
         .store
         .read(move |r| {
-            let Some(present) = r.find_crl(&issuer, number)? else { return Ok(false) };
+            let Some(present) = r.find_crl(&issuer, number)? else {
+                return Ok(false);
+            };
             Ok(present.this_update <= refresh_from
                 || r.last_revocation(&issuer, number)? > present.covers)
         })
         .await?;
-    if due { publish(app, authority, shard).await } else { Ok(false) }
+    if due {
+        publish(app, authority, shard).await
+    } else {
+        Ok(false)
+    }
 }
 
 /// What a list is made from, read in the transaction that gave its number.
@@ -101,7 +110,11 @@ async fn publish(app: &App, authority: &IssuingAuthority, shard: u16) -> Result<
         der: list.der().to_vec(),
     };
     let event = Caller::system()
-        .event(&app.sources, action::CA_CRL_PUBLISHED, object(authority, shard))
+        .event(
+            &app.sources,
+            action::CA_CRL_PUBLISHED,
+            object(authority, shard),
+        )
         .with_detail(serde_json::json!({ "number": row.number, "entries": count }));
     let stored = app.store.write(event, move |w| w.publish_crl(&row)).await?;
     metrics::counter!("romduol_ca_crls_published_total").increment(1);
@@ -109,8 +122,11 @@ async fn publish(app: &App, authority: &IssuingAuthority, shard: u16) -> Result<
 }
 
 async fn allocate(app: &App, authority: &IssuingAuthority, shard: u16) -> Result<Draft, Error> {
-    let event =
-        Caller::system().event(&app.sources, action::CA_CRL_INTENDED, object(authority, shard));
+    let event = Caller::system().event(
+        &app.sources,
+        action::CA_CRL_INTENDED,
+        object(authority, shard),
+    );
     let (issuer, shard) = (authority.id.to_string(), i64::from(shard));
     let from = app.sources.unix().saturating_sub(KEEP_EXPIRED);
     let draft = app
@@ -140,9 +156,16 @@ fn entries(rows: Vec<RevokedRow>) -> Result<Vec<RevokedEntry>, Error> {
                 .and_then(|code| u8::try_from(code).ok())
                 .and_then(|code| CrlReason::from_code(code).ok())
                 .ok_or_else(damaged)?;
-            let at = row.revoked_at.and_then(|at| u64::try_from(at).ok()).ok_or_else(damaged)?;
+            let at = row
+                .revoked_at
+                .and_then(|at| u64::try_from(at).ok())
+                .ok_or_else(damaged)?;
             let revoked_at: SystemTime = pki::time::from_seconds(at).map_err(|_| damaged())?;
-            Ok(RevokedEntry { serial, revoked_at, reason })
+            Ok(RevokedEntry {
+                serial,
+                revoked_at,
+                reason,
+            })
         })
         .collect::<Result<Vec<_>, Error>>()?;
     entries.sort_by(|left, right| left.serial.cmp(&right.serial));

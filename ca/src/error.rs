@@ -78,10 +78,12 @@ impl From<Error> for Problem {
             Error::Proof(_) => ProblemType::ProofRefused,
             Error::Document(_) => ProblemType::DocumentRefused,
             Error::Unauthenticated(_) => {
-                return Self::new(ProblemType::Unauthenticated).detail(words).header(
-                    actix_web::http::header::WWW_AUTHENTICATE,
-                    actix_web::http::header::HeaderValue::from_static("Bearer"),
-                );
+                return Self::new(ProblemType::Unauthenticated)
+                    .detail(words)
+                    .header(
+                        actix_web::http::header::WWW_AUTHENTICATE,
+                        actix_web::http::header::HeaderValue::from_static("Bearer"),
+                    );
             }
             Error::Forbidden => ProblemType::Forbidden,
             Error::NotFound(_) => ProblemType::NotFound,
@@ -96,7 +98,9 @@ impl From<Error> for Problem {
             Error::MediaType(_) => ProblemType::UnsupportedMediaType,
             Error::Overloaded => return Self::new(ProblemType::Overloaded).retry_after(1),
             Error::Unavailable(_) => {
-                return Self::new(ProblemType::Unavailable).retry_after(1).because(words);
+                return Self::new(ProblemType::Unavailable)
+                    .retry_after(1)
+                    .because(words);
             }
             Error::Internal(_) => return Self::internal(words),
         };
@@ -153,7 +157,9 @@ impl From<pki::issue::IssueError> for Error {
             }
             // The whole list is for the log; a client acts on the first finding.
             E::Lint(ref findings) => Self::Profile(
-                findings.first().map_or_else(|| error.to_string(), ToString::to_string),
+                findings
+                    .first()
+                    .map_or_else(|| error.to_string(), ToString::to_string),
             ),
             E::KeyStore(inner) => inner.into(),
             other => Self::internal(other),

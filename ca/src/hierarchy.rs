@@ -36,7 +36,10 @@ pub struct HierarchyError {
 
 impl HierarchyError {
     fn new(path: &Path, reason: impl ToString) -> Self {
-        Self { path: path.to_owned(), reason: reason.to_string() }
+        Self {
+            path: path.to_owned(),
+            reason: reason.to_string(),
+        }
     }
 }
 
@@ -216,8 +219,8 @@ impl Hierarchy {
         let path = directory.join(HIERARCHY_FILE);
         let file: HierarchyFile = serde_json::from_slice(&read(&path)?)
             .map_err(|error| HierarchyError::new(&path, error))?;
-        let policies = PolicyOids::new(&file.oid_arc)
-            .map_err(|error| HierarchyError::new(&path, error))?;
+        let policies =
+            PolicyOids::new(&file.oid_arc).map_err(|error| HierarchyError::new(&path, error))?;
         let publish = |shards| {
             PublishUrls::new(&file.publish_base_url, shards)
                 .map_err(|error| HierarchyError::new(&path, error))
@@ -247,7 +250,10 @@ impl Hierarchy {
         let mut services = Vec::new();
         for entry in file.services {
             if !issuing.iter().any(|authority| authority.id == entry.issuer) {
-                return Err(HierarchyError::new(&path, "a service certificate of no authority"));
+                return Err(HierarchyError::new(
+                    &path,
+                    "a service certificate of no authority",
+                ));
             }
             services.push(ServiceCertificate {
                 profile: entry.profile,
@@ -257,17 +263,27 @@ impl Hierarchy {
                 certificate: load_certificate(&directory.join(&entry.certificate))?,
             });
         }
-        Ok(Self { name: file.name, policies, root, issuing, services })
+        Ok(Self {
+            name: file.name,
+            policies,
+            root,
+            issuing,
+            services,
+        })
     }
 
     /// The authority with this identifier.
     pub fn find(&self, id: &str) -> Option<&IssuingAuthority> {
-        self.issuing.iter().find(|authority| authority.id.to_string() == id)
+        self.issuing
+            .iter()
+            .find(|authority| authority.id.to_string() == id)
     }
 
     /// The authority that issues a profile; none for those made at ceremonies only.
     pub fn issuer_of(&self, profile: ProfileName) -> Option<&IssuingAuthority> {
-        self.issuing.iter().find(|authority| authority.profiles.contains(&profile))
+        self.issuing
+            .iter()
+            .find(|authority| authority.profiles.contains(&profile))
     }
 
     /// The newest certificate of a service key with a profile.
@@ -276,11 +292,7 @@ impl Hierarchy {
     }
 }
 
-fn certificate(
-    directory: &Path,
-    name: &Path,
-    id: IssuerId,
-) -> Result<Certificate, HierarchyError> {
+fn certificate(directory: &Path, name: &Path, id: IssuerId) -> Result<Certificate, HierarchyError> {
     let path = directory.join(name);
     let certificate = load_certificate(&path)?;
     let own = pki::issuer_id(certificate.public_key())
@@ -288,7 +300,10 @@ fn certificate(
     if own == id {
         Ok(certificate)
     } else {
-        Err(HierarchyError::new(&path, format!("the key is {own}, not {id}")))
+        Err(HierarchyError::new(
+            &path,
+            format!("the key is {own}, not {id}"),
+        ))
     }
 }
 
@@ -299,7 +314,9 @@ fn load_certificate(path: &Path) -> Result<Certificate, HierarchyError> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, HierarchyError> {
-    let length = std::fs::metadata(path).map_err(|error| HierarchyError::new(path, error))?.len();
+    let length = std::fs::metadata(path)
+        .map_err(|error| HierarchyError::new(path, error))?
+        .len();
     if length > MAX_FILE {
         return Err(HierarchyError::new(path, "the file is too long"));
     }

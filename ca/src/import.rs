@@ -28,7 +28,8 @@ pub(crate) async fn ceremony_results(app: &App) -> Result<usize, Error> {
             }
             for row in &heads {
                 let present = r.find_crl(&row.issuer, row.shard)?;
-                missing += usize::from(present.is_none_or(|present| present.allocated < row.number));
+                missing +=
+                    usize::from(present.is_none_or(|present| present.allocated < row.number));
             }
             Ok(missing)
         })
@@ -72,7 +73,14 @@ fn certificates(app: &App) -> Result<Vec<CertificateRow>, Error> {
         let certificate = &authority.issuer.certificate;
         let subject = certificate.subject().to_der().map_err(Error::internal)?;
         let issuer = hierarchy.root.id.to_string();
-        rows.push(row(app, certificate, issuer, "issuing", ROOT_SHARD, &subject)?);
+        rows.push(row(
+            app,
+            certificate,
+            issuer,
+            "issuing",
+            ROOT_SHARD,
+            &subject,
+        )?);
     }
     for service in &hierarchy.services {
         let authority = hierarchy
@@ -85,7 +93,14 @@ fn certificates(app: &App) -> Result<Vec<CertificateRow>, Error> {
         let holder = serde_json::to_vec(&service.subject).map_err(Error::internal)?;
         let issuer = service.issuer.to_string();
         let profile = service.profile.as_str();
-        rows.push(row(app, &service.certificate, issuer, profile, shard, &holder)?);
+        rows.push(row(
+            app,
+            &service.certificate,
+            issuer,
+            profile,
+            shard,
+            &holder,
+        )?);
     }
     Ok(rows)
 }
@@ -133,12 +148,15 @@ fn lists(app: &App) -> Result<Vec<CrlRow>, Error> {
 
 fn list(issuer: String, shard: u16, der: &[u8]) -> Result<CrlRow, Error> {
     let parsed = pki::crl::parse(der)?;
-    let damaged = || Error::Internal("a list of the ceremony lacks its number or next update".to_owned());
+    let damaged =
+        || Error::Internal("a list of the ceremony lacks its number or next update".to_owned());
     let number = parsed.number()?.ok_or_else(damaged)?;
     let number = number
         .as_bytes()
         .iter()
-        .try_fold(0_i64, |sum, octet| sum.checked_mul(256)?.checked_add(i64::from(*octet)))
+        .try_fold(0_i64, |sum, octet| {
+            sum.checked_mul(256)?.checked_add(i64::from(*octet))
+        })
         .ok_or_else(damaged)?;
     let next_update = parsed.next_update().ok_or_else(damaged)?;
     Ok(CrlRow {

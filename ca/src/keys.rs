@@ -29,7 +29,10 @@ impl std::fmt::Debug for Keys {
 impl Keys {
     /// Keys behind this door.
     pub fn new(door: Arc<dyn TokenDoor>) -> Self {
-        Self { door, signers: Arc::default() }
+        Self {
+            door,
+            signers: Arc::default(),
+        }
     }
 
     /// The signer of a label, with the key's default scheme.

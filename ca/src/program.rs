@@ -99,14 +99,21 @@ pub async fn start(
     door: Arc<dyn TokenDoor>,
     context: &Context,
 ) -> Result<Bound, Failure> {
-    let listeners = (config.listener.clone(), config.tsa_listener.clone(), config.monitor.clone());
+    let listeners = (
+        config.listener.clone(),
+        config.tsa_listener.clone(),
+        config.monitor.clone(),
+    );
     let inner = context.clone();
-    let app = tokio::task::spawn_blocking(move || App::build(config, store, door, &inner)).await??;
+    let app =
+        tokio::task::spawn_blocking(move || App::build(config, store, door, &inner)).await??;
     let (api, tsa) = (Arc::clone(&app), Arc::clone(&app));
     let bound = server::bind(
         vec![
             Listener::new("ca", listeners.0, move |services| http::api(&api, services)),
-            Listener::new("tsa", listeners.1, move |services| http::tsa(&tsa, services)),
+            Listener::new("tsa", listeners.1, move |services| {
+                http::tsa(&tsa, services)
+            }),
         ],
         Some(&listeners.2),
     )?;

@@ -21,7 +21,10 @@ pub(crate) async fn follow(
     let deadline = Instant::now() + wait;
     let mut changes = app.status_changes.subscribe();
     loop {
-        let items = app.store.read(move |r| r.list_statuses(after, limit)).await?;
+        let items = app
+            .store
+            .read(move |r| r.list_statuses(after, limit))
+            .await?;
         let now = Instant::now();
         if !items.is_empty() || now >= deadline || app.tasks.shutdown().is_triggered() {
             return Ok(items);

@@ -62,7 +62,9 @@ impl TimeStamping {
                     .issuing
                     .iter()
                     .find(|authority| authority.id == service.issuer)
-                    .ok_or_else(|| Error::Internal("a time-stamping unit of no authority".to_owned()))?;
+                    .ok_or_else(|| {
+                        Error::Internal("a time-stamping unit of no authority".to_owned())
+                    })?;
                 let policy = hierarchy.policies.time_stamping();
                 let dotted = policy.to_string();
                 let settings = Settings {
@@ -89,7 +91,11 @@ impl TimeStamping {
                 })
             }
         };
-        Ok(Self { unit, gate, keep_days: config.keep_days })
+        Ok(Self {
+            unit,
+            gate,
+            keep_days: config.keep_days,
+        })
     }
 }
 
@@ -121,23 +127,45 @@ type Make = fn(
 async fn make(app: &App, request: TimeStampRequest, make: Make) -> Result<Vec<u8>, Rejection> {
     let inner = |error: &dyn std::fmt::Display| {
         tracing::error!(%error, "time-stamp not made");
-        Rejection::new(PkiFailureInfo::SystemFailure, "the request cannot be handled now")
+        Rejection::new(
+            PkiFailureInfo::SystemFailure,
+            "the request cannot be handled now",
+        )
     };
-    let unit = app.time_stamping.unit.as_ref().ok_or_else(|| inner(&"no time-stamping unit"))?;
-    if request.policy.as_ref().is_some_and(|policy| policy.to_string() != unit.policy) {
-        return Err(Rejection::new(PkiFailureInfo::UnacceptedPolicy, "this policy is not offered"));
+    let unit = app
+        .time_stamping
+        .unit
+        .as_ref()
+        .ok_or_else(|| inner(&"no time-stamping unit"))?;
+    if request
+        .policy
+        .as_ref()
+        .is_some_and(|policy| policy.to_string() != unit.policy)
+    {
+        return Err(Rejection::new(
+            PkiFailureInfo::UnacceptedPolicy,
+            "this policy is not offered",
+        ));
     }
     let now = believed_time(app, unit)?;
-    let number = reserve(app, unit, &request, now).await.map_err(|error| match error {
-        Error::Conflict(CLOCK_BEHIND) => {
-            tracing::error!(%now, "the clock is behind the last time-stamp");
-            Rejection::new(PkiFailureInfo::TimeNotAvailable, "the clock is not known to be right")
-        }
-        other => inner(&other),
-    })?;
+    let number = reserve(app, unit, &request, now)
+        .await
+        .map_err(|error| match error {
+            Error::Conflict(CLOCK_BEHIND) => {
+                tracing::error!(%now, "the clock is behind the last time-stamp");
+                Rejection::new(
+                    PkiFailureInfo::TimeNotAvailable,
+                    "the clock is not known to be right",
+                )
+            }
+            other => inner(&other),
+        })?;
     let serial = SerialNumber::from_bytes(&number.to_be_bytes()).map_err(|error| inner(&error))?;
-    let (stamper, keys, key) =
-        (std::sync::Arc::clone(&unit.stamper), app.keys.clone(), unit.key.clone());
+    let (stamper, keys, key) = (
+        std::sync::Arc::clone(&unit.stamper),
+        app.keys.clone(),
+        unit.key.clone(),
+    );
     let made = blocking(&app.token_pool, move || {
         let signer = keys.signer(&key).map_err(TspError::Sign)?;
         make(&stamper, &request, &serial, now, &*signer)
@@ -161,7 +189,10 @@ fn believed_time(app: &App, unit: &Unit) -> Result<Timestamp, Rejection> {
     }
     tracing::error!(%now, in_validity, "the clock is not believed");
     metrics::counter!("romduol_ca_clock_refused_total").increment(1);
-    Err(Rejection::new(PkiFailureInfo::TimeNotAvailable, "the clock is not known to be right"))
+    Err(Rejection::new(
+        PkiFailureInfo::TimeNotAvailable,
+        "the clock is not known to be right",
+    ))
 }
 
 /// Writes the record of a token before it is signed; refuses to go back behind the last one.
@@ -180,8 +211,11 @@ async fn reserve(
         gen_time: now.as_second(),
         keep_until: now.as_second().saturating_add(keep),
     };
-    let event =
-        Caller::system().event(&app.sources, action::CA_TIMESTAMP_ISSUED, format!("tsa:{}", unit.key));
+    let event = Caller::system().event(
+        &app.sources,
+        action::CA_TIMESTAMP_ISSUED,
+        format!("tsa:{}", unit.key),
+    );
     let number = app
         .store
         .write(event, move |w| {
@@ -212,8 +246,15 @@ struct GateState {
 
 impl ClockGate {
     fn new(now: Timestamp, tolerance: Duration) -> Self {
-        let state = GateState { wall: now, monotonic: Instant::now(), held_until: None };
-        Self { tolerance, state: Mutex::new(state) }
+        let state = GateState {
+            wall: now,
+            monotonic: Instant::now(),
+            held_until: None,
+        };
+        Self {
+            tolerance,
+            state: Mutex::new(state),
+        }
     }
 
     fn admits(&self, now: Timestamp) -> bool {
@@ -255,9 +296,15 @@ mod tests {
         let start = Instant::now();
         let after = |seconds: u64| start + Duration::from_secs(seconds);
         assert!(gate.admits_at(second(1_010), after(10)));
-        assert!(!gate.admits_at(second(1_030), after(20)), "ten seconds too far");
+        assert!(
+            !gate.admits_at(second(1_030), after(20)),
+            "ten seconds too far"
+        );
         assert!(!gate.admits_at(second(1_040), after(30)), "still held");
-        assert!(gate.admits_at(second(1_091), after(81)), "steady for a minute again");
+        assert!(
+            gate.admits_at(second(1_091), after(81)),
+            "steady for a minute again"
+        );
         assert!(!gate.admits_at(second(1_080), after(82)), "backwards");
     }
 

@@ -136,7 +136,10 @@ pub fn check(
     if (sign_count != 0 || expected.sign_count != 0) && sign_count <= expected.sign_count {
         return Err(AssertionError::Counter);
     }
-    Ok(Verdict { sign_count, backed_up: flags & BACKED_UP != 0 })
+    Ok(Verdict {
+        sign_count,
+        backed_up: flags & BACKED_UP != 0,
+    })
 }
 
 /// The scheme authenticators use with a key: COSE `RS256` for RSA, else the key's own.
@@ -155,8 +158,8 @@ fn check_client_data(json: &[u8], expected: &Expectation<'_>) -> Result<(), Asse
     if data.r#type != "webauthn.get" {
         return Err(AssertionError::Type);
     }
-    let challenge = Base64UrlUnpadded::decode_vec(&data.challenge)
-        .map_err(|_| AssertionError::Challenge)?;
+    let challenge =
+        Base64UrlUnpadded::decode_vec(&data.challenge).map_err(|_| AssertionError::Challenge)?;
     if expected.challenge.is_empty() || challenge != expected.challenge {
         return Err(AssertionError::Challenge);
     }

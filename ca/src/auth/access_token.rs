@@ -64,7 +64,10 @@ impl AccessTokens {
     /// The caller that a token proves.
     pub(super) async fn caller(&self, token: Unverified, now: Timestamp) -> Result<Caller, Error> {
         let refused = || Error::Unauthenticated("the access token is not accepted");
-        let rules = Rules { allowed: &SCHEMES, typ: &["at+jwt"] };
+        let rules = Rules {
+            allowed: &SCHEMES,
+            typ: &["at+jwt"],
+        };
         let keys = self.keys(KEYS_FRESH).await?;
         let verified = match token.clone().verify(&*keys, &rules, &OpenSslVerifier) {
             Err(pki::jose::JoseError::UnknownKey) => {
@@ -94,11 +97,16 @@ impl AccessTokens {
             return None;
         }
         let (client, subject) = (text("client_id")?, text("sub")?);
-        let roles: BTreeSet<Role> =
-            text("scope").unwrap_or_default().split(' ').filter_map(Role::from_scope).collect();
+        let roles: BTreeSet<Role> = text("scope")
+            .unwrap_or_default()
+            .split(' ')
+            .filter_map(Role::from_scope)
+            .collect();
         Some(Caller {
             name: format!("token:{client}:{subject}"),
-            actor: Actor::Client { id: client.to_owned() },
+            actor: Actor::Client {
+                id: client.to_owned(),
+            },
             roles,
             tls_names: None,
             request_id: None,
@@ -114,7 +122,10 @@ impl AccessTokens {
             return Ok(Arc::clone(&fetched.keys));
         }
         let keys = Arc::new(self.fetch().await?);
-        *kept = Some(Fetched { keys: Arc::clone(&keys), at: Instant::now() });
+        *kept = Some(Fetched {
+            keys: Arc::clone(&keys),
+            at: Instant::now(),
+        });
         Ok(keys)
     }
 
@@ -128,8 +139,10 @@ impl AccessTokens {
             .and_then(reqwest::Response::error_for_status)
             .map_err(|error| failed(error.to_string()))?;
         let mut body = Vec::new();
-        while let Some(chunk) =
-            response.chunk().await.map_err(|error| failed(error.to_string()))?
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| failed(error.to_string()))?
         {
             body.extend_from_slice(&chunk);
             if body.len() > MAX_KEYS_BYTES {
@@ -148,7 +161,12 @@ mod tests {
 
     fn tokens() -> AccessTokens {
         let client = reqwest::Client::builder().build().expect("a client");
-        AccessTokens::new("https://id.example", "https://id.example/jwks", "https://ca.example", client)
+        AccessTokens::new(
+            "https://id.example",
+            "https://id.example/jwks",
+            "https://ca.example",
+            client,
+        )
     }
 
     fn claims() -> Map<String, Value> {

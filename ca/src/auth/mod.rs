@@ -58,8 +58,13 @@ impl Caller {
         action: &'static str,
         object: impl Into<String>,
     ) -> AuditEvent {
-        let event =
-            AuditEvent::new(sources.uuid(), sources.now(), self.actor.clone(), action, object);
+        let event = AuditEvent::new(
+            sources.uuid(),
+            sources.now(),
+            self.actor.clone(),
+            action,
+            object,
+        );
         match &self.request_id {
             Some(id) => event.with_request(id.clone()),
             None => event,
@@ -93,33 +98,52 @@ pub async fn check(app: &App, caller: &Caller, permission: Permission) -> Result
     if caller.may(permission) {
         return Ok(());
     }
+    Err(deny(app, caller, &format!("{permission:?}")).await)
+}
+
+/// Records that a known caller was refused `what`; gives the refusal.
+pub async fn deny(app: &App, caller: &Caller, what: &str) -> Error {
     metrics::counter!("romduol_ca_access_denied_total").increment(1);
     let event = caller
-        .event(&app.sources, action::CA_ACCESS_DENIED, format!("caller:{}", caller.name))
-        .with_detail(serde_json::json!({ "permission": format!("{permission:?}") }));
-    app.store.write(event, |_| Ok(())).await?;
-    Err(Error::Forbidden)
+        .event(
+            &app.sources,
+            action::CA_ACCESS_DENIED,
+            format!("caller:{}", caller.name),
+        )
+        .with_detail(serde_json::json!({ "permission": what }));
+    match app.store.write(event, |_| Ok(())).await {
+        Ok(()) => Error::Forbidden,
+        Err(error) => error.into(),
+    }
 }
 
 async fn from_token(app: &App, token: &str) -> Result<Caller, Error> {
     let refused = Error::Unauthenticated("the token is not accepted here");
     let unverified = jose::parse_compact(token).map_err(|_| refused)?;
-    let typ = unverified.header().get("typ").and_then(serde_json::Value::as_str);
+    let typ = unverified
+        .header()
+        .get("typ")
+        .and_then(serde_json::Value::as_str);
     match typ.map(str::to_ascii_lowercase).as_deref() {
         Some("peer+jwt") => from_peer(app, token),
         Some("at+jwt" | "application/at+jwt") => match &app.access_tokens {
             Some(tokens) => tokens.caller(unverified, app.sources.now()).await,
-            None => Err(Error::Unauthenticated("access tokens are not accepted here")),
+            None => Err(Error::Unauthenticated(
+                "access tokens are not accepted here",
+            )),
         },
         _ => Err(Error::Unauthenticated("the token is of an unknown type")),
     }
 }
 
 fn from_peer(app: &App, token: &str) -> Result<Caller, Error> {
-    let name = app.peers.verify(token, app.sources.now()).map_err(|error| {
-        tracing::info!(%error, "peer refused");
-        Error::Unauthenticated("the peer token is not accepted")
-    })?;
+    let name = app
+        .peers
+        .verify(token, app.sources.now())
+        .map_err(|error| {
+            tracing::info!(%error, "peer refused");
+            Error::Unauthenticated("the peer token is not accepted")
+        })?;
     let entry = app
         .peer_entries
         .get(name.as_str())
@@ -141,7 +165,9 @@ fn from_certificate(app: &App, request: &HttpRequest) -> Result<Caller, Error> {
         .tls_clients
         .iter()
         .find(|client| client.name == name)
-        .ok_or(Error::Unauthenticated("the client certificate's name is not known here"))?;
+        .ok_or(Error::Unauthenticated(
+            "the client certificate's name is not known here",
+        ))?;
     Ok(Caller {
         name: format!("tls:{name}"),
         actor: Actor::service(name),

@@ -26,7 +26,9 @@ pub enum CeremonyError {
     #[error("ceremony file: {0}")]
     Plan(String),
     /// A key of the file exists; a ceremony never replaces one.
-    #[error("{0} exists in the token '{1}': this ceremony was held before, and keys are never replaced")]
+    #[error(
+        "{0} exists in the token '{1}': this ceremony was held before, and keys are never replaced"
+    )]
     KeyExists(String, String),
     /// The directory for the results holds something.
     #[error("{0} is not empty: results are never written over")]
@@ -59,7 +61,10 @@ impl CeremonyError {
     }
 
     fn file(path: &Path, error: &std::io::Error) -> Self {
-        Self::File { path: path.to_owned(), reason: error.to_string() }
+        Self::File {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        }
     }
 
     fn artefact(error: impl ToString) -> Self {

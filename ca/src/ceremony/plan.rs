@@ -191,9 +191,18 @@ impl Plan {
 
     /// The label and kind of every key pair of the online token, in the order of making.
     pub fn online_keys(&self) -> impl Iterator<Item = (&KeyLabel, KeyAlgorithm)> {
-        let issuing = self.issuing.iter().map(|entry| (&entry.key, entry.algorithm));
-        let certified = self.certificates.iter().map(|entry| (&entry.key, entry.algorithm));
-        let plain = self.keys.iter().map(|entry| (&entry.label, entry.algorithm));
+        let issuing = self
+            .issuing
+            .iter()
+            .map(|entry| (&entry.key, entry.algorithm));
+        let certified = self
+            .certificates
+            .iter()
+            .map(|entry| (&entry.key, entry.algorithm));
+        let plain = self
+            .keys
+            .iter()
+            .map(|entry| (&entry.label, entry.algorithm));
         issuing.chain(certified).chain(plain)
     }
 
@@ -212,7 +221,9 @@ impl Plan {
         self.policies()?;
         self.publish(NonZeroU16::MIN)?;
         if self.participants.is_empty() {
-            return Err(CeremonyError::plan("a ceremony needs at least one [[participant]]"));
+            return Err(CeremonyError::plan(
+                "a ceremony needs at least one [[participant]]",
+            ));
         }
         let (root, online) = (&self.token.root, &self.token.online);
         if root.label == online.label {
@@ -250,7 +261,9 @@ impl Plan {
         let mut owner: BTreeMap<ProfileName, &KeyLabel> = BTreeMap::new();
         for authority in &self.issuing {
             if authority.crl_shards.get() > MAX_SHARDS {
-                return Err(CeremonyError::Plan(format!("at most {MAX_SHARDS} CRL shards")));
+                return Err(CeremonyError::Plan(format!(
+                    "at most {MAX_SHARDS} CRL shards"
+                )));
             }
             for &profile in &authority.profiles {
                 if matches!(
@@ -273,18 +286,33 @@ impl Plan {
                 }
             }
         }
-        let lives = self.issuing.iter().map(|entry| entry.crl_days).chain([self.root.crl_days]);
-        if lives.into_iter().any(|days| days == 0 || days > MAX_CRL_DAYS) {
-            return Err(CeremonyError::Plan(format!("crl_days is 1 to {MAX_CRL_DAYS}")));
+        let lives = self
+            .issuing
+            .iter()
+            .map(|entry| entry.crl_days)
+            .chain([self.root.crl_days]);
+        if lives
+            .into_iter()
+            .any(|days| days == 0 || days > MAX_CRL_DAYS)
+        {
+            return Err(CeremonyError::Plan(format!(
+                "crl_days is 1 to {MAX_CRL_DAYS}"
+            )));
         }
         Ok(())
     }
 
     fn check_certificates(&self) -> Result<(), CeremonyError> {
         for entry in &self.certificates {
-            let issuer = self.issuing.iter().find(|authority| authority.key == entry.issuer);
+            let issuer = self
+                .issuing
+                .iter()
+                .find(|authority| authority.key == entry.issuer);
             let Some(issuer) = issuer else {
-                return Err(CeremonyError::Plan(format!("no authority has the key {}", entry.issuer)));
+                return Err(CeremonyError::Plan(format!(
+                    "no authority has the key {}",
+                    entry.issuer
+                )));
             };
             let fits = match entry.profile {
                 ProfileName::OcspResponder => true,
@@ -305,10 +333,16 @@ impl Plan {
         let mut names = BTreeSet::new();
         for peer in &self.peers {
             if !names.insert(&peer.name) {
-                return Err(CeremonyError::Plan(format!("peer {} is named twice", peer.name)));
+                return Err(CeremonyError::Plan(format!(
+                    "peer {} is named twice",
+                    peer.name
+                )));
             }
             if !self.keys.iter().any(|key| key.label == peer.key) {
-                return Err(CeremonyError::Plan(format!("{} is not a [[key]]", peer.key)));
+                return Err(CeremonyError::Plan(format!(
+                    "{} is not a [[key]]",
+                    peer.key
+                )));
             }
         }
         Ok(())
@@ -324,26 +358,51 @@ mod tests {
     fn refused(from: &str, to: &str) -> String {
         assert!(DEVELOPMENT.contains(from), "{from}");
         let text = DEVELOPMENT.replacen(from, to, 1);
-        Plan::parse(&text, Path::new("/base")).expect_err(to).to_string()
+        Plan::parse(&text, Path::new("/base"))
+            .expect_err(to)
+            .to_string()
     }
 
     #[test]
     fn the_shipped_file_is_sound() {
         let plan = Plan::parse(DEVELOPMENT, Path::new("/base")).expect("sound");
-        assert_eq!(plan.token.root.pin_file, Path::new("/base/secrets/root.pin"));
+        assert_eq!(
+            plan.token.root.pin_file,
+            Path::new("/base/secrets/root.pin")
+        );
         assert_eq!(plan.online_keys().count(), 9);
     }
 
     #[test]
     fn unsound_files_are_refused_before_anything_is_made() {
         for (from, to, word) in [
-            ("label = \"romduol-root\"", "label = \"romduol-online\"", "token of its own"),
-            ("secrets/root.pin", "secrets/online.pin", "PINs of their own"),
-            ("key = \"ca/persons/g1\"", "key = \"ca/root/g1\"", "named twice"),
-            ("\"citizen-auth\", ", "\"root\", ", "not a profile to assign"),
+            (
+                "label = \"romduol-root\"",
+                "label = \"romduol-online\"",
+                "token of its own",
+            ),
+            (
+                "secrets/root.pin",
+                "secrets/online.pin",
+                "PINs of their own",
+            ),
+            (
+                "key = \"ca/persons/g1\"",
+                "key = \"ca/root/g1\"",
+                "named twice",
+            ),
+            (
+                "\"citizen-auth\", ",
+                "\"root\", ",
+                "not a profile to assign",
+            ),
             ("\"tls-server\", ", "\"citizen-auth\", ", "is issued by"),
             ("crl_days = 365", "crl_days = 0", "crl_days"),
-            ("key = \"idp/peer/g1\"", "key = \"idp/other/g1\"", "not a [[key]]"),
+            (
+                "key = \"idp/peer/g1\"",
+                "key = \"idp/other/g1\"",
+                "not a [[key]]",
+            ),
             ("oid_arc = \"2.999\"", "oid_arc = \"nonsense\"", "arc"),
             ("http://localhost:8082", "ftp://localhost", "base address"),
             ("[root]", "surprise = 1\n[root]", "surprise"),

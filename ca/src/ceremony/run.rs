@@ -81,13 +81,20 @@ pub fn run(
 fn prepare_directory(out: &Path) -> Result<(), CeremonyError> {
     std::fs::create_dir_all(out).map_err(|error| CeremonyError::file(out, &error))?;
     let mut entries = std::fs::read_dir(out).map_err(|error| CeremonyError::file(out, &error))?;
-    if entries.next().is_some() { Err(CeremonyError::NotEmpty(out.to_owned())) } else { Ok(()) }
+    if entries.next().is_some() {
+        Err(CeremonyError::NotEmpty(out.to_owned()))
+    } else {
+        Ok(())
+    }
 }
 
 /// No label of the plan may be in its token, key pair or secret.
 fn refuse_existing(plan: &Plan, root: &Token, online: &Token) -> Result<(), CeremonyError> {
     let exists = |label: &KeyLabel, token: &str| {
-        Err(CeremonyError::KeyExists(label.to_string(), token.to_owned()))
+        Err(CeremonyError::KeyExists(
+            label.to_string(),
+            token.to_owned(),
+        ))
     };
     if root.find(&plan.root.key)?.is_some() {
         return exists(&plan.root.key, &plan.token.root.label);
@@ -97,9 +104,17 @@ fn refuse_existing(plan: &Plan, root: &Token, online: &Token) -> Result<(), Cere
             return exists(label, &plan.token.online.label);
         }
     }
-    let present: Vec<KeyLabel> =
-        online.list_secrets()?.into_iter().flatten().map(|secret| secret.label).collect();
-    match plan.secrets.iter().find(|secret| present.contains(&secret.label)) {
+    let present: Vec<KeyLabel> = online
+        .list_secrets()?
+        .into_iter()
+        .flatten()
+        .map(|secret| secret.label)
+        .collect();
+    match plan
+        .secrets
+        .iter()
+        .find(|secret| present.contains(&secret.label))
+    {
         Some(secret) => exists(&secret.label, &plan.token.online.label),
         None => Ok(()),
     }
@@ -133,19 +148,32 @@ struct Wanted<'a> {
 }
 
 impl Ceremony<'_> {
-    fn open(&mut self, text: &str, root_made: bool, online_made: bool) -> Result<(), CeremonyError> {
+    fn open(
+        &mut self,
+        text: &str,
+        root_made: bool,
+        online_made: bool,
+    ) -> Result<(), CeremonyError> {
         let mut facts = Facts::from([("ceremony".to_owned(), self.plan.name.clone())]);
         for (number, person) in (1..).zip(&self.plan.participants) {
-            facts.insert(format!("participant {number}"), format!("{}, {}", person.name, person.role));
+            facts.insert(
+                format!("participant {number}"),
+                format!("{}, {}", person.name, person.role),
+            );
         }
         for (which, token, made) in [
             ("root", &self.plan.token.root, root_made),
             ("online", &self.plan.token.online, online_made),
         ] {
-            let how = if made { "initialised here" } else { "as it was" };
+            let how = if made {
+                "initialised here"
+            } else {
+                "as it was"
+            };
             facts.insert(format!("token {which}"), format!("{}, {how}", token.label));
         }
-        self.transcript.write("ceremony.toml", text.as_bytes(), &mut facts)?;
+        self.transcript
+            .write("ceremony.toml", text.as_bytes(), &mut facts)?;
         self.record("ceremony opened", facts)
     }
 
@@ -167,10 +195,15 @@ impl Ceremony<'_> {
             issuing,
             services,
         };
-        self.transcript.write(HIERARCHY_FILE, &json(&hierarchy)?, &mut facts)?;
-        self.transcript.write(PEERS_FILE, &json(&peers)?, &mut facts)?;
+        self.transcript
+            .write(HIERARCHY_FILE, &json(&hierarchy)?, &mut facts)?;
+        self.transcript
+            .write(PEERS_FILE, &json(&peers)?, &mut facts)?;
         self.record("ceremony closed", facts)?;
-        Ok(Outcome { transcript: self.transcript.head(), root: root_hash })
+        Ok(Outcome {
+            transcript: self.transcript.head(),
+            root: root_hash,
+        })
     }
 
     fn make_root(&mut self) -> Result<(RootEntry, String), CeremonyError> {
@@ -190,14 +223,22 @@ impl Ceremony<'_> {
         let publish = self.plan.publish(NonZeroU16::MIN)?;
         let issuer = Issuer::new(certificate, publish);
         let id = issuer.id()?;
-        let authority = Authority { id, issuer, signer, hint: ROOT_HINT };
+        let authority = Authority {
+            id,
+            issuer,
+            signer,
+            hint: ROOT_HINT,
+        };
         let crl = self.first_crls(&plan.key, &authority, plan.crl_days)?;
         let entry = RootEntry {
             id,
             name: plan.subject.common_name.clone().unwrap_or_default(),
             key: plan.key.clone(),
             certificate: path,
-            crl: crl.into_iter().nth(usize::from(ROOT_SHARD)).unwrap_or_default(),
+            crl: crl
+                .into_iter()
+                .nth(usize::from(ROOT_SHARD))
+                .unwrap_or_default(),
         };
         self.certified.insert(plan.key.clone(), authority);
         Ok((entry, hash))
@@ -222,7 +263,12 @@ impl Ceremony<'_> {
         let (certificate, path) = self.certify(&wanted, Some(&self.plan.root.key))?;
         let issuer = Issuer::new(certificate, self.plan.publish(plan.crl_shards)?);
         let id = issuer.id()?;
-        let authority = Authority { id, issuer, signer, hint };
+        let authority = Authority {
+            id,
+            issuer,
+            signer,
+            hint,
+        };
         let crls = self.first_crls(&plan.key, &authority, plan.crl_days)?;
         self.certified.insert(plan.key.clone(), authority);
         Ok(IssuingEntry {
@@ -274,7 +320,10 @@ impl Ceremony<'_> {
             let purpose = serde_json::to_value(plan.purpose).map_err(CeremonyError::artefact)?;
             let facts = Facts::from([
                 ("label".to_owned(), plan.label.to_string()),
-                ("purpose".to_owned(), purpose.as_str().unwrap_or_default().to_owned()),
+                (
+                    "purpose".to_owned(),
+                    purpose.as_str().unwrap_or_default().to_owned(),
+                ),
             ]);
             self.record("secret made in the online token", facts)?;
         }
@@ -305,8 +354,7 @@ impl Ceremony<'_> {
         issuer: Option<&KeyLabel>,
     ) -> Result<(Certificate, PathBuf), CeremonyError> {
         let random = self.sources.random::<SERIAL_RANDOM>();
-        let serial =
-            SerialNumber::new(wanted.hint, &random).map_err(CeremonyError::artefact)?;
+        let serial = SerialNumber::new(wanted.hint, &random).map_err(CeremonyError::artefact)?;
         let request = Request {
             public_key: wanted.public_key.clone(),
             subject: wanted.subject.clone(),
@@ -332,7 +380,8 @@ impl Ceremony<'_> {
         let path = PathBuf::from(format!("certificates/{}.pem", file_name(wanted.key)));
         let mut facts = certificate_facts(&certificate, wanted)?;
         let pem = certificate.pem().map_err(CeremonyError::artefact)?;
-        self.transcript.write(&path.to_string_lossy(), pem.as_bytes(), &mut facts)?;
+        self.transcript
+            .write(&path.to_string_lossy(), pem.as_bytes(), &mut facts)?;
         self.record("certificate signed and verified", facts)?;
         Ok((certificate, path))
     }
@@ -346,12 +395,16 @@ impl Ceremony<'_> {
         let prepared = prepare_anchor(profile, request, self.sources.now().into())?;
         let facts = Facts::from([
             ("key".to_owned(), label.to_string()),
-            ("sha256 of what will be signed".to_owned(), sha256(prepared.tbs_der())),
+            (
+                "sha256 of what will be signed".to_owned(),
+                sha256(prepared.tbs_der()),
+            ),
         ]);
         self.record("certificate about to be signed", facts)?;
-        let id = self.root.find(label)?.ok_or_else(|| {
-            CeremonyError::Artefact(format!("{label} vanished from the token"))
-        })?;
+        let id = self
+            .root
+            .find(label)?
+            .ok_or_else(|| CeremonyError::Artefact(format!("{label} vanished from the token")))?;
         Ok(prepared.sign(&*self.root.signer(id, None)?, &OpenSslVerifier)?)
     }
 
@@ -388,9 +441,12 @@ impl Ceremony<'_> {
                 this_update: start.into(),
                 next_update: end.into(),
             };
-            let list = builder.build([])?.sign(&*authority.signer, &OpenSslVerifier)?;
+            let list = builder
+                .build([])?
+                .sign(&*authority.signer, &OpenSslVerifier)?;
             let path = PathBuf::from(format!("crls/{}/{shard}.crl", authority.id));
-            self.transcript.write(&path.to_string_lossy(), list.der(), &mut facts)?;
+            self.transcript
+                .write(&path.to_string_lossy(), list.der(), &mut facts)?;
             paths.push(path);
         }
         self.record("revocation lists signed and verified", facts)?;
@@ -409,9 +465,15 @@ impl Ceremony<'_> {
         let algorithm = serde_json::to_value(algorithm).map_err(CeremonyError::artefact)?;
         let facts = Facts::from([
             ("label".to_owned(), label.to_string()),
-            ("algorithm".to_owned(), algorithm.as_str().unwrap_or_default().to_owned()),
+            (
+                "algorithm".to_owned(),
+                algorithm.as_str().unwrap_or_default().to_owned(),
+            ),
             ("key id".to_owned(), id.to_string()),
-            ("sha256 of the SubjectPublicKeyInfo".to_owned(), sha256(&spki)),
+            (
+                "sha256 of the SubjectPublicKeyInfo".to_owned(),
+                sha256(&spki),
+            ),
         ]);
         self.record(&format!("key made in the {token} token"), facts)
     }
@@ -453,7 +515,10 @@ fn certificate_facts(
         ("serial".to_owned(), serial.to_string()),
         ("not before".to_owned(), second(certificate.not_before())),
         ("not after".to_owned(), second(certificate.not_after())),
-        ("sha256 of the certificate in DER".to_owned(), sha256(certificate.der())),
+        (
+            "sha256 of the certificate in DER".to_owned(),
+            sha256(certificate.der()),
+        ),
     ]))
 }
 

@@ -22,7 +22,9 @@ const PIN_FILE_MODE: u32 = 0o600;
 
 /// Opens a token; makes it first where the plan says so and it is missing. Tells whether it was made.
 pub(super) fn open(plan: &TokenPlan, sources: &Sources) -> Result<(Token, bool), CeremonyError> {
-    let exists = list_tokens(&plan.module)?.iter().any(|token| token.label == plan.label);
+    let exists = list_tokens(&plan.module)?
+        .iter()
+        .any(|token| token.label == plan.label);
     let mut made = false;
     if !exists {
         let so_pin_file = match &plan.so_pin_file {
@@ -54,12 +56,18 @@ fn pin(path: &Path, make: bool, sources: &Sources) -> Result<SecretString, Cerem
     }
     let failed = |error: std::io::Error| CeremonyError::file(path, &error);
     if std::fs::metadata(path).map_err(failed)?.len() > MAX_PIN_FILE {
-        return Err(CeremonyError::Plan(format!("{} is no PIN file", path.display())));
+        return Err(CeremonyError::Plan(format!(
+            "{} is no PIN file",
+            path.display()
+        )));
     }
     let text = Zeroizing::new(std::fs::read_to_string(path).map_err(failed)?);
     let pin = text.trim_end_matches(['\r', '\n']);
     if pin.is_empty() {
-        return Err(CeremonyError::Plan(format!("{} holds no PIN", path.display())));
+        return Err(CeremonyError::Plan(format!(
+            "{} holds no PIN",
+            path.display()
+        )));
     }
     Ok(pin.to_owned().into())
 }
@@ -70,8 +78,11 @@ fn write_pin(path: &Path, sources: &Sources) -> Result<(), CeremonyError> {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent)?;
         }
-        let mut file =
-            OpenOptions::new().create_new(true).write(true).mode(PIN_FILE_MODE).open(path)?;
+        let mut file = OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .mode(PIN_FILE_MODE)
+            .open(path)?;
         file.write_all(pin.as_bytes())?;
         file.write_all(b"\n")?;
         file.sync_all()

@@ -108,7 +108,11 @@ pub(crate) struct Transcript<'a> {
 impl<'a> Transcript<'a> {
     /// Starts a transcript in an empty directory; `progress` gets each step for the screen.
     pub(crate) fn start(directory: &Path, progress: &'a mut dyn FnMut(&str)) -> Self {
-        Self { directory: directory.to_owned(), last: None, progress }
+        Self {
+            directory: directory.to_owned(),
+            last: None,
+            progress,
+        }
     }
 
     /// Records one step, durably.
@@ -151,7 +155,10 @@ impl<'a> Transcript<'a> {
 
     /// The hash of the last entry: what a witness copies down.
     pub(crate) fn head(&self) -> String {
-        self.last.as_ref().map(|entry| entry.hash.clone()).unwrap_or_default()
+        self.last
+            .as_ref()
+            .map(|entry| entry.hash.clone())
+            .unwrap_or_default()
     }
 }
 
@@ -178,8 +185,7 @@ pub(crate) fn read(directory: &Path) -> Result<Vec<Entry>, CeremonyError> {
     for line in json.lines() {
         let entry: Entry = serde_json::from_str(line)
             .map_err(|error| CeremonyError::Artefact(format!("{JSON_FILE}: {error}")))?;
-        let expected =
-            Entry::follow(entries.last(), entry.at, &entry.step, entry.facts.clone());
+        let expected = Entry::follow(entries.last(), entry.at, &entry.step, entry.facts.clone());
         if entry != expected {
             return Err(CeremonyError::Artefact(format!(
                 "step {} of the transcript does not follow from the one before",
@@ -190,16 +196,22 @@ pub(crate) fn read(directory: &Path) -> Result<Vec<Entry>, CeremonyError> {
         entries.push(entry);
     }
     if entries.is_empty() || rendered != text {
-        return Err(CeremonyError::Artefact(format!("{TEXT_FILE} does not say what {JSON_FILE} says")));
+        return Err(CeremonyError::Artefact(format!(
+            "{TEXT_FILE} does not say what {JSON_FILE} says"
+        )));
     }
     Ok(entries)
 }
 
 fn read_text(path: &Path) -> Result<String, CeremonyError> {
-    let length =
-        std::fs::metadata(path).map_err(|error| CeremonyError::file(path, &error))?.len();
+    let length = std::fs::metadata(path)
+        .map_err(|error| CeremonyError::file(path, &error))?
+        .len();
     if length > MAX_TRANSCRIPT {
-        return Err(CeremonyError::Artefact(format!("{} is too long", path.display())));
+        return Err(CeremonyError::Artefact(format!(
+            "{} is too long",
+            path.display()
+        )));
     }
     std::fs::read_to_string(path).map_err(|error| CeremonyError::file(path, &error))
 }
@@ -213,9 +225,13 @@ mod tests {
         let mut transcript = Transcript::start(directory, &mut quiet);
         let at = Timestamp::from_second(1_795_000_000).expect("in range");
         let mut facts = Facts::from([("who".to_owned(), "Sok Sophea".to_owned())]);
-        transcript.write("a/b.pem", b"bytes", &mut facts).expect("write");
+        transcript
+            .write("a/b.pem", b"bytes", &mut facts)
+            .expect("write");
         transcript.record(at, "first", facts).expect("record");
-        transcript.record(at, "second", Facts::new()).expect("record");
+        transcript
+            .record(at, "second", Facts::new())
+            .expect("record");
         transcript.head()
     }
 
@@ -226,7 +242,10 @@ mod tests {
         let entries = read(directory.path()).expect("sound");
         assert_eq!(entries.len(), 2);
         assert_eq!(entries[1].hash, head);
-        assert_eq!(entries[0].files().collect::<Vec<_>>(), [("a/b.pem", sha256(b"bytes").as_str())]);
+        assert_eq!(
+            entries[0].files().collect::<Vec<_>>(),
+            [("a/b.pem", sha256(b"bytes").as_str())]
+        );
     }
 
     #[test]
@@ -249,6 +268,10 @@ mod tests {
         write_two(directory.path());
         let mut quiet = |_: &str| {};
         let transcript = Transcript::start(directory.path(), &mut quiet);
-        assert!(transcript.write("a/b.pem", b"other", &mut Facts::new()).is_err());
+        assert!(
+            transcript
+                .write("a/b.pem", b"other", &mut Facts::new())
+                .is_err()
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Replaying a transcript: what lies in the directory is what the ceremony recorded, and it holds together.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU16;
 use std::path::Path;
 
 use der::Encode;
@@ -9,9 +10,9 @@ use hsm_bridge::verify::OpenSslVerifier;
 use pki::Certificate;
 use spki::SubjectPublicKeyInfoOwned;
 
+use super::CeremonyError;
 use super::plan::Plan;
 use super::transcript::{self, Entry, JSON_FILE, TEXT_FILE, sha256};
-use super::CeremonyError;
 use crate::hierarchy::{Hierarchy, PEERS_FILE, PeersFile};
 
 /// What was found sound.
@@ -42,7 +43,10 @@ pub fn verify(directory: &Path) -> Result<Report, CeremonyError> {
     let crls = check_crls(&hierarchy)?;
     check_peers(directory, &plan, &keys)?;
     Ok(Report {
-        transcript: entries.last().map(|entry| entry.hash.clone()).unwrap_or_default(),
+        transcript: entries
+            .last()
+            .map(|entry| entry.hash.clone())
+            .unwrap_or_default(),
         steps: entries.len(),
         files,
         certificates,
@@ -57,14 +61,18 @@ fn check_files(directory: &Path, entries: &[Entry]) -> Result<usize, CeremonyErr
         let path = directory.join(name);
         let bytes = std::fs::read(&path).map_err(|error| CeremonyError::file(&path, &error))?;
         if sha256(&bytes) != hash {
-            return Err(CeremonyError::Artefact(format!("{name} was changed after the ceremony")));
+            return Err(CeremonyError::Artefact(format!(
+                "{name} was changed after the ceremony"
+            )));
         }
         expected.insert(name.to_owned());
     }
     let mut present = BTreeSet::new();
     list_files(directory, "", &mut present)?;
     match present.difference(&expected).next() {
-        Some(name) => Err(CeremonyError::Artefact(format!("{name} is not from the ceremony"))),
+        Some(name) => Err(CeremonyError::Artefact(format!(
+            "{name} is not from the ceremony"
+        ))),
         None => Ok(expected.len()),
     }
 }
@@ -108,7 +116,9 @@ fn check_key(
     if keys.get(label.as_str()) == Some(&hash.as_str()) {
         Ok(())
     } else {
-        Err(CeremonyError::Artefact(format!("the certified key of {label} is not the one made for it")))
+        Err(CeremonyError::Artefact(format!(
+            "the certified key of {label} is not the one made for it"
+        )))
     }
 }
 
@@ -124,24 +134,35 @@ fn check_certificates(
     if hierarchy.issuing.len() != plan.issuing.len()
         || hierarchy.services.len() != plan.certificates.len()
     {
-        return Err(CeremonyError::Artefact("the hierarchy is not the planned one".to_owned()));
+        return Err(CeremonyError::Artefact(
+            "the hierarchy is not the planned one".to_owned(),
+        ));
     }
     for (authority, planned) in hierarchy.issuing.iter().zip(&plan.issuing) {
         let certificate = &authority.issuer.certificate;
         if authority.key != planned.key || authority.profiles != planned.profiles {
-            return Err(CeremonyError::Artefact(format!("{} is not as planned", planned.key)));
+            return Err(CeremonyError::Artefact(format!(
+                "{} is not as planned",
+                planned.key
+            )));
         }
         check_key(keys, &planned.key, certificate.public_key())?;
         check_signed(certificate, root.public_key(), &planned.key)?;
         check_subject(certificate, &planned.subject, &planned.key)?;
     }
     for (service, planned) in hierarchy.services.iter().zip(&plan.certificates) {
-        let issuer = hierarchy.issuing.iter().find(|authority| authority.key == planned.issuer);
+        let issuer = hierarchy
+            .issuing
+            .iter()
+            .find(|authority| authority.key == planned.issuer);
         let fits = issuer.is_some_and(|issuer| issuer.id == service.issuer)
             && service.key == planned.key
             && service.profile == planned.profile;
         let Some(issuer) = issuer.filter(|_| fits) else {
-            return Err(CeremonyError::Artefact(format!("{} is not as planned", planned.key)));
+            return Err(CeremonyError::Artefact(format!(
+                "{} is not as planned",
+                planned.key
+            )));
         };
         check_key(keys, &planned.key, service.certificate.public_key())?;
         let issuer_key = issuer.issuer.certificate.public_key();
@@ -170,28 +191,43 @@ fn check_subject(
     if *certificate.subject() == planned {
         Ok(())
     } else {
-        Err(CeremonyError::Artefact(format!("the certificate of {label} names another subject")))
+        Err(CeremonyError::Artefact(format!(
+            "the certificate of {label} names another subject"
+        )))
     }
 }
 
 fn check_crls(hierarchy: &Hierarchy) -> Result<usize, CeremonyError> {
     let root = &hierarchy.root;
-    let mut lists = vec![(&root.crl, &root.certificate, root.publish.crl(root.id, 0))];
+    // A list that is whole names no distribution point; a shard must name its own (RFC 5280 §5.2.5).
+    let mut lists = vec![(&root.crl, &root.certificate, None)];
     for authority in &hierarchy.issuing {
         let publish = &authority.issuer.publish;
         if authority.first_crls.len() != usize::from(publish.shards().get()) {
-            return Err(CeremonyError::Artefact(format!("{} lacks a list", authority.key)));
+            return Err(CeremonyError::Artefact(format!(
+                "{} lacks a list",
+                authority.key
+            )));
         }
         for (shard, list) in (0_u16..).zip(&authority.first_crls) {
-            let address = publish.crl(authority.id, shard);
+            let sharded = publish.shards() > NonZeroU16::MIN;
+            let address = sharded.then(|| publish.crl(authority.id, shard));
             lists.push((list, &authority.issuer.certificate, address));
         }
     }
     for (der, issuer, address) in &lists {
         let list = pki::crl::parse(der)?;
-        list.verify(issuer.public_key(), &OpenSslVerifier).map_err(pki::crl::CrlError::from)?;
-        if list.issuer() != issuer.subject() || !contains(der, address.as_bytes()) {
-            return Err(CeremonyError::Artefact(format!("the list at {address} is of another shard")));
+        list.verify(issuer.public_key(), &OpenSslVerifier)
+            .map_err(pki::crl::CrlError::from)?;
+        let own_shard = match address {
+            Some(address) => contains(der, address.as_bytes()),
+            None => list.issuing_distribution_point().is_none(),
+        };
+        if list.issuer() != issuer.subject() || !own_shard {
+            let issuer = list.issuer();
+            return Err(CeremonyError::Artefact(format!(
+                "a list of {issuer} is of another shard"
+            )));
         }
     }
     Ok(lists.len())
@@ -209,14 +245,19 @@ fn check_peers(
 ) -> Result<(), CeremonyError> {
     let file = PeersFile::read(&directory.join(PEERS_FILE)).map_err(CeremonyError::artefact)?;
     if file.peers.len() != plan.peers.len() {
-        return Err(CeremonyError::Artefact(format!("{PEERS_FILE} is not as planned")));
+        return Err(CeremonyError::Artefact(format!(
+            "{PEERS_FILE} is not as planned"
+        )));
     }
     for (peer, planned) in file.peers.iter().zip(&plan.peers) {
         let same = peer.name == planned.name
             && peer.roles == planned.roles
             && peer.tls_names == planned.tls_names;
         if !same {
-            return Err(CeremonyError::Artefact(format!("peer {} is not as planned", planned.name)));
+            return Err(CeremonyError::Artefact(format!(
+                "peer {} is not as planned",
+                planned.name
+            )));
         }
         let public_key = peer.jwk.to_spki().map_err(CeremonyError::artefact)?;
         check_key(keys, &planned.key, &public_key)?;

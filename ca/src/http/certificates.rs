@@ -53,7 +53,9 @@ impl View {
         let pem = |certificate: &Certificate| certificate.pem().map_err(Error::internal);
         let certificate = Certificate::from_der(&row.certificate).map_err(Error::internal)?;
         let issuer = app.hierarchy.find(&row.issuer);
-        let chain = issuer.map(|authority| pem(&authority.issuer.certificate)).transpose()?;
+        let chain = issuer
+            .map(|authority| pem(&authority.issuer.certificate))
+            .transpose()?;
         let (reason, revoked_at) = match row.status()? {
             CertificateStatus::Good => (None, None),
             CertificateStatus::Revoked { reason, at } => (Some(reason.as_str()), Some(at)),
@@ -87,7 +89,9 @@ pub(super) async fn create(
         Some(subject) => subject,
         None => subject_of_service(&app, body.profile, &public_key)?,
     };
-    check_tls_names(&caller, body.profile, &subject, &body.san)?;
+    if !tls_names_fit(&caller, body.profile, &subject, &body.san) {
+        return Err(auth::deny(&app, &caller, "TLS certificate for a foreign name").await);
+    }
     let order = Order::new(body.profile, body.issuer, subject, body.san, public_key)?;
     let row = issuance::issue(&app, &caller, order, key).await?;
     Ok(HttpResponse::Created()
@@ -105,7 +109,9 @@ pub(super) async fn read(
         .store
         .read(move |r| r.find_certificate(&serial))
         .await?
-        .ok_or(Error::NotFound("there is no certificate with this serial number"))?;
+        .ok_or(Error::NotFound(
+            "there is no certificate with this serial number",
+        ))?;
     Ok(HttpResponse::Ok().json(View::new(&app, &row)?))
 }
 
@@ -113,19 +119,20 @@ pub(super) async fn read(
 fn public_key(csr: Option<&str>, bare: Option<&str>) -> Result<SubjectPublicKeyInfoOwned, Error> {
     match (csr, bare) {
         (Some(csr), None) => {
-            let request = pki::csr::parse(csr.as_bytes(), &OpenSslVerifier).map_err(|error| {
-                match error {
+            let request =
+                pki::csr::parse(csr.as_bytes(), &OpenSslVerifier).map_err(|error| match error {
                     pki::csr::CsrError::Malformed | pki::csr::CsrError::TooLong => {
                         Error::BadRequest(format!("csr: {error}"))
                     }
                     other => Error::Key(other.to_string()),
-                }
-            })?;
+                })?;
             Ok(request.public_key().clone())
         }
         (None, Some(text)) => pki::key::parse(&super::base64("public_key", text)?)
             .map_err(|error| Error::Key(error.to_string())),
-        _ => Err(Error::BadRequest("exactly one of csr and public_key is needed".to_owned())),
+        _ => Err(Error::BadRequest(
+            "exactly one of csr and public_key is needed".to_owned(),
+        )),
     }
 }
 
@@ -144,17 +151,24 @@ fn subject_of_service(
 }
 
 /// A service gets TLS certificates for its own host names alone.
-fn check_tls_names(
+fn tls_names_fit(
     caller: &Caller,
     profile: ProfileName,
     subject: &DistinguishedName,
     san: &[SubjectAltName],
-) -> Result<(), Error> {
-    let Some(own) = &caller.tls_names else { return Ok(()) };
+) -> bool {
+    let Some(own) = &caller.tls_names else {
+        return true;
+    };
     if profile != ProfileName::TlsServer {
-        return Ok(());
+        return true;
     }
-    let names_fit = san.iter().all(|name| matches!(name, SubjectAltName::Dns(dns) if own.contains(dns)));
-    let subject_fits = subject.common_name.as_ref().is_none_or(|name| own.contains(name));
-    if names_fit && subject_fits { Ok(()) } else { Err(Error::Forbidden) }
+    let names_fit = san
+        .iter()
+        .all(|name| matches!(name, SubjectAltName::Dns(dns) if own.contains(dns)));
+    let subject_fits = subject
+        .common_name
+        .as_ref()
+        .is_none_or(|name| own.contains(name));
+    names_fit && subject_fits
 }

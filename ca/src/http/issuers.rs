@@ -47,19 +47,29 @@ impl View {
     }
 }
 
-pub(super) async fn list(
-    app: web::Data<App>,
-    request: HttpRequest,
-) -> Result<HttpResponse, Error> {
+pub(super) async fn list(app: web::Data<App>, request: HttpRequest) -> Result<HttpResponse, Error> {
     auth::require(&app, &request, Permission::ReadIssuers).await?;
     let root = &app.hierarchy.root;
-    let mut items = vec![View::new(root.id, &root.name, &root.certificate, &root.publish)?];
+    let mut items = vec![View::new(
+        root.id,
+        &root.name,
+        &root.certificate,
+        &root.publish,
+    )?];
     for authority in &app.hierarchy.issuing {
         let issuer = &authority.issuer;
-        let view =
-            View::new(authority.id, &authority.name, &issuer.certificate, &issuer.publish)?;
+        let view = View::new(
+            authority.id,
+            &authority.name,
+            &issuer.certificate,
+            &issuer.publish,
+        )?;
         let profiles = authority.profiles.clone();
-        items.push(View { parent: Some(root.id), profiles, ..view });
+        items.push(View {
+            parent: Some(root.id),
+            profiles,
+            ..view
+        });
     }
     Ok(HttpResponse::Ok().json(serde_json::json!({ "items": items, "next": null })))
 }
@@ -77,9 +87,14 @@ pub(super) async fn crl(
         .await?
         .ok_or(Error::NotFound("there is no such revocation list"))?;
     let tag = format!("\"{}\"", row.number);
-    let known = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let known = request
+        .headers()
+        .get(IF_NONE_MATCH)
+        .and_then(|value| value.to_str().ok());
     if known == Some(tag.as_str()) {
-        return Ok(HttpResponse::NotModified().insert_header((ETAG, tag)).finish());
+        return Ok(HttpResponse::NotModified()
+            .insert_header((ETAG, tag))
+            .finish());
     }
     Ok(HttpResponse::Ok()
         .content_type("application/pkix-crl")

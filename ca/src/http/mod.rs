@@ -32,9 +32,15 @@ pub fn api(app: &Arc<App>, services: &mut web::ServiceConfig) {
         web::scope("/api/v1")
             .route("/certificates", web::post().to(certificates::create))
             .route("/certificates/{serial}", web::get().to(certificates::read))
-            .route("/certificates/{serial}/revocation", web::post().to(revocation::create))
+            .route(
+                "/certificates/{serial}/revocation",
+                web::post().to(revocation::create),
+            )
             .route("/issuers", web::get().to(issuers::list))
-            .route("/issuers/{issuer}/crls/{shard}", web::get().to(issuers::crl))
+            .route(
+                "/issuers/{issuer}/crls/{shard}",
+                web::get().to(issuers::crl),
+            )
             .route("/status-log", web::get().to(status_log::read))
             .route("/credentials", web::post().to(credentials::create))
             .service(
@@ -42,19 +48,20 @@ pub fn api(app: &Arc<App>, services: &mut web::ServiceConfig) {
                     .app_data(web::PayloadConfig::new(max_document))
                     .route(web::post().to(documents::create)),
             )
-            .route("/documents/{id}/signature", web::post().to(signature::create)),
+            .route(
+                "/documents/{id}/signature",
+                web::post().to(signature::create),
+            ),
     );
 }
 
 /// The time-stamping authority.
 pub fn tsa(app: &Arc<App>, services: &mut web::ServiceConfig) {
-    services
-        .app_data(web::Data::from(Arc::clone(app)))
-        .service(
-            web::resource("/tsa")
-                .app_data(web::PayloadConfig::new(pki::tsp::MAX_REQUEST_BYTES))
-                .route(web::post().to(time_stamps::create)),
-        );
+    services.app_data(web::Data::from(Arc::clone(app))).service(
+        web::resource("/tsa")
+            .app_data(web::PayloadConfig::new(pki::tsp::MAX_REQUEST_BYTES))
+            .route(web::post().to(time_stamps::create)),
+    );
 }
 
 /// The identifier that the edge gave the request.
@@ -71,7 +78,9 @@ pub(crate) fn client_certificate_name(request: &HttpRequest) -> Option<String> {
 /// The caller's idempotency key, if it sent one.
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Error> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY);
-    let Some(value) = values.next() else { return Ok(None) };
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
     if values.next().is_some() {
         return Err(Error::BadRequest("Idempotency-Key comes once".to_owned()));
     }
@@ -83,9 +92,16 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Error>
 
 /// Refuses a body of another media type; parameters behind it do not matter.
 fn expect_type(headers: &HeaderMap, expected: &'static str) -> Result<(), Error> {
-    let sent = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let sent = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let essence = sent.split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case(expected) { Ok(()) } else { Err(Error::MediaType(expected)) }
+    if essence.eq_ignore_ascii_case(expected) {
+        Ok(())
+    } else {
+        Err(Error::MediaType(expected))
+    }
 }
 
 /// Base64 (RFC 4648 §4) in a JSON member.

@@ -30,7 +30,9 @@ pub(super) async fn create(
         .store
         .read(move |r| r.find_certificate(&wanted))
         .await?
-        .ok_or(Error::NotFound("there is no certificate with this serial number"))?;
+        .ok_or(Error::NotFound(
+            "there is no certificate with this serial number",
+        ))?;
     // An authority is revoked by the root, whose key is not here.
     if row.profile == ProfileName::Issuing.as_str() {
         return Err(Error::Conflict("an authority is revoked at a key ceremony"));

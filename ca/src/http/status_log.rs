@@ -67,11 +67,16 @@ pub(super) async fn read(
     auth::require(&app, &request, Permission::FollowStatusLog).await?;
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     if query.after < 0 || !(1..=MAX_PAGE).contains(&limit) {
-        return Err(Error::BadRequest(format!("after is not negative, limit is 1 to {MAX_PAGE}")));
+        return Err(Error::BadRequest(format!(
+            "after is not negative, limit is 1 to {MAX_PAGE}"
+        )));
     }
     let wait = Duration::from_secs(query.wait.min(app.config.limits.max_wait_seconds));
     let rows = statuses::follow(&app, query.after, limit, wait).await?;
     let next = rows.last().map_or(query.after, |row| row.sequence);
-    let items = rows.into_iter().map(Entry::try_from).collect::<Result<Vec<_>, _>>()?;
+    let items = rows
+        .into_iter()
+        .map(Entry::try_from)
+        .collect::<Result<Vec<_>, _>>()?;
     Ok(HttpResponse::Ok().json(serde_json::json!({ "items": items, "next": next })))
 }

@@ -21,6 +21,11 @@ pub(super) async fn create(
     let app = app.into_inner();
     let inner = std::sync::Arc::clone(&app);
     // The serial number is given out once; the answer is made even if nobody waits for it any more.
-    let answer = app.tasks.to_the_end(async move { tsa::respond(&inner, &body).await }).await??;
-    Ok(HttpResponse::Ok().content_type("application/timestamp-reply").body(answer))
+    let answer = app
+        .tasks
+        .to_the_end(async move { tsa::respond(&inner, &body).await })
+        .await??;
+    Ok(HttpResponse::Ok()
+        .content_type("application/timestamp-reply")
+        .body(answer))
 }

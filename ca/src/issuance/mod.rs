@@ -34,7 +34,9 @@ pub async fn issue(
     key: Option<IdempotencyKey>,
 ) -> Result<CertificateRow, Error> {
     let (inner, caller) = (Arc::clone(app), caller.clone());
-    app.tasks.to_the_end(async move { run(&inner, &caller, &order, key.as_ref()).await }).await?
+    app.tasks
+        .to_the_end(async move { run(&inner, &caller, &order, key.as_ref()).await })
+        .await?
 }
 
 async fn run(
@@ -52,7 +54,9 @@ async fn run(
                 Earlier::None => {}
                 Earlier::Done(row) => return Ok(*row),
                 Earlier::Running if Instant::now() >= deadline => {
-                    return Err(Error::Conflict("a request with this Idempotency-Key is still running"));
+                    return Err(Error::Conflict(
+                        "a request with this Idempotency-Key is still running",
+                    ));
                 }
                 Earlier::Running => {
                     // Either the twin ended here, or it may have ended on another node.
@@ -88,7 +92,9 @@ async fn earlier(
     let found = app
         .store
         .read(move |r| {
-            let Some(intent) = r.find_intent_by_key(&name, &key)? else { return Ok(None) };
+            let Some(intent) = r.find_intent_by_key(&name, &key)? else {
+                return Ok(None);
+            };
             let certificate = match intent.state()? {
                 IntentState::Issued => r.find_certificate_of_intent(&intent.id)?,
                 _ => None,
@@ -110,7 +116,11 @@ async fn earlier(
 async fn intend(app: &App, caller: &Caller, drafted: &sign::Drafted) -> Result<(), Error> {
     let row: IntentRow = drafted.intent.clone();
     let event = caller
-        .event(&app.sources, action::CA_CERTIFICATE_INTENDED, format!("certificate:{}", row.serial))
+        .event(
+            &app.sources,
+            action::CA_CERTIFICATE_INTENDED,
+            format!("certificate:{}", row.serial),
+        )
         .with_detail(serde_json::json!({
             "issuer": row.issuer,
             "profile": row.profile,

@@ -38,15 +38,20 @@ impl Order {
         public_key: SubjectPublicKeyInfoOwned,
     ) -> Result<Self, Error> {
         if san.len() > MAX_SAN {
-            return Err(Error::Profile(format!("at most {MAX_SAN} subject alternative names")));
+            return Err(Error::Profile(format!(
+                "at most {MAX_SAN} subject alternative names"
+            )));
         }
         let chosen_by_caller = matches!(profile, ProfileName::XroadAuth | ProfileName::XroadSign);
         if subject.value(Attribute::SerialNumber).is_some() && !chosen_by_caller {
             return Err(Error::Profile(
-                "the subject's serial_number is a random identifier made by the authority".to_owned(),
+                "the subject's serial_number is a random identifier made by the authority"
+                    .to_owned(),
             ));
         }
-        let spki = public_key.to_der().map_err(|_| Error::Key("malformed".to_owned()))?;
+        let spki = public_key
+            .to_der()
+            .map_err(|_| Error::Key("malformed".to_owned()))?;
         let spki_hash = Sha256::digest(&spki).into();
         let holder = serde_json::to_vec(&subject).map_err(Error::internal)?;
         let holder_hash = Sha256::digest(&holder).into();

@@ -12,8 +12,14 @@ use crate::error::Error;
 
 /// Ends every intent that has been pending for longer than the configured time; gives how many.
 pub async fn abandon_old_intents(app: &App) -> Result<usize, Error> {
-    let before = app.sources.unix().saturating_sub(app.config.limits.intent_seconds);
-    let pending = app.store.read(move |r| r.list_pending_intents(before)).await?;
+    let before = app
+        .sources
+        .unix()
+        .saturating_sub(app.config.limits.intent_seconds);
+    let pending = app
+        .store
+        .read(move |r| r.list_pending_intents(before))
+        .await?;
     let mut ended = 0;
     for intent in pending {
         let event = AuditEvent::new(
@@ -31,11 +37,17 @@ pub async fn abandon_old_intents(app: &App) -> Result<usize, Error> {
         let (id, now) = (intent.id.clone(), app.sources.unix());
         let written = app
             .store
-            .write(event, move |w| w.end_intent(&id, IntentOutcome::Abandoned, None, now))
+            .write(event, move |w| {
+                w.end_intent(&id, IntentOutcome::Abandoned, None, now)
+            })
             .await;
         match written {
             Ok(()) => {
-                tracing::warn!(serial = intent.serial, intent = intent.id, "intent abandoned");
+                tracing::warn!(
+                    serial = intent.serial,
+                    intent = intent.id,
+                    "intent abandoned"
+                );
                 ended += 1;
             }
             // It ended by itself meanwhile.

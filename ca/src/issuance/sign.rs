@@ -26,7 +26,8 @@ use crate::hierarchy::IssuingAuthority;
 /// A live intent holds the caller's idempotency key.
 pub(super) const KEY_TAKEN: &str = "another request holds the idempotency key";
 /// The key was revoked as compromised.
-pub(super) const KEY_BLOCKED: &str = "this key was revoked as compromised and is never certified again";
+pub(super) const KEY_BLOCKED: &str =
+    "this key was revoked as compromised and is never certified again";
 /// The key was certified for somebody else.
 pub(super) const KEY_OF_ANOTHER: &str = "this key is already certified for another subject";
 /// Random octets behind the hint of a serial number.
@@ -70,7 +71,12 @@ pub(super) fn draft(
         serial: serial.clone(),
         validity: None,
     };
-    let prepared = prepare(profile, &authority.issuer, request, app.sources.system_time())?;
+    let prepared = prepare(
+        profile,
+        &authority.issuer,
+        request,
+        app.sources.system_time(),
+    )?;
     let (_, not_after) = seconds(prepared.validity())?;
     let tbs = prepared.tbs_der().to_vec();
     let now = app.sources.unix();
@@ -115,9 +121,9 @@ fn authority<'a>(app: &'a App, order: &Order) -> Result<&'a IssuingAuthority, Er
         .issuer_of(order.profile())
         .ok_or_else(|| Error::Profile("no authority here issues this profile".to_owned()))?;
     match order.issuer() {
-        Some(id) if id != authority.id => {
-            Err(Error::Profile("another authority issues this profile".to_owned()))
-        }
+        Some(id) if id != authority.id => Err(Error::Profile(
+            "another authority issues this profile".to_owned(),
+        )),
         _ => Ok(authority),
     }
 }
@@ -128,7 +134,14 @@ pub(super) async fn carry_out(
     caller: &Caller,
     drafted: Drafted,
 ) -> Result<CertificateRow, Error> {
-    let Drafted { intent, prepared, signer, shard, profile, .. } = drafted;
+    let Drafted {
+        intent,
+        prepared,
+        signer,
+        shard,
+        profile,
+        ..
+    } = drafted;
     let keys = app.keys.clone();
     let signed = blocking(&app.token_pool, move || {
         let signer = keys.signer(&signer)?;
@@ -144,12 +157,17 @@ pub(super) async fn carry_out(
             Err(error)
         }
     };
-    app.issuance_ended.send_modify(|count| *count = count.wrapping_add(1));
+    app.issuance_ended
+        .send_modify(|count| *count = count.wrapping_add(1));
     if let Ok(row) = &outcome {
         app.statuses_changed();
         metrics::counter!("romduol_ca_certificates_issued_total", "profile" => profile.as_str())
             .increment(1);
-        tracing::info!(serial = row.serial, profile = row.profile, "certificate issued");
+        tracing::info!(
+            serial = row.serial,
+            profile = row.profile,
+            "certificate issued"
+        );
     }
     outcome
 }
@@ -183,7 +201,11 @@ async fn keep(
         keep_until: intent.keep_until,
     };
     let event = caller
-        .event(&app.sources, action::CA_CERTIFICATE_ISSUED, format!("certificate:{}", row.serial))
+        .event(
+            &app.sources,
+            action::CA_CERTIFICATE_ISSUED,
+            format!("certificate:{}", row.serial),
+        )
         .with_detail(serde_json::json!({
             "issuer": row.issuer,
             "profile": row.profile,
@@ -209,12 +231,18 @@ async fn keep(
 async fn give_up(app: &App, caller: &Caller, intent: &IntentRow, error: &Error) {
     let words = error.to_string();
     let event = caller
-        .event(&app.sources, action::CA_CERTIFICATE_FAILED, format!("certificate:{}", intent.serial))
+        .event(
+            &app.sources,
+            action::CA_CERTIFICATE_FAILED,
+            format!("certificate:{}", intent.serial),
+        )
         .with_detail(serde_json::json!({ "issuer": intent.issuer, "intent": intent.id }));
     let (id, now) = (intent.id.clone(), app.sources.unix());
     let written = app
         .store
-        .write(event, move |w| w.end_intent(&id, IntentOutcome::Failed, Some(&words), now))
+        .write(event, move |w| {
+            w.end_intent(&id, IntentOutcome::Failed, Some(&words), now)
+        })
         .await;
     if let Err(error) = written {
         tracing::error!(%error, intent = intent.id, "the end of an intent could not be written");

@@ -61,27 +61,39 @@ impl Activation {
         origin: String,
     ) -> Result<Self, Error> {
         if credential_id.is_empty() || credential_id.len() > MAX_CREDENTIAL_ID {
-            return Err(Error::Invalid("activation.credential_id has 1 to 1023 bytes".to_owned()));
+            return Err(Error::Invalid(
+                "activation.credential_id has 1 to 1023 bytes".to_owned(),
+            ));
         }
         let key = parse_key(&public_key)?;
         if SignatureScheme::for_public_key(&key).is_none() {
-            return Err(Error::Key("activation.public_key is of an unsupported kind".to_owned()));
+            return Err(Error::Key(
+                "activation.public_key is of an unsupported kind".to_owned(),
+            ));
         }
         check_origin(&rp_id, &origin)?;
-        Ok(Self { credential_id, public_key, rp_id, origin })
+        Ok(Self {
+            credential_id,
+            public_key,
+            rp_id,
+            origin,
+        })
     }
 }
 
 /// A DER SubjectPublicKeyInfo.
 pub(super) fn parse_key(der: &[u8]) -> Result<SubjectPublicKeyInfoOwned, Error> {
-    SubjectPublicKeyInfoOwned::from_der(der)
-        .map_err(|_| Error::Key("activation.public_key is no SubjectPublicKeyInfo in DER".to_owned()))
+    SubjectPublicKeyInfoOwned::from_der(der).map_err(|_| {
+        Error::Key("activation.public_key is no SubjectPublicKeyInfo in DER".to_owned())
+    })
 }
 
 /// Web Authentication Level 3 §5.1.3: the identifier is the origin's host or a suffix of it; https, but for localhost.
 fn check_origin(rp_id: &str, origin: &str) -> Result<(), Error> {
     let refused = || {
-        Error::Invalid("activation.origin is https://HOST[:PORT] with a host of activation.rp_id".to_owned())
+        Error::Invalid(
+            "activation.origin is https://HOST[:PORT] with a host of activation.rp_id".to_owned(),
+        )
     };
     if rp_id.is_empty() || rp_id.len() > MAX_NAME || origin.len() > MAX_NAME {
         return Err(refused());
@@ -90,8 +102,14 @@ fn check_origin(rp_id: &str, origin: &str) -> Result<(), Error> {
     let host = url.host_str().ok_or_else(refused)?;
     let secure = url.scheme() == "https" || (url.scheme() == "http" && host == "localhost");
     let plain = url.origin().ascii_serialization() == origin;
-    let below = host.strip_suffix(rp_id).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    if secure && plain && below { Ok(()) } else { Err(refused()) }
+    let below = host
+        .strip_suffix(rp_id)
+        .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    if secure && plain && below {
+        Ok(())
+    } else {
+        Err(refused())
+    }
 }
 
 /// What was asked for.
@@ -107,8 +125,13 @@ impl NewCredential {
     fn hash(&self) -> Result<[u8; 32], Error> {
         let holder = serde_json::to_vec(&self.holder).map_err(Error::internal)?;
         let a = &self.activation;
-        let parts =
-            (&holder, &a.credential_id, &a.public_key, a.rp_id.as_str(), a.origin.as_str());
+        let parts = (
+            &holder,
+            &a.credential_id,
+            &a.public_key,
+            a.rp_id.as_str(),
+            a.origin.as_str(),
+        );
         Ok(Sha256::digest(&serde_json::to_vec(&parts).map_err(Error::internal)?).into())
     }
 }
@@ -122,7 +145,9 @@ pub async fn create(
     key: IdempotencyKey,
 ) -> Result<(CredentialRow, CertificateRow), Error> {
     let (inner, caller) = (Arc::clone(app), caller.clone());
-    app.tasks.to_the_end(async move { run(&inner, &caller, request, key).await }).await?
+    app.tasks
+        .to_the_end(async move { run(&inner, &caller, request, key).await })
+        .await?
 }
 
 async fn run(
@@ -134,7 +159,9 @@ async fn run(
     let hash = request.hash()?;
     let subject = subject(app, &request.holder);
     // Refused before a key is made, not after.
-    subject.to_name().map_err(|error| Error::Profile(error.to_string()))?;
+    subject
+        .to_name()
+        .map_err(|error| Error::Profile(error.to_string()))?;
     let row = announce(app, caller, &request, &key, hash).await?;
     if row.state == "active" {
         let serial = row.serial.clone().unwrap_or_default();
@@ -145,7 +172,13 @@ async fn run(
         return Err(Error::Conflict("the credential was closed"));
     }
     let (key_id, public_key) = make_key(app, &row.id).await?;
-    let order = Order::new(ProfileName::OfficialSign, None, subject, Vec::new(), public_key)?;
+    let order = Order::new(
+        ProfileName::OfficialSign,
+        None,
+        subject,
+        Vec::new(),
+        public_key,
+    )?;
     let issuance_key = IdempotencyKey::parse(&format!("credential:{}", row.id))?;
     let certificate = issuance::issue(app, caller, order, Some(issuance_key)).await?;
     activate(app, caller, row, key_id, certificate).await
@@ -192,14 +225,19 @@ async fn announce(
             Ok(new)
         })
         .await?;
-    if row.request_hash == hash { Ok(row) } else { Err(Error::IdempotencyMismatch) }
+    if row.request_hash == hash {
+        Ok(row)
+    } else {
+        Err(Error::IdempotencyMismatch)
+    }
 }
 
 async fn make_key(app: &App, id: &str) -> Result<(KeyId, SubjectPublicKeyInfoOwned), Error> {
     let label = label(id)?;
     let keys = app.keys.clone();
     let made = blocking(&app.token_pool, move || {
-        keys.make(&label, KeyAlgorithm::P256).map(|(id, signer)| (id, signer.public_key().clone()))
+        keys.make(&label, KeyAlgorithm::P256)
+            .map(|(id, signer)| (id, signer.public_key().clone()))
     })
     .await??;
     Ok(made)
@@ -213,7 +251,11 @@ async fn activate(
     certificate: CertificateRow,
 ) -> Result<(CredentialRow, CertificateRow), Error> {
     let event = caller
-        .event(&app.sources, action::CA_CREDENTIAL_CREATED, format!("credential:{}", row.id))
+        .event(
+            &app.sources,
+            action::CA_CREDENTIAL_CREATED,
+            format!("credential:{}", row.id),
+        )
         .with_detail(serde_json::json!({
             "serial": certificate.serial,
             "key_id": key_id.to_string(),

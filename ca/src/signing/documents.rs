@@ -92,7 +92,9 @@ async fn find_credential(app: &App, caller: &Caller, id: Uuid) -> Result<Usable,
     let found = app
         .store
         .read(move |r| {
-            let Some(credential) = r.find_credential(&id)? else { return Ok(None) };
+            let Some(credential) = r.find_credential(&id)? else {
+                return Ok(None);
+            };
             let certificate = match &credential.serial {
                 Some(serial) => r.find_certificate(serial)?,
                 None => None,
@@ -128,26 +130,40 @@ fn options(app: &App, usable: &Usable, document: &NewDocument) -> Result<SignOpt
 /// The holder's name as the certificate has it.
 fn common_name(certificate: &pki::Certificate) -> Option<String> {
     let oid = pki::name::Attribute::CommonName.oid();
-    let attribute = certificate.subject().iter().find(|attribute| attribute.oid == oid)?;
-    std::str::from_utf8(attribute.value.value()).ok().map(str::to_owned)
+    let attribute = certificate
+        .subject()
+        .iter()
+        .find(|attribute| attribute.oid == oid)?;
+    std::str::from_utf8(attribute.value.value())
+        .ok()
+        .map(str::to_owned)
 }
 
 async fn store(app: &App, caller: &Caller, row: DocumentRow) -> Result<DocumentRow, Error> {
     let event = caller
-        .event(&app.sources, action::CA_DOCUMENT_PREPARED, format!("document:{}", row.id))
+        .event(
+            &app.sources,
+            action::CA_DOCUMENT_PREPARED,
+            format!("document:{}", row.id),
+        )
         .with_detail(serde_json::json!({
             "credential": row.credential,
             "level": row.level,
             "document_sha256": hex::encode(&row.document_digest),
             "dtbs_sha256": hex::encode(&row.dtbs_digest),
         }));
-    let limits = (app.config.signing.max_waiting_documents, app.config.signing.max_waiting_bytes);
+    let limits = (
+        app.config.signing.max_waiting_documents,
+        app.config.signing.max_waiting_bytes,
+    );
     let stored = app
         .store
         .write(event, move |w| {
             let (count, bytes) = w.waiting_documents(&row.credential)?;
             if count >= limits.0 || bytes.saturating_add(row.size) > limits.1 {
-                return Err(StoreError::Conflict("too many documents of this credential wait"));
+                return Err(StoreError::Conflict(
+                    "too many documents of this credential wait",
+                ));
             }
             w.insert_document(&row)?;
             Ok(row)

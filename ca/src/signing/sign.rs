@@ -44,7 +44,9 @@ pub async fn sign(
     assertion: HolderAssertion,
 ) -> Result<Vec<u8>, Error> {
     let (inner, caller) = (Arc::clone(app), caller.clone());
-    app.tasks.to_the_end(async move { run(&inner, &caller, document, assertion).await }).await?
+    app.tasks
+        .to_the_end(async move { run(&inner, &caller, document, assertion).await })
+        .await?
 }
 
 async fn run(
@@ -82,8 +84,12 @@ async fn load(app: &App, caller: &Caller, id: Uuid) -> Result<Loaded, Error> {
     let found = app
         .store
         .read(move |r| {
-            let Some(document) = r.find_document(&id)? else { return Ok(None) };
-            let Some(credential) = r.find_credential(&document.credential)? else { return Ok(None) };
+            let Some(document) = r.find_document(&id)? else {
+                return Ok(None);
+            };
+            let Some(credential) = r.find_credential(&document.credential)? else {
+                return Ok(None);
+            };
             let certificate = match &credential.serial {
                 Some(serial) => r.find_certificate(serial)?,
                 None => None,
@@ -128,7 +134,11 @@ async fn authorise(
     verdict: webauthn::Verdict,
 ) -> Result<(), Error> {
     let event = caller
-        .event(&app.sources, action::CA_DOCUMENT_AUTHORISED, format!("document:{}", document.id))
+        .event(
+            &app.sources,
+            action::CA_DOCUMENT_AUTHORISED,
+            format!("document:{}", document.id),
+        )
         .with_detail(serde_json::json!({
             "credential": credential.id,
             "sign_count": verdict.sign_count,
@@ -157,10 +167,14 @@ async fn make(app: &App, document: &DocumentRow) -> Result<Vec<u8>, Error> {
     let signed = blocking(&app.token_pool, move || {
         let prepared = Prepared::decode(&bytes).map_err(Error::internal)?;
         if prepared.digest().as_slice() != agreed {
-            return Err(Error::Internal("the prepared document is not the agreed one".to_owned()));
+            return Err(Error::Internal(
+                "the prepared document is not the agreed one".to_owned(),
+            ));
         }
         let signature = keys.signer(&label)?.sign(prepared.signed_attributes())?;
-        prepared.check(&signature, &OpenSslVerifier).map_err(Error::internal)?;
+        prepared
+            .check(&signature, &OpenSslVerifier)
+            .map_err(Error::internal)?;
         Ok((prepared, signature))
     })
     .await?;
@@ -168,7 +182,9 @@ async fn make(app: &App, document: &DocumentRow) -> Result<Vec<u8>, Error> {
     let token = match prepared.level() {
         Level::BB => None,
         Level::BT => {
-            let imprint = prepared.time_stamp_imprint(&signature).map_err(Error::internal)?;
+            let imprint = prepared
+                .time_stamp_imprint(&signature)
+                .map_err(Error::internal)?;
             let request = TimeStampRequest::new(imprint, app.sources.random::<NONCE>());
             let token = tsa::token(app, request).await.map_err(|rejection| {
                 Error::Unavailable(format!("no time-stamp for the signature: {rejection}"))
@@ -176,7 +192,9 @@ async fn make(app: &App, document: &DocumentRow) -> Result<Vec<u8>, Error> {
             Some(token)
         }
     };
-    prepared.finish(&signature, token.as_deref()).map_err(Error::internal)
+    prepared
+        .finish(&signature, token.as_deref())
+        .map_err(Error::internal)
 }
 
 async fn finish(
@@ -187,7 +205,11 @@ async fn finish(
     pdf: Vec<u8>,
 ) -> Result<Vec<u8>, Error> {
     let event = caller
-        .event(&app.sources, action::CA_DOCUMENT_SIGNED, format!("document:{}", document.id))
+        .event(
+            &app.sources,
+            action::CA_DOCUMENT_SIGNED,
+            format!("document:{}", document.id),
+        )
         .with_detail(serde_json::json!({
             "credential": credential.id,
             "serial": credential.serial,
@@ -197,7 +219,9 @@ async fn finish(
             "signed_sha256": hex::encode(&Sha256::digest(&pdf)),
         }));
     let (id, now) = (document.id.clone(), app.sources.unix());
-    app.store.write(event, move |w| w.end_document(&id, true, now)).await?;
+    app.store
+        .write(event, move |w| w.end_document(&id, true, now))
+        .await?;
     let level = document.level.clone();
     metrics::counter!("romduol_ca_documents_signed_total", "level" => level).increment(1);
     Ok(pdf)
@@ -207,7 +231,11 @@ async fn finish(
 async fn refuse(app: &App, caller: &Caller, document: &DocumentRow, error: &Error, end: bool) {
     metrics::counter!("romduol_ca_documents_refused_total").increment(1);
     let event = caller
-        .event(&app.sources, action::CA_DOCUMENT_REFUSED, format!("document:{}", document.id))
+        .event(
+            &app.sources,
+            action::CA_DOCUMENT_REFUSED,
+            format!("document:{}", document.id),
+        )
         .with_detail(serde_json::json!({
             "credential": document.credential,
             "reason": error.to_string(),
@@ -216,7 +244,13 @@ async fn refuse(app: &App, caller: &Caller, document: &DocumentRow, error: &Erro
     let (id, now) = (document.id.clone(), app.sources.unix());
     let written = app
         .store
-        .write(event, move |w| if end { w.end_document(&id, false, now) } else { Ok(()) })
+        .write(event, move |w| {
+            if end {
+                w.end_document(&id, false, now)
+            } else {
+                Ok(())
+            }
+        })
         .await;
     if let Err(error) = written {
         tracing::error!(%error, document = document.id, "a refusal could not be recorded");

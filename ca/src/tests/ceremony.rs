@@ -27,9 +27,14 @@ fn the_results_are_sound_and_openssl_accepts_every_chain() {
     let online = held.online.open().expect("a token");
     let root = KeyLabel::parse("ca/root/g1").expect("a label");
     assert!(root_token.find(&root).expect("a search").is_some());
-    assert!(online.find(&root).expect("a search").is_none(), "the root key is in its token alone");
+    assert!(
+        online.find(&root).expect("a search").is_none(),
+        "the root key is in its token alone"
+    );
 
-    let Some(openssl) = judges::find("openssl") else { return };
+    let Some(openssl) = judges::find("openssl") else {
+        return;
+    };
     let root = held.file("certificates/ca-root-g1.pem");
     for (leaf, issuer) in [
         ("ca-persons-g1", None),
@@ -54,7 +59,12 @@ fn the_results_are_sound_and_openssl_accepts_every_chain() {
 fn pkilint_finds_nothing_in_certificates_and_lists() {
     let held = Held::new(&sources());
     if let Some(lint) = judges::find("lint_pkix_cert") {
-        for name in ["ca-root-g1", "ca-persons-g1", "ocsp-persons-g1", "tsa-main-g1"] {
+        for name in [
+            "ca-root-g1",
+            "ca-persons-g1",
+            "ocsp-persons-g1",
+            "tsa-main-g1",
+        ] {
             let file = held.file(&format!("certificates/{name}.pem"));
             let (content, said) = judges::run(&lint, &["lint", "-s", "WARNING", &file]);
             assert!(content, "{name}: {said}");
@@ -64,7 +74,16 @@ fn pkilint_finds_nothing_in_certificates_and_lists() {
         let lists = walk(&held.results().join("crls"));
         assert_eq!(lists.len(), 5);
         for file in lists {
-            let arguments = ["lint", "-t", "CRL", "-p", "PKIX", "-s", "WARNING", file.as_str()];
+            let arguments = [
+                "lint",
+                "-t",
+                "CRL",
+                "-p",
+                "PKIX",
+                "-s",
+                "WARNING",
+                file.as_str(),
+            ];
             let (content, said) = judges::run(&lint, &arguments);
             assert!(content, "{file}: {said}");
         }
@@ -88,10 +107,16 @@ fn a_second_ceremony_is_refused_and_changes_nothing() {
     let held = Held::new(&sources());
     let base = held.directory.path();
     let again = ceremony::run(&held.plan, base, &held.results(), &sources(), &mut |_| {});
-    assert!(matches!(again, Err(CeremonyError::NotEmpty(_))), "{again:?}");
+    assert!(
+        matches!(again, Err(CeremonyError::NotEmpty(_))),
+        "{again:?}"
+    );
     let elsewhere = base.join("elsewhere");
     let again = ceremony::run(&held.plan, base, &elsewhere, &sources(), &mut |_| {});
-    assert!(matches!(again, Err(CeremonyError::KeyExists(..))), "{again:?}");
+    assert!(
+        matches!(again, Err(CeremonyError::KeyExists(..))),
+        "{again:?}"
+    );
     assert!(ceremony::verify(&held.results()).is_ok());
 }
 
@@ -106,16 +131,26 @@ fn whatever_is_changed_afterwards_is_found() {
         std::fs::write(&path, sound).expect("a file");
         assert!(verdict.is_err(), "{name}");
     };
-    for name in ["certificates/ca-root-g1.pem", "hierarchy.json", "peers.json", "ceremony.toml"] {
+    for name in [
+        "certificates/ca-root-g1.pem",
+        "hierarchy.json",
+        "peers.json",
+        "ceremony.toml",
+    ] {
         exchange(name, &|bytes| [bytes, b"\n".to_vec()].concat());
     }
     let other = std::fs::read(held.file("certificates/ca-servers-g1.pem")).expect("a file");
     exchange("certificates/ca-persons-g1.pem", &|_| other.clone());
     exchange("transcript.jsonl", &|bytes| {
-        String::from_utf8_lossy(&bytes).replace("Witness", "Nobody1").into_bytes()
+        String::from_utf8_lossy(&bytes)
+            .replace("Witness", "Nobody1")
+            .into_bytes()
     });
     std::fs::write(held.results().join("extra"), b"x").expect("a file");
-    assert!(ceremony::verify(&held.results()).is_err(), "a file that nobody recorded");
+    assert!(
+        ceremony::verify(&held.results()).is_err(),
+        "a file that nobody recorded"
+    );
 }
 
 #[tokio::test]
@@ -123,8 +158,21 @@ async fn no_authority_runs_beside_a_root_key() {
     let sources = sources();
     let held = Held::new(&sources);
     let root = held.root.open().expect("a token");
-    let config = Config { ceremony: held.results(), ..Config::default() };
+    let config = Config {
+        ceremony: held.results(),
+        ..Config::default()
+    };
     let store = Store::in_memory(Schema::Ca).expect("a database");
-    let refused = App::build(config, store, std::sync::Arc::new(root), &Context::new(sources));
-    assert!(refused.expect_err("refused").to_string().contains("root key"));
+    let refused = App::build(
+        config,
+        store,
+        std::sync::Arc::new(root),
+        &Context::new(sources),
+    );
+    assert!(
+        refused
+            .expect_err("refused")
+            .to_string()
+            .contains("root key")
+    );
 }

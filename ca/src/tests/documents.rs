@@ -73,9 +73,18 @@ impl Holder {
         let made = authority.send(request()).await;
         assert_eq!(made.status, StatusCode::CREATED, "{}", made.text());
         let again = authority.send(request()).await;
-        assert_eq!(again.json(), made.json(), "the same key, the same credential");
+        assert_eq!(
+            again.json(),
+            made.json(),
+            "the same key, the same credential"
+        );
         let credential = made.json();
-        Self { authority, passkey, credential, counter: std::cell::Cell::new(0) }
+        Self {
+            authority,
+            passkey,
+            credential,
+            counter: std::cell::Cell::new(0),
+        }
     }
 
     async fn prepare(&self, level: &str) -> Answer {
@@ -101,7 +110,11 @@ impl Holder {
         let mut data = Sha256::digest(RP_ID.as_bytes()).to_vec();
         data.push(0x05);
         data.extend_from_slice(&self.counter.get().to_be_bytes());
-        let message = [data.clone(), Sha256::digest(client_data.as_bytes()).to_vec()].concat();
+        let message = [
+            data.clone(),
+            Sha256::digest(client_data.as_bytes()).to_vec(),
+        ]
+        .concat();
         json!({
             "credential_id": B64::encode_string(PASSKEY),
             "client_data_json": B64::encode_string(client_data.as_bytes()),
@@ -111,8 +124,13 @@ impl Holder {
     }
 
     async fn sign(&self, prepared: &Value, assertion: &Value) -> Answer {
-        let path = format!("/documents/{}/signature", prepared["id"].as_str().expect("an id"));
-        self.authority.send(self.authority.post("idp", &path, assertion)).await
+        let path = format!(
+            "/documents/{}/signature",
+            prepared["id"].as_str().expect("an id")
+        );
+        self.authority
+            .send(self.authority.post("idp", &path, assertion))
+            .await
     }
 }
 
@@ -123,18 +141,33 @@ async fn a_signed_pdf_is_valid_for_pyhanko_and_one_changed_byte_is_not() {
         let prepared = holder.prepare(level).await;
         assert_eq!(prepared.status, StatusCode::CREATED, "{}", prepared.text());
         let prepared = prepared.json();
-        assert_eq!(prepared["digest"], crate::hex::encode(&Sha256::digest(pdf())));
+        assert_eq!(
+            prepared["digest"],
+            crate::hex::encode(&Sha256::digest(pdf()))
+        );
         let assertion = holder.assertion(prepared["challenge"].as_str().expect("a challenge"));
         let signed = holder.sign(&prepared, &assertion).await;
         assert_eq!(signed.status, StatusCode::OK, "{}", signed.text());
         assert_eq!(signed.content_type, "application/pdf");
-        assert!(signed.body.starts_with(&pdf()), "nothing before the signature was rewritten");
+        assert!(
+            signed.body.starts_with(&pdf()),
+            "nothing before the signature was rewritten"
+        );
         let twice = holder.sign(&prepared, &assertion).await;
         twice.assert_problem(410, "gone");
         judge(&holder, level, &signed.body);
     }
-    assert_eq!(holder.authority.audited(action::CA_DOCUMENT_SIGNED).await, 2);
-    assert_eq!(holder.authority.audited(action::CA_DOCUMENT_AUTHORISED).await, 2);
+    assert_eq!(
+        holder.authority.audited(action::CA_DOCUMENT_SIGNED).await,
+        2
+    );
+    assert_eq!(
+        holder
+            .authority
+            .audited(action::CA_DOCUMENT_AUTHORISED)
+            .await,
+        2
+    );
 }
 
 fn judge(holder: &Holder, level: &str, signed: &[u8]) {
@@ -142,18 +175,32 @@ fn judge(holder: &Holder, level: &str, signed: &[u8]) {
     assert_eq!(signatures.len(), 1);
     assert_eq!(signatures[0].signer_name.as_deref(), Some("Chan Dara"));
     assert_eq!(signatures[0].reason.as_deref(), Some("Approved"));
-    let Some(pyhanko) = judges::find("pyhanko") else { return };
+    let Some(pyhanko) = judges::find("pyhanko") else {
+        return;
+    };
     let held = &holder.authority.held;
     let directory = held.directory.path();
     let mut changed = signed.to_vec();
-    let at = changed.windows(9).position(|window| window == b"/MediaBox").expect("a page");
+    let at = changed
+        .windows(9)
+        .position(|window| window == b"/MediaBox")
+        .expect("a page");
     changed[at + 12] ^= 1;
     for (name, bytes, expected) in [("signed", signed, true), ("changed", &changed, false)] {
         let file = written(directory, &format!("{level}-{name}.pdf"), bytes);
         let root = held.file("certificates/ca-root-g1.pem");
         let issuer = held.file("certificates/ca-persons-g1.pem");
-        let arguments = ["sign", "validate", "--no-revocation-check", "--trust", &root,
-            "--other-certs", &issuer, "--pretty-print", &file];
+        let arguments = [
+            "sign",
+            "validate",
+            "--no-revocation-check",
+            "--trust",
+            &root,
+            "--other-certs",
+            &issuer,
+            "--pretty-print",
+            &file,
+        ];
         let (content, said) = judges::run(&pyhanko, &arguments);
         assert_eq!(content, expected, "{level} {name}: {said}");
     }
@@ -166,16 +213,31 @@ async fn an_assertion_over_anything_else_signs_nothing() {
     let second = holder.prepare("b-b").await.json();
     assert_ne!(first["challenge"], second["challenge"]);
     let for_first = holder.assertion(first["challenge"].as_str().expect("a challenge"));
-    holder.sign(&second, &for_first).await.assert_problem(403, "proof-refused");
+    holder
+        .sign(&second, &for_first)
+        .await
+        .assert_problem(403, "proof-refused");
     let mut spoiled = for_first.clone();
     spoiled["signature"] = B64::encode_string(b"no signature").into();
-    holder.sign(&first, &spoiled).await.assert_problem(403, "proof-refused");
+    holder
+        .sign(&first, &spoiled)
+        .await
+        .assert_problem(403, "proof-refused");
     let mut foreign = for_first.clone();
     foreign["credential_id"] = B64::encode_string(b"another").into();
-    holder.sign(&first, &foreign).await.assert_problem(403, "proof-refused");
-    assert_eq!(holder.authority.audited(action::CA_DOCUMENT_REFUSED).await, 3);
+    holder
+        .sign(&first, &foreign)
+        .await
+        .assert_problem(403, "proof-refused");
+    assert_eq!(
+        holder.authority.audited(action::CA_DOCUMENT_REFUSED).await,
+        3
+    );
     assert_eq!(holder.sign(&first, &for_first).await.status, StatusCode::OK);
-    holder.sign(&second, &for_first).await.assert_problem(403, "proof-refused");
+    holder
+        .sign(&second, &for_first)
+        .await
+        .assert_problem(403, "proof-refused");
 }
 
 #[actix_web::test]
@@ -187,7 +249,10 @@ async fn a_counter_that_does_not_grow_is_refused() {
     let second = holder.prepare("b-b").await.json();
     holder.counter.set(0);
     let assertion = holder.assertion(second["challenge"].as_str().expect("a challenge"));
-    holder.sign(&second, &assertion).await.assert_problem(403, "proof-refused");
+    holder
+        .sign(&second, &assertion)
+        .await
+        .assert_problem(403, "proof-refused");
 }
 
 #[actix_web::test]
@@ -196,11 +261,30 @@ async fn a_document_waits_five_minutes_and_no_longer() {
     let prepared = holder.prepare("b-b").await.json();
     let assertion = holder.assertion(prepared["challenge"].as_str().expect("a challenge"));
     holder.authority.clock.advance(Duration::from_secs(300));
-    holder.sign(&prepared, &assertion).await.assert_problem(410, "gone");
-    assert_eq!(crate::cleaning::documents(&holder.authority.app).await.expect("cleaned"), 1);
-    assert_eq!(crate::cleaning::documents(&holder.authority.app).await.expect("cleaned"), 0);
+    holder
+        .sign(&prepared, &assertion)
+        .await
+        .assert_problem(410, "gone");
+    assert_eq!(
+        crate::cleaning::documents(&holder.authority.app)
+            .await
+            .expect("cleaned"),
+        1
+    );
+    assert_eq!(
+        crate::cleaning::documents(&holder.authority.app)
+            .await
+            .expect("cleaned"),
+        0
+    );
     let id = prepared["id"].as_str().expect("an id").to_owned();
-    let row = holder.authority.app.store.read(move |r| r.find_document(&id)).await.unwrap();
+    let row = holder
+        .authority
+        .app
+        .store
+        .read(move |r| r.find_document(&id))
+        .await
+        .unwrap();
     assert_eq!(row.expect("a row").bytes, None);
 }
 
@@ -209,12 +293,20 @@ async fn a_revoked_credential_signs_nothing_any_more() {
     let holder = Holder::new().await;
     let prepared = holder.prepare("b-b").await.json();
     let assertion = holder.assertion(prepared["challenge"].as_str().expect("a challenge"));
-    let serial = holder.credential["serial"].as_str().expect("a serial number");
+    let serial = holder.credential["serial"]
+        .as_str()
+        .expect("a serial number");
     let path = format!("/certificates/{serial}/revocation");
     let body = json!({ "reason": "privilegeWithdrawn" });
-    let revoked = holder.authority.send(holder.authority.post("idp", &path, &body)).await;
+    let revoked = holder
+        .authority
+        .send(holder.authority.post("idp", &path, &body))
+        .await;
     assert_eq!(revoked.status, StatusCode::OK, "{}", revoked.text());
-    holder.sign(&prepared, &assertion).await.assert_problem(409, "conflict");
+    holder
+        .sign(&prepared, &assertion)
+        .await
+        .assert_problem(409, "conflict");
     holder.prepare("b-b").await.assert_problem(409, "conflict");
 }
 
@@ -229,8 +321,14 @@ async fn without_a_time_stamp_there_is_no_signature_of_a_lower_level() {
     let assertion = holder.assertion(prepared["challenge"].as_str().expect("a challenge"));
     let answer = holder.sign(&prepared, &assertion).await;
     answer.assert_problem(503, "unavailable");
-    assert_eq!(holder.authority.audited(action::CA_DOCUMENT_SIGNED).await, 0);
-    holder.sign(&prepared, &assertion).await.assert_problem(410, "gone");
+    assert_eq!(
+        holder.authority.audited(action::CA_DOCUMENT_SIGNED).await,
+        0
+    );
+    holder
+        .sign(&prepared, &assertion)
+        .await
+        .assert_problem(410, "gone");
 }
 
 #[actix_web::test]
@@ -251,7 +349,9 @@ async fn files_that_are_no_pdf_and_too_many_at_once_are_refused() {
     let bad = send(pdf(), "text/plain", uri.clone()).await;
     bad.assert_problem(415, "unsupported-media-type");
     let other = "/api/v1/documents?credential=018f0000-0000-7000-8000-000000000000&level=b-b";
-    send(pdf(), "application/pdf", other.to_owned()).await.assert_problem(404, "not-found");
+    send(pdf(), "application/pdf", other.to_owned())
+        .await
+        .assert_problem(404, "not-found");
     for _ in 0..holder.authority.app.config.signing.max_waiting_documents {
         assert_eq!(holder.prepare("b-b").await.status, StatusCode::CREATED);
     }

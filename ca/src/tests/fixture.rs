@@ -40,11 +40,16 @@ impl Held {
     /// Holds the development ceremony, with two shards, on fresh tokens.
     pub(super) fn new(sources: &Sources) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let (root, online) = (SoftHsm::new().expect("a token"), SoftHsm::new().expect("a token"));
+        let (root, online) = (
+            SoftHsm::new().expect("a token"),
+            SoftHsm::new().expect("a token"),
+        );
         let plan = PLAN
             .replace("/usr/lib/softhsm/libsofthsm2.so", SOFTHSM_MODULE)
             .replace("\"romduol-root\"", &format!("\"{}\"", root.label()))
             .replace("\"romduol-online\"", &format!("\"{}\"", online.label()))
+            // Linters want a host with dots in it.
+            .replace("http://localhost:8082", "http://127.0.0.1:8082")
             .replace("crl_shards = 16", "crl_shards = 2");
         for (name, pin) in [
             ("root.pin", USER_PIN),
@@ -57,9 +62,15 @@ impl Held {
             std::fs::write(path, pin).expect("a PIN file");
         }
         let out = directory.path().join("ceremony");
-        let outcome = ceremony::run(&plan, directory.path(), &out, sources, &mut |_| {})
-            .expect("a ceremony");
-        Self { directory, root, online, plan, outcome }
+        let outcome =
+            ceremony::run(&plan, directory.path(), &out, sources, &mut |_| {}).expect("a ceremony");
+        Self {
+            directory,
+            root,
+            online,
+            plan,
+            outcome,
+        }
     }
 
     /// The ceremony's results.
@@ -95,14 +106,22 @@ impl Authority {
         let config = Config {
             ceremony: held.results(),
             // The clock of these tests stands still while the machine's goes on.
-            tsa: TsaConfig { max_step_millis: 3_600_000, ..TsaConfig::default() },
+            tsa: TsaConfig {
+                max_step_millis: 3_600_000,
+                ..TsaConfig::default()
+            },
             ..Config::default()
         };
         let store = Store::in_memory(Schema::Ca).expect("a database");
         let context = Context::new(sources);
         let app = App::build(config, store, door(token.clone()), &context).expect("an authority");
         import::ceremony_results(&app).await.expect("imported");
-        Self { held, app, clock, token }
+        Self {
+            held,
+            app,
+            clock,
+            token,
+        }
     }
 
     /// A signer of the online token.
@@ -115,7 +134,9 @@ impl Authority {
     /// A fresh P-256 key in the online token.
     pub(super) fn new_key(&self, label: &str) -> Arc<dyn Signer> {
         let parsed = KeyLabel::parse(label).expect("a label");
-        self.token.generate(&parsed, KeyAlgorithm::P256).expect("a key");
+        self.token
+            .generate(&parsed, KeyAlgorithm::P256)
+            .expect("a key");
         self.signer(label)
     }
 
@@ -170,15 +191,25 @@ impl Authority {
 
     /// A TLS server certificate of the identity provider over `key`.
     pub(super) async fn tls_certificate(&self, key: &str) -> Value {
-        let answer = self.send(self.post("idp", "/certificates", &tls_request(key))).await;
+        let answer = self
+            .send(self.post("idp", "/certificates", &tls_request(key)))
+            .await;
         assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
         answer.json()
     }
 
     /// How often an action is in the audit log.
     pub(super) async fn audited(&self, action: &'static str) -> usize {
-        let records = self.app.store.read(|r| r.list_audit_records(0, 1000)).await.expect("a log");
-        records.iter().filter(|record| record.action == action).count()
+        let records = self
+            .app
+            .store
+            .read(|r| r.list_audit_records(0, 1000))
+            .await
+            .expect("a log");
+        records
+            .iter()
+            .filter(|record| record.action == action)
+            .count()
     }
 }
 
@@ -220,7 +251,11 @@ impl Answer {
             .and_then(|value| value.to_str().ok())
             .unwrap_or_default()
             .to_owned();
-        Self { status, content_type, body: read_body(response).await.to_vec() }
+        Self {
+            status,
+            content_type,
+            body: read_body(response).await.to_vec(),
+        }
     }
 
     pub(super) fn text(&self) -> String {
@@ -234,8 +269,17 @@ impl Answer {
     /// The answer is this problem (RFC 9457), and says nothing of inner causes.
     pub(super) fn assert_problem(&self, status: u16, name: &str) {
         assert_eq!(self.status.as_u16(), status, "{}", self.text());
-        assert_eq!(self.content_type, "application/problem+json", "{}", self.text());
+        assert_eq!(
+            self.content_type,
+            "application/problem+json",
+            "{}",
+            self.text()
+        );
         let kind = self.json()["type"].as_str().unwrap_or_default().to_owned();
-        assert!(kind.ends_with(&format!("/problems/{name}")), "{}", self.text());
+        assert!(
+            kind.ends_with(&format!("/problems/{name}")),
+            "{}",
+            self.text()
+        );
     }
 }

@@ -23,19 +23,45 @@ async fn a_certificate_chains_to_the_root_and_can_be_read_back() {
     let key = authority.new_key("test/tls");
     let made = authority.tls_certificate(&public_key(&*key)).await;
     let serial = made["serial"].as_str().expect("a serial number").to_owned();
-    let read = authority.send(authority.get("idp", &format!("/certificates/{serial}"))).await;
+    let read = authority
+        .send(authority.get("idp", &format!("/certificates/{serial}")))
+        .await;
     assert_eq!(read.json(), made);
     assert_eq!(made["status"], "good");
-    for name in [action::CA_CERTIFICATE_INTENDED, action::CA_CERTIFICATE_ISSUED] {
+    for name in [
+        action::CA_CERTIFICATE_INTENDED,
+        action::CA_CERTIFICATE_ISSUED,
+    ] {
         assert_eq!(authority.audited(name).await, 1, "{name}");
     }
-    let Some(openssl) = judges::find("openssl") else { return };
+    let Some(openssl) = judges::find("openssl") else {
+        return;
+    };
     let directory = authority.held.directory.path();
-    let leaf = written(directory, "leaf.pem", made["certificate"].as_str().unwrap().as_bytes());
-    let chain = written(directory, "chain.pem", made["chain"][0].as_str().unwrap().as_bytes());
+    let leaf = written(
+        directory,
+        "leaf.pem",
+        made["certificate"].as_str().unwrap().as_bytes(),
+    );
+    let chain = written(
+        directory,
+        "chain.pem",
+        made["chain"][0].as_str().unwrap().as_bytes(),
+    );
     let root = authority.held.file("certificates/ca-root-g1.pem");
-    let arguments = ["verify", "-x509_strict", "-purpose", "sslserver", "-verify_hostname",
-        "localhost", "-CAfile", &root, "-untrusted", &chain, &leaf];
+    let arguments = [
+        "verify",
+        "-x509_strict",
+        "-purpose",
+        "sslserver",
+        "-verify_hostname",
+        "localhost",
+        "-CAfile",
+        &root,
+        "-untrusted",
+        &chain,
+        &leaf,
+    ];
     let (content, said) = judges::run(&openssl, &arguments);
     assert!(content, "{said}");
 }
@@ -43,18 +69,42 @@ async fn a_certificate_chains_to_the_root_and_can_be_read_back() {
 #[actix_web::test]
 async fn a_request_by_csr_needs_proof_of_possession() {
     let authority = Authority::new().await;
-    let Some(openssl) = judges::find("openssl") else { return };
-    let directory = authority.held.directory.path().to_string_lossy().into_owned();
+    let Some(openssl) = judges::find("openssl") else {
+        return;
+    };
+    let directory = authority
+        .held
+        .directory
+        .path()
+        .to_string_lossy()
+        .into_owned();
     let (csr, key) = (format!("{directory}/r.csr"), format!("{directory}/r.key"));
-    let arguments = ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-        "-nodes", "-keyout", &key, "-subj", "/CN=ignored", "-out", &csr];
+    let arguments = [
+        "req",
+        "-new",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-keyout",
+        &key,
+        "-subj",
+        "/CN=ignored",
+        "-out",
+        &csr,
+    ];
     let (content, said) = judges::run(&openssl, &arguments);
     assert!(content, "{said}");
     let pem = std::fs::read_to_string(&csr).expect("a request");
     let mut body = tls_request("");
-    body.as_object_mut().expect("an object").remove("public_key");
+    body.as_object_mut()
+        .expect("an object")
+        .remove("public_key");
     body["csr"] = pem.clone().into();
-    let made = authority.send(authority.post("idp", "/certificates", &body)).await;
+    let made = authority
+        .send(authority.post("idp", "/certificates", &body))
+        .await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.text());
 
     let (label, mut der) = der::pem::decode_vec(pem.as_bytes()).expect("PEM");
@@ -62,7 +112,9 @@ async fn a_request_by_csr_needs_proof_of_possession() {
     der[last] ^= 1;
     let spoiled = der::pem::encode_string(label, der::pem::LineEnding::LF, &der).expect("PEM");
     body["csr"] = spoiled.into();
-    let refused = authority.send(authority.post("idp", "/certificates", &body)).await;
+    let refused = authority
+        .send(authority.post("idp", "/certificates", &body))
+        .await;
     refused.assert_problem(422, "key-refused");
 }
 
@@ -79,7 +131,10 @@ async fn fifty_at_once_under_one_key_get_one_certificate() {
         .iter()
         .map(|answer| {
             assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
-            answer.json()["serial"].as_str().unwrap_or_default().to_owned()
+            answer.json()["serial"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
         })
         .collect();
     assert_eq!(serials.len(), 1);
@@ -89,11 +144,19 @@ async fn fifty_at_once_under_one_key_get_one_certificate() {
     let mut other = body.clone();
     other["subject"] = serde_json::json!({ "common_name": "localhost", "country": "KH" });
     let request = authority.post("idp", "/certificates", &other);
-    let answer = authority.send(request.insert_header(("Idempotency-Key", "one"))).await;
+    let answer = authority
+        .send(request.insert_header(("Idempotency-Key", "one")))
+        .await;
     answer.assert_problem(409, "idempotency-mismatch");
     let request = authority.post("ocsp", "/certificates", &body);
-    let answer = authority.send(request.insert_header(("Idempotency-Key", "one"))).await;
-    assert_eq!(answer.status, StatusCode::CREATED, "keys of two callers do not meet");
+    let answer = authority
+        .send(request.insert_header(("Idempotency-Key", "one")))
+        .await;
+    assert_eq!(
+        answer.status,
+        StatusCode::CREATED,
+        "keys of two callers do not meet"
+    );
 }
 
 #[actix_web::test]
@@ -104,14 +167,21 @@ async fn a_key_is_certified_for_one_holder_and_never_after_a_compromise() {
     authority.tls_certificate(&key).await;
     let mut other = tls_request(&key);
     other["subject"]["country"] = "KH".into();
-    let refused = authority.send(authority.post("idp", "/certificates", &other)).await;
+    let refused = authority
+        .send(authority.post("idp", "/certificates", &other))
+        .await;
     refused.assert_problem(422, "key-refused");
 
-    let path = format!("/certificates/{}/revocation", made["serial"].as_str().unwrap());
+    let path = format!(
+        "/certificates/{}/revocation",
+        made["serial"].as_str().unwrap()
+    );
     let reason = serde_json::json!({ "reason": "keyCompromise" });
     let revoked = authority.send(authority.post("idp", &path, &reason)).await;
     assert_eq!(revoked.status, StatusCode::OK, "{}", revoked.text());
-    let refused = authority.send(authority.post("idp", "/certificates", &tls_request(&key))).await;
+    let refused = authority
+        .send(authority.post("idp", "/certificates", &tls_request(&key)))
+        .await;
     refused.assert_problem(422, "key-refused");
 }
 
@@ -119,7 +189,9 @@ async fn a_key_is_certified_for_one_holder_and_never_after_a_compromise() {
 async fn an_authority_key_is_never_certified_again() {
     let authority = Authority::new().await;
     let key = public_key(&*authority.signer("ca/persons/g1"));
-    let refused = authority.send(authority.post("idp", "/certificates", &tls_request(&key))).await;
+    let refused = authority
+        .send(authority.post("idp", "/certificates", &tls_request(&key)))
+        .await;
     refused.assert_problem(422, "key-refused");
 }
 
@@ -129,18 +201,35 @@ async fn what_the_profile_forbids_is_refused_in_its_words() {
     let key = public_key(&*authority.new_key("test/key"));
     for (name, change) in [
         ("no name", serde_json::json!({ "san": [] })),
-        ("foreign attribute", serde_json::json!({ "subject": { "common_name": "localhost", "surname": "x" } })),
-        ("chosen serialNumber", serde_json::json!({ "subject": { "common_name": "localhost", "serial_number": "1" } })),
+        (
+            "foreign attribute",
+            serde_json::json!({ "subject": { "common_name": "localhost", "surname": "x" } }),
+        ),
+        (
+            "chosen serialNumber",
+            serde_json::json!({ "subject": { "common_name": "localhost", "serial_number": "1" } }),
+        ),
     ] {
         let mut body = tls_request(&key);
         for (member, value) in change.as_object().expect("an object") {
             body[member.as_str()] = value.clone();
         }
-        let answer = authority.send(authority.post("idp", "/certificates", &body)).await;
-        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{name}: {}", answer.text());
+        let answer = authority
+            .send(authority.post("idp", "/certificates", &body))
+            .await;
+        assert_eq!(
+            answer.status,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "{name}: {}",
+            answer.text()
+        );
         answer.assert_problem(422, "profile-violation");
     }
-    assert_eq!(authority.audited(action::CA_CERTIFICATE_INTENDED).await, 0, "nothing was intended");
+    assert_eq!(
+        authority.audited(action::CA_CERTIFICATE_INTENDED).await,
+        0,
+        "nothing was intended"
+    );
 }
 
 #[actix_web::test]
@@ -152,7 +241,9 @@ async fn a_responder_renews_its_own_certificate_by_its_key_alone() {
         "issuer": persons,
         "public_key": public_key(&*authority.signer("ocsp/persons/g1")),
     });
-    let made = authority.send(authority.post("ocsp", "/certificates", &body)).await;
+    let made = authority
+        .send(authority.post("ocsp", "/certificates", &body))
+        .await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.text());
     assert_eq!(made.json()["issuer"], persons.to_string());
 }
@@ -178,7 +269,10 @@ impl KeyStore for Trapdoor {
         scheme: Option<SignatureScheme>,
     ) -> Result<Box<dyn Signer>, KeyStoreError> {
         let inner = self.token.signer(id, scheme)?;
-        Ok(Box::new(TrapSigner { inner, trap: Arc::clone(&self.trap) }))
+        Ok(Box::new(TrapSigner {
+            inner,
+            trap: Arc::clone(&self.trap),
+        }))
     }
     fn destroy(&self, id: KeyId) -> Result<(), KeyStoreError> {
         self.token.destroy(id)
@@ -258,25 +352,50 @@ async fn a_failure_after_signing_leaves_the_intent_and_hands_nothing_out() {
     let app = &authority.app;
     let caller = crate::auth::Caller::system();
     let event = caller.event(&app.sources, action::CA_CERTIFICATE_ISSUED, "test:occupied");
-    let filled = trap.set(occupy_serial(app.store.clone(), Arc::new(Mutex::new(Some(event)))));
+    let filled = trap.set(occupy_serial(
+        app.store.clone(),
+        Arc::new(Mutex::new(Some(event))),
+    ));
     assert!(filled.is_ok());
     let body = tls_request(&public_key(&*authority.new_key("test/tls")));
     let request = authority.post("idp", "/certificates", &body);
-    let answer = authority.send(request.insert_header(("Idempotency-Key", "k"))).await;
+    let answer = authority
+        .send(request.insert_header(("Idempotency-Key", "k")))
+        .await;
     answer.assert_problem(500, "internal");
-    let pending = app.store.read(|r| r.list_pending_intents(i64::MAX)).await.expect("intents");
+    let pending = app
+        .store
+        .read(|r| r.list_pending_intents(i64::MAX))
+        .await
+        .expect("intents");
     assert_eq!(pending.len(), 1);
     assert_eq!(pending[0].idempotency_key.as_deref(), Some("k"));
-    assert!(!pending[0].tbs.is_empty(), "what was to be signed is on record");
+    assert!(
+        !pending[0].tbs.is_empty(),
+        "what was to be signed is on record"
+    );
 
-    assert_eq!(recovery::abandon_old_intents(app).await.expect("recovery"), 0, "too young");
+    assert_eq!(
+        recovery::abandon_old_intents(app).await.expect("recovery"),
+        0,
+        "too young"
+    );
     authority.clock.advance(Duration::from_secs(31));
-    assert_eq!(recovery::abandon_old_intents(app).await.expect("recovery"), 1);
+    assert_eq!(
+        recovery::abandon_old_intents(app).await.expect("recovery"),
+        1
+    );
     assert_eq!(authority.audited(action::CA_CERTIFICATE_ABANDONED).await, 1);
     let request = authority.post("idp", "/certificates", &body);
-    let answer = authority.send(request.insert_header(("Idempotency-Key", "k"))).await;
+    let answer = authority
+        .send(request.insert_header(("Idempotency-Key", "k")))
+        .await;
     assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
-    assert_ne!(answer.json()["serial"], pending[0].serial, "the serial number is not used again");
+    assert_ne!(
+        answer.json()["serial"],
+        pending[0].serial,
+        "the serial number is not used again"
+    );
 }
 
 #[actix_web::test]
@@ -285,10 +404,16 @@ async fn a_token_that_fails_ends_the_intent_on_record() {
     let failing: Trap = Box::new(|| Err(KeyStoreError::Deadline));
     assert!(trap.set(failing).is_ok());
     let key = public_key(&*authority.new_key("test/tls"));
-    let answer = authority.send(authority.post("idp", "/certificates", &tls_request(&key))).await;
+    let answer = authority
+        .send(authority.post("idp", "/certificates", &tls_request(&key)))
+        .await;
     answer.assert_problem(503, "unavailable");
     assert_eq!(authority.audited(action::CA_CERTIFICATE_FAILED).await, 1);
-    let pending = authority.app.store.read(|r| r.list_pending_intents(i64::MAX)).await;
+    let pending = authority
+        .app
+        .store
+        .read(|r| r.list_pending_intents(i64::MAX))
+        .await;
     assert!(pending.expect("intents").is_empty());
 }
 
@@ -318,7 +443,9 @@ async fn a_dropped_request_is_carried_out_all_the_same() {
     drop(go);
     ended.changed().await.expect("the work ended");
     let request = authority.post("idp", "/certificates", &body);
-    let answer = authority.send(request.insert_header(("Idempotency-Key", "k"))).await;
+    let answer = authority
+        .send(request.insert_header(("Idempotency-Key", "k")))
+        .await;
     assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
     assert_eq!(authority.audited(action::CA_CERTIFICATE_ISSUED).await, 1);
 }

@@ -19,7 +19,10 @@ pub(super) fn find(name: &str) -> Option<PathBuf> {
 
 /// Runs a program and gives whether it was content, and all it said.
 pub(super) fn run(program: &Path, arguments: &[&str]) -> (bool, String) {
-    let output: Output = Command::new(program).args(arguments).output().expect("a program that runs");
+    let output: Output = Command::new(program)
+        .args(arguments)
+        .output()
+        .expect("a program that runs");
     let said = format!(
         "{}{}",
         String::from_utf8_lossy(&output.stdout),

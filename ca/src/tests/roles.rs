@@ -10,16 +10,27 @@ use super::fixture::{Authority, public_key, tls_request};
 #[actix_web::test]
 async fn nobody_unproven_gets_in() {
     let authority = Authority::new().await;
-    let paths = ["/issuers", "/status-log", "/certificates/01", "/issuers/00/crls/0"];
+    let paths = [
+        "/issuers",
+        "/status-log",
+        "/certificates/01",
+        "/issuers/00/crls/0",
+    ];
     for path in paths {
         let request = TestRequest::get().uri(&format!("/api/v1{path}"));
-        authority.send(request).await.assert_problem(401, "unauthenticated");
+        authority
+            .send(request)
+            .await
+            .assert_problem(401, "unauthenticated");
     }
     for token in ["x", "a.b.c", "e30.e30.e30"] {
         let request = TestRequest::get()
             .uri("/api/v1/issuers")
             .insert_header((AUTHORIZATION, format!("Bearer {token}")));
-        authority.send(request).await.assert_problem(401, "unauthenticated");
+        authority
+            .send(request)
+            .await
+            .assert_problem(401, "unauthenticated");
     }
     let bearer = authority.bearer("ocsp");
     let once = |bearer: &str| {
@@ -28,7 +39,10 @@ async fn nobody_unproven_gets_in() {
             .insert_header((AUTHORIZATION, bearer.to_owned()))
     };
     assert_eq!(authority.send(once(&bearer)).await.status, StatusCode::OK);
-    authority.send(once(&bearer)).await.assert_problem(401, "unauthenticated");
+    authority
+        .send(once(&bearer))
+        .await
+        .assert_problem(401, "unauthenticated");
 }
 
 #[actix_web::test]
@@ -51,15 +65,29 @@ async fn a_peer_does_what_its_roles_carry_and_no_more() {
     ];
     let count = denied.len();
     for request in denied {
-        authority.send(request).await.assert_problem(403, "forbidden");
+        authority
+            .send(request)
+            .await
+            .assert_problem(403, "forbidden");
     }
     assert_eq!(authority.audited(action::CA_ACCESS_DENIED).await, count);
-    let made = authority.send(authority.post("idp", "/certificates", &person)).await;
+    let made = authority
+        .send(authority.post("idp", "/certificates", &person))
+        .await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.text());
-    for profile in ["root", "issuing", "cross", "ocsp-responder", "tsa", "official-sign"] {
+    for profile in [
+        "root",
+        "issuing",
+        "cross",
+        "ocsp-responder",
+        "tsa",
+        "official-sign",
+    ] {
         let mut body = person.clone();
         body["profile"] = profile.into();
-        let answer = authority.send(authority.post("idp", "/certificates", &body)).await;
+        let answer = authority
+            .send(authority.post("idp", "/certificates", &body))
+            .await;
         answer.assert_problem(403, "forbidden");
     }
 }
@@ -84,11 +112,15 @@ async fn a_service_gets_tls_certificates_for_its_own_names_alone() {
     ] {
         let mut body = tls_request(&key);
         body["san"] = san;
-        let answer = authority.send(authority.post("idp", "/certificates", &body)).await;
+        let answer = authority
+            .send(authority.post("idp", "/certificates", &body))
+            .await;
         answer.assert_problem(403, "forbidden");
     }
     let mut body = tls_request(&key);
     body["subject"]["common_name"] = "tax.gov.kh".into();
-    let answer = authority.send(authority.post("idp", "/certificates", &body)).await;
+    let answer = authority
+        .send(authority.post("idp", "/certificates", &body))
+        .await;
     answer.assert_problem(403, "forbidden");
 }

@@ -70,7 +70,10 @@ impl FromStr for IntentState {
     type Err = UnknownIntentState;
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|state| state.as_str() == word).ok_or(UnknownIntentState)
+        Self::ALL
+            .into_iter()
+            .find(|state| state.as_str() == word)
+            .ok_or(UnknownIntentState)
     }
 }
 
@@ -80,10 +83,18 @@ mod tests {
 
     #[test]
     fn an_intent_ends_once() {
-        for outcome in [IntentOutcome::Issued, IntentOutcome::Failed, IntentOutcome::Abandoned] {
+        for outcome in [
+            IntentOutcome::Issued,
+            IntentOutcome::Failed,
+            IntentOutcome::Abandoned,
+        ] {
             let ended = IntentState::Pending.end(outcome).expect("pending can end");
             assert_eq!(ended, IntentState::from(outcome));
-            for again in [IntentOutcome::Issued, IntentOutcome::Failed, IntentOutcome::Abandoned] {
+            for again in [
+                IntentOutcome::Issued,
+                IntentOutcome::Failed,
+                IntentOutcome::Abandoned,
+            ] {
                 assert_eq!(ended.end(again), None);
             }
         }

@@ -45,8 +45,13 @@ pub enum Permission {
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 5] =
-        [Self::Registration, Self::Validation, Self::Issuance, Self::Revocation, Self::Audit];
+    pub const ALL: [Self; 5] = [
+        Self::Registration,
+        Self::Validation,
+        Self::Issuance,
+        Self::Revocation,
+        Self::Audit,
+    ];
 
     /// The role that an access token's scope carries (RFC 6749 §3.3), if any.
     pub fn from_scope(scope: &str) -> Option<Self> {
@@ -131,7 +136,10 @@ impl FromStr for Role {
     type Err = UnknownRole;
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|role| role.as_str() == word).ok_or(UnknownRole)
+        Self::ALL
+            .into_iter()
+            .find(|role| role.as_str() == word)
+            .ok_or(UnknownRole)
     }
 }
 

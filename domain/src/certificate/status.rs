@@ -81,7 +81,10 @@ impl RevocationReason {
 
     /// Whether the key itself may never be certified again.
     pub const fn blocks_key(self) -> bool {
-        matches!(self, Self::KeyCompromise | Self::CaCompromise | Self::AaCompromise)
+        matches!(
+            self,
+            Self::KeyCompromise | Self::CaCompromise | Self::AaCompromise
+        )
     }
 }
 
@@ -133,18 +136,16 @@ impl CertificateStatus {
     ///
     /// A second revocation is refused, except that a compromise learned of later replaces a milder reason;
     /// the date of the first revocation stays, since relying parties may have acted on it.
-    pub fn revoke(
-        self,
-        reason: RevocationReason,
-        at: Timestamp,
-    ) -> Result<Self, RevocationError> {
+    pub fn revoke(self, reason: RevocationReason, at: Timestamp) -> Result<Self, RevocationError> {
         match self {
             Self::Good => Ok(Self::Revoked { reason, at }),
-            Self::Revoked { reason: before, at: first }
-                if reason.blocks_key() && !before.blocks_key() =>
-            {
-                Ok(Self::Revoked { reason, at: first.min(at) })
-            }
+            Self::Revoked {
+                reason: before,
+                at: first,
+            } if reason.blocks_key() && !before.blocks_key() => Ok(Self::Revoked {
+                reason,
+                at: first.min(at),
+            }),
             Self::Revoked { .. } => Err(RevocationError::AlreadyRevoked),
         }
     }
@@ -198,7 +199,10 @@ mod tests {
             .expect("good can be revoked");
         assert_eq!(
             first.revoke(RevocationReason::KeyCompromise, at(200)),
-            Ok(CertificateStatus::Revoked { reason: RevocationReason::KeyCompromise, at: at(100) })
+            Ok(CertificateStatus::Revoked {
+                reason: RevocationReason::KeyCompromise,
+                at: at(100)
+            })
         );
     }
 

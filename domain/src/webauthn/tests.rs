@@ -116,31 +116,109 @@ impl Case {
 
 #[test]
 fn a_fresh_assertion_passes_and_gives_the_new_counter() {
-    assert_eq!(Case::default().run(), Ok(Verdict { sign_count: 7, backed_up: false }));
+    assert_eq!(
+        Case::default().run(),
+        Ok(Verdict {
+            sign_count: 7,
+            backed_up: false
+        })
+    );
 }
 
 #[test]
 fn each_wrong_part_has_its_own_verdict() {
     let cases = [
-        (Case { r#type: "webauthn.create", ..Case::default() }, AssertionError::Type),
-        (Case { challenge: b"another".to_vec(), ..Case::default() }, AssertionError::Challenge),
-        (Case { origin: "https://id.example.evil", ..Case::default() }, AssertionError::Origin),
-        (Case { cross_origin: true, ..Case::default() }, AssertionError::Origin),
-        (Case { rp_id: "evil.example", ..Case::default() }, AssertionError::RpId),
-        (Case { flags: USER_VERIFIED, ..Case::default() }, AssertionError::UserPresence),
-        (Case { flags: USER_PRESENT, ..Case::default() }, AssertionError::UserVerification),
         (
-            Case { flags: USER_PRESENT | USER_VERIFIED | BACKED_UP, ..Case::default() },
+            Case {
+                r#type: "webauthn.create",
+                ..Case::default()
+            },
+            AssertionError::Type,
+        ),
+        (
+            Case {
+                challenge: b"another".to_vec(),
+                ..Case::default()
+            },
+            AssertionError::Challenge,
+        ),
+        (
+            Case {
+                origin: "https://id.example.evil",
+                ..Case::default()
+            },
+            AssertionError::Origin,
+        ),
+        (
+            Case {
+                cross_origin: true,
+                ..Case::default()
+            },
+            AssertionError::Origin,
+        ),
+        (
+            Case {
+                rp_id: "evil.example",
+                ..Case::default()
+            },
+            AssertionError::RpId,
+        ),
+        (
+            Case {
+                flags: USER_VERIFIED,
+                ..Case::default()
+            },
+            AssertionError::UserPresence,
+        ),
+        (
+            Case {
+                flags: USER_PRESENT,
+                ..Case::default()
+            },
+            AssertionError::UserVerification,
+        ),
+        (
+            Case {
+                flags: USER_PRESENT | USER_VERIFIED | BACKED_UP,
+                ..Case::default()
+            },
             AssertionError::AuthenticatorData,
         ),
-        (Case { extra: vec![0xa0], ..Case::default() }, AssertionError::AuthenticatorData),
         (
-            Case { flags: USER_PRESENT | USER_VERIFIED | EXTENSIONS, ..Case::default() },
+            Case {
+                extra: vec![0xa0],
+                ..Case::default()
+            },
             AssertionError::AuthenticatorData,
         ),
-        (Case { spoil_signature: true, ..Case::default() }, AssertionError::Signature),
-        (Case { counter: 6, ..Case::default() }, AssertionError::Counter),
-        (Case { counter: 0, ..Case::default() }, AssertionError::Counter),
+        (
+            Case {
+                flags: USER_PRESENT | USER_VERIFIED | EXTENSIONS,
+                ..Case::default()
+            },
+            AssertionError::AuthenticatorData,
+        ),
+        (
+            Case {
+                spoil_signature: true,
+                ..Case::default()
+            },
+            AssertionError::Signature,
+        ),
+        (
+            Case {
+                counter: 6,
+                ..Case::default()
+            },
+            AssertionError::Counter,
+        ),
+        (
+            Case {
+                counter: 0,
+                ..Case::default()
+            },
+            AssertionError::Counter,
+        ),
     ];
     for (case, error) in cases {
         assert_eq!(case.run(), Err(error));
@@ -149,8 +227,18 @@ fn each_wrong_part_has_its_own_verdict() {
 
 #[test]
 fn an_authenticator_that_counts_nothing_is_accepted() {
-    let case = Case { counter: 0, stored: 0, ..Case::default() };
-    assert_eq!(case.run(), Ok(Verdict { sign_count: 0, backed_up: false }));
+    let case = Case {
+        counter: 0,
+        stored: 0,
+        ..Case::default()
+    };
+    assert_eq!(
+        case.run(),
+        Ok(Verdict {
+            sign_count: 0,
+            backed_up: false
+        })
+    );
 }
 
 #[test]
@@ -170,7 +258,10 @@ fn another_credential_is_refused_before_anything_is_parsed() {
         authenticator_data: b"",
         signature: b"",
     };
-    assert_eq!(check(&assertion, &expected, &DigestVerifier), Err(AssertionError::Credential));
+    assert_eq!(
+        check(&assertion, &expected, &DigestVerifier),
+        Err(AssertionError::Credential)
+    );
 }
 
 proptest! {

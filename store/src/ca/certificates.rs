@@ -75,7 +75,9 @@ impl CertificateRow {
         match (self.status.as_str(), self.reason, self.revoked_at) {
             ("good", None, None) => Ok(CertificateStatus::Good),
             ("revoked", Some(code), Some(at)) => {
-                let reason = u8::try_from(code).ok().and_then(RevocationReason::from_code);
+                let reason = u8::try_from(code)
+                    .ok()
+                    .and_then(RevocationReason::from_code);
                 match (reason, Timestamp::from_second(at)) {
                     (Some(reason), Ok(at)) => Ok(CertificateStatus::Revoked { reason, at }),
                     _ => Err(damaged),
@@ -161,7 +163,11 @@ impl Reader<'_> {
             .filter(certificates::status.eq("revoked"))
             .filter(certificates::not_after.ge(not_after))
             .order(certificates::serial)
-            .select((certificates::serial, certificates::reason, certificates::revoked_at))
+            .select((
+                certificates::serial,
+                certificates::reason,
+                certificates::revoked_at,
+            ))
             .load(self.conn())?)
     }
 }
@@ -169,8 +175,13 @@ impl Reader<'_> {
 impl Writer<'_> {
     /// Stores a new certificate with its first entry in the status log; gives the entry's sequence number.
     pub fn insert_certificate(&mut self, row: &CertificateRow) -> Result<i64, StoreError> {
-        diesel::insert_into(certificates::table).values(row).execute(self.conn())?;
-        self.append_status(&NewStatus { certificate: row, at: row.created_at })
+        diesel::insert_into(certificates::table)
+            .values(row)
+            .execute(self.conn())?;
+        self.append_status(&NewStatus {
+            certificate: row,
+            at: row.created_at,
+        })
     }
 
     /// Revokes a certificate, blocks its key where the reason asks for it, and appends to the status log.
@@ -207,7 +218,10 @@ impl Writer<'_> {
                 ))
                 .execute(self.conn())?;
         }
-        self.append_status(&NewStatus { certificate: &row, at: revocation.at.as_second() })?;
+        self.append_status(&NewStatus {
+            certificate: &row,
+            at: revocation.at.as_second(),
+        })?;
         Ok(row)
     }
 }

@@ -60,6 +60,8 @@ impl Writer<'_> {
     }
 
     fn remove(&mut self, statement: &str, at: i64) -> Result<usize, StoreError> {
-        Ok(diesel::sql_query(statement).bind::<BigInt, _>(at).execute(self.conn())?)
+        Ok(diesel::sql_query(statement)
+            .bind::<BigInt, _>(at)
+            .execute(self.conn())?)
     }
 }

@@ -67,7 +67,9 @@ impl Reader<'_> {
 impl Writer<'_> {
     /// Writes a pending credential.
     pub fn insert_credential(&mut self, row: &CredentialRow) -> Result<(), StoreError> {
-        diesel::insert_into(credentials::table).values(row).execute(self.conn())?;
+        diesel::insert_into(credentials::table)
+            .values(row)
+            .execute(self.conn())?;
         Ok(())
     }
 
@@ -90,7 +92,11 @@ impl Writer<'_> {
                 credentials::keep_until.eq(keep_until),
             ))
             .execute(self.conn())?;
-        if changed == 1 { Ok(()) } else { Err(StoreError::Conflict("not a pending credential")) }
+        if changed == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::Conflict("not a pending credential"))
+        }
     }
 
     /// Closes the credential of a revoked certificate, where there is one; tells whether there was.
@@ -98,7 +104,10 @@ impl Writer<'_> {
         let of = credentials::table
             .filter(credentials::serial.eq(serial))
             .filter(credentials::state.ne("closed"));
-        Ok(diesel::update(of).set(credentials::state.eq("closed")).execute(self.conn())? > 0)
+        Ok(diesel::update(of)
+            .set(credentials::state.eq("closed"))
+            .execute(self.conn())?
+            > 0)
     }
 
     /// Stores the counter of an accepted assertion; [`StoreError::Conflict`] when a later one was there first.
@@ -112,8 +121,13 @@ impl Writer<'_> {
             .filter(credentials::id.eq(id))
             .filter(credentials::state.eq("active"))
             .filter(credentials::sign_count.eq(before));
-        let changed =
-            diesel::update(unchanged).set(credentials::sign_count.eq(after)).execute(self.conn())?;
-        if changed == 1 { Ok(()) } else { Err(StoreError::Conflict("the credential changed")) }
+        let changed = diesel::update(unchanged)
+            .set(credentials::sign_count.eq(after))
+            .execute(self.conn())?;
+        if changed == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::Conflict("the credential changed"))
+        }
     }
 }

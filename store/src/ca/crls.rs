@@ -43,7 +43,9 @@ impl Writer<'_> {
     pub fn adopt_crl(&mut self, row: &CrlRow) -> Result<bool, StoreError> {
         match self.find_crl(&row.issuer, row.shard)? {
             None => {
-                diesel::insert_into(crls::table).values(row).execute(self.conn())?;
+                diesel::insert_into(crls::table)
+                    .values(row)
+                    .execute(self.conn())?;
                 Ok(true)
             }
             Some(present) if present.allocated < row.number => {
@@ -60,12 +62,16 @@ impl Writer<'_> {
     /// Gives the next CRL number of a shard, never given before; the shard must have a list.
     pub fn allocate_crl_number(&mut self, issuer: &str, shard: i64) -> Result<i64, StoreError> {
         let row = crls::table.find((issuer, shard));
-        let changed =
-            diesel::update(row).set(crls::allocated.eq(crls::allocated + 1)).execute(self.conn())?;
+        let changed = diesel::update(row)
+            .set(crls::allocated.eq(crls::allocated + 1))
+            .execute(self.conn())?;
         if changed == 0 {
             return Err(StoreError::NotFound);
         }
-        Ok(crls::table.find((issuer, shard)).select(crls::allocated).first(self.conn())?)
+        Ok(crls::table
+            .find((issuer, shard))
+            .select(crls::allocated)
+            .first(self.conn())?)
     }
 
     /// Replaces a shard's list by a newer one; an older number than the present one is left out and told so.

@@ -57,7 +57,12 @@ impl Reader<'_> {
             .select(documents::size)
             .load(self.conn())?;
         let count = i64::try_from(sizes.len()).unwrap_or(i64::MAX);
-        Ok((count, sizes.iter().fold(0_i64, |sum, size| sum.saturating_add(*size))))
+        Ok((
+            count,
+            sizes
+                .iter()
+                .fold(0_i64, |sum, size| sum.saturating_add(*size)),
+        ))
     }
 
     /// Whether [`Writer::expire_documents`] would find anything.
@@ -80,7 +85,9 @@ impl Reader<'_> {
 impl Writer<'_> {
     /// Writes a prepared document.
     pub fn insert_document(&mut self, row: &DocumentRow) -> Result<(), StoreError> {
-        diesel::insert_into(documents::table).values(row).execute(self.conn())?;
+        diesel::insert_into(documents::table)
+            .values(row)
+            .execute(self.conn())?;
         Ok(())
     }
 
@@ -90,9 +97,14 @@ impl Writer<'_> {
             .filter(documents::id.eq(id))
             .filter(documents::state.eq("prepared"))
             .filter(documents::expires_at.gt(at));
-        let changed =
-            diesel::update(waiting).set(documents::state.eq("authorised")).execute(self.conn())?;
-        if changed == 1 { Ok(()) } else { Err(StoreError::Conflict("the document does not wait")) }
+        let changed = diesel::update(waiting)
+            .set(documents::state.eq("authorised"))
+            .execute(self.conn())?;
+        if changed == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::Conflict("the document does not wait"))
+        }
     }
 
     /// Ends an authorised document and drops its bytes.
@@ -108,16 +120,21 @@ impl Writer<'_> {
                 documents::bytes.eq(None::<Vec<u8>>),
             ))
             .execute(self.conn())?;
-        if changed == 1 { Ok(()) } else { Err(StoreError::Conflict("the document has ended")) }
+        if changed == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::Conflict("the document has ended"))
+        }
     }
 
     /// Drops the bytes of documents whose time ran out at `at`; `stuck_before` ends those that a crash left
     /// authorised. Gives how many.
     pub fn expire_documents(&mut self, at: i64, stuck_before: i64) -> Result<usize, StoreError> {
         let mut ended = 0;
-        for (state, outcome, bound) in
-            [("prepared", "expired", at), ("authorised", "failed", stuck_before)]
-        {
+        for (state, outcome, bound) in [
+            ("prepared", "expired", at),
+            ("authorised", "failed", stuck_before),
+        ] {
             let due = documents::table
                 .filter(documents::state.eq(state))
                 .filter(documents::expires_at.le(bound));

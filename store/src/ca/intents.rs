@@ -46,7 +46,9 @@ pub struct IntentRow {
 impl IntentRow {
     /// The state as a type.
     pub fn state(&self) -> Result<IntentState, StoreError> {
-        self.state.parse().map_err(|_| StoreError::Damaged("state of an intent"))
+        self.state
+            .parse()
+            .map_err(|_| StoreError::Damaged("state of an intent"))
     }
 }
 
@@ -69,7 +71,10 @@ impl Reader<'_> {
 
     /// The intent `id`.
     pub fn load_intent(&mut self, id: &str) -> Result<IntentRow, StoreError> {
-        Ok(intents::table.find(id).select(IntentRow::as_select()).first(self.conn())?)
+        Ok(intents::table
+            .find(id)
+            .select(IntentRow::as_select())
+            .first(self.conn())?)
     }
 
     /// Pending intents written before `before` (Unix seconds), oldest first, at most [`MAX_PAGE`].
@@ -87,7 +92,9 @@ impl Reader<'_> {
 impl Writer<'_> {
     /// Writes a pending intent; [`StoreError::Conflict`] when the caller's key is in use by a live intent.
     pub fn insert_intent(&mut self, intent: &IntentRow) -> Result<(), StoreError> {
-        diesel::insert_into(intents::table).values(intent).execute(self.conn())?;
+        diesel::insert_into(intents::table)
+            .values(intent)
+            .execute(self.conn())?;
         Ok(())
     }
 
@@ -109,6 +116,10 @@ impl Writer<'_> {
                 intents::ended_at.eq(Some(at)),
             ))
             .execute(self.conn())?;
-        if changed == 1 { Ok(()) } else { Err(StoreError::Conflict("the intent has ended before")) }
+        if changed == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::Conflict("the intent has ended before"))
+        }
     }
 }

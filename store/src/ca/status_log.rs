@@ -87,7 +87,9 @@ impl Writer<'_> {
             at: new.at,
             keep_until: certificate.keep_until,
         };
-        diesel::insert_into(status_log::table).values(&row).execute(self.conn())?;
+        diesel::insert_into(status_log::table)
+            .values(&row)
+            .execute(self.conn())?;
         Ok(sequence)
     }
 }

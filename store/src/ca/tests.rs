@@ -13,12 +13,21 @@ const NOW: i64 = 1_795_000_000;
 fn event() -> AuditEvent {
     let at = Timestamp::from_second(NOW).expect("in range");
     let actor = Actor::system("ca");
-    AuditEvent::new(Uuid::from_u128(7), at, actor, action::CA_CERTIFICATE_ISSUED, "test:1")
+    AuditEvent::new(
+        Uuid::from_u128(7),
+        at,
+        actor,
+        action::CA_CERTIFICATE_ISSUED,
+        "test:1",
+    )
 }
 
 /// Every event needs an identifier of its own.
 fn numbered(id: u128) -> AuditEvent {
-    AuditEvent { id: Uuid::from_u128(id), ..event() }
+    AuditEvent {
+        id: Uuid::from_u128(id),
+        ..event()
+    }
 }
 
 async fn write<T: Send + 'static>(
@@ -73,26 +82,47 @@ fn certificate(serial: &str, shard: i64) -> CertificateRow {
 #[tokio::test]
 async fn a_key_names_one_live_intent_and_is_free_again_after_a_failure() {
     let store = Store::in_memory(Schema::Ca).expect("a database");
-    write(&store, 1, |w| w.insert_intent(&intent("a", Some("k")))).await.expect("first");
+    write(&store, 1, |w| w.insert_intent(&intent("a", Some("k"))))
+        .await
+        .expect("first");
     let second = write(&store, 2, |w| w.insert_intent(&intent("b", Some("k")))).await;
     assert!(matches!(second, Err(StoreError::Conflict(_))), "{second:?}");
-    write(&store, 3, |w| w.end_intent("a", IntentOutcome::Abandoned, None, NOW)).await.expect("end");
-    let again = write(&store, 4, |w| w.end_intent("a", IntentOutcome::Issued, None, NOW)).await;
+    write(&store, 3, |w| {
+        w.end_intent("a", IntentOutcome::Abandoned, None, NOW)
+    })
+    .await
+    .expect("end");
+    let again = write(&store, 4, |w| {
+        w.end_intent("a", IntentOutcome::Issued, None, NOW)
+    })
+    .await;
     assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
-    write(&store, 5, |w| w.insert_intent(&intent("b", Some("k")))).await.expect("free again");
-    let found = store.read(|r| r.find_intent_by_key("idp", "k")).await.expect("read");
+    write(&store, 5, |w| w.insert_intent(&intent("b", Some("k"))))
+        .await
+        .expect("free again");
+    let found = store
+        .read(|r| r.find_intent_by_key("idp", "k"))
+        .await
+        .expect("read");
     assert_eq!(found.map(|row| row.id), Some("b".to_owned()));
     let mut reused = intent("c", None);
     reused.serial = "01a".to_owned();
     let reused = write(&store, 6, move |w| w.insert_intent(&reused)).await;
-    assert!(matches!(reused, Err(StoreError::Conflict(_))), "a serial number is used once");
+    assert!(
+        matches!(reused, Err(StoreError::Conflict(_))),
+        "a serial number is used once"
+    );
 }
 
 #[tokio::test]
 async fn a_revocation_reaches_the_log_the_list_and_the_blocked_keys() {
     let store = Store::in_memory(Schema::Ca).expect("a database");
-    write(&store, 1, |w| w.insert_certificate(&certificate("01aa", 3))).await.expect("insert");
-    write(&store, 2, |w| w.insert_certificate(&certificate("01bb", 4))).await.expect("insert");
+    write(&store, 1, |w| w.insert_certificate(&certificate("01aa", 3)))
+        .await
+        .expect("insert");
+    write(&store, 2, |w| w.insert_certificate(&certificate("01bb", 4)))
+        .await
+        .expect("insert");
     let at = Timestamp::from_second(NOW + 5).expect("in range");
     let revoke = move |w: &mut Writer<'_>| {
         w.revoke_certificate(Revocation {
@@ -116,9 +146,18 @@ async fn a_revocation_reaches_the_log_the_list_and_the_blocked_keys() {
         })
         .await
         .expect("read");
-    let statuses: Vec<(i64, &str, &str)> =
-        log.iter().map(|e| (e.sequence, e.serial.as_str(), e.status.as_str())).collect();
-    assert_eq!(statuses, [(1, "01aa", "good"), (2, "01bb", "good"), (3, "01aa", "revoked")]);
+    let statuses: Vec<(i64, &str, &str)> = log
+        .iter()
+        .map(|e| (e.sequence, e.serial.as_str(), e.status.as_str()))
+        .collect();
+    assert_eq!(
+        statuses,
+        [
+            (1, "01aa", "good"),
+            (2, "01bb", "good"),
+            (3, "01aa", "revoked")
+        ]
+    );
     assert_eq!(listed.len(), 1);
     assert!(elsewhere.is_empty());
     assert!(blocked);
@@ -136,13 +175,23 @@ async fn numbers_grow_even_after_everything_was_cleaned_away() {
         gen_time: NOW,
         keep_until: NOW + 1,
     };
-    let first = write(&store, 1, move |w| w.insert_time_stamp(stamp())).await.expect("stamp");
-    write(&store, 2, |w| w.insert_certificate(&certificate("01aa", 0))).await.expect("insert");
-    let removed = write(&store, 3, |w| w.remove_expired_records(NOW + 1000)).await.expect("clean");
+    let first = write(&store, 1, move |w| w.insert_time_stamp(stamp()))
+        .await
+        .expect("stamp");
+    write(&store, 2, |w| w.insert_certificate(&certificate("01aa", 0)))
+        .await
+        .expect("insert");
+    let removed = write(&store, 3, |w| w.remove_expired_records(NOW + 1000))
+        .await
+        .expect("clean");
     assert_eq!((removed.time_stamps, removed.certificates), (1, 1));
-    let second = write(&store, 4, move |w| w.insert_time_stamp(stamp())).await.expect("stamp");
+    let second = write(&store, 4, move |w| w.insert_time_stamp(stamp()))
+        .await
+        .expect("stamp");
     assert_eq!((first, second), (1, 2));
-    write(&store, 5, |w| w.insert_certificate(&certificate("01bb", 0))).await.expect("insert");
+    write(&store, 5, |w| w.insert_certificate(&certificate("01bb", 0)))
+        .await
+        .expect("insert");
     let log = store.read(|r| r.list_statuses(0, 10)).await.expect("read");
     assert_eq!(log.iter().map(|e| e.sequence).collect::<Vec<_>>(), [2]);
 }
@@ -162,15 +211,43 @@ async fn an_older_list_never_replaces_a_newer_one() {
     };
     let unknown = write(&store, 1, |w| w.allocate_crl_number("aa", 0)).await;
     assert!(matches!(unknown, Err(StoreError::NotFound)));
-    assert!(write(&store, 2, move |w| w.adopt_crl(&list(1))).await.expect("adopt"));
-    let two = write(&store, 3, |w| w.allocate_crl_number("aa", 0)).await.expect("number");
-    let three = write(&store, 4, |w| w.allocate_crl_number("aa", 0)).await.expect("number");
+    assert!(
+        write(&store, 2, move |w| w.adopt_crl(&list(1)))
+            .await
+            .expect("adopt")
+    );
+    let two = write(&store, 3, |w| w.allocate_crl_number("aa", 0))
+        .await
+        .expect("number");
+    let three = write(&store, 4, |w| w.allocate_crl_number("aa", 0))
+        .await
+        .expect("number");
     assert_eq!((two, three), (2, 3));
-    assert!(write(&store, 5, move |w| w.publish_crl(&list(3))).await.expect("publish"));
-    assert!(!write(&store, 6, move |w| w.publish_crl(&list(2))).await.expect("late"));
-    assert!(!write(&store, 7, move |w| w.publish_crl(&list(9))).await.expect("never allocated"));
-    assert!(!write(&store, 8, move |w| w.adopt_crl(&list(1))).await.expect("known"));
-    let present = store.read(|r| r.find_crl("aa", 0)).await.expect("read").expect("a list");
+    assert!(
+        write(&store, 5, move |w| w.publish_crl(&list(3)))
+            .await
+            .expect("publish")
+    );
+    assert!(
+        !write(&store, 6, move |w| w.publish_crl(&list(2)))
+            .await
+            .expect("late")
+    );
+    assert!(
+        !write(&store, 7, move |w| w.publish_crl(&list(9)))
+            .await
+            .expect("never allocated")
+    );
+    assert!(
+        !write(&store, 8, move |w| w.adopt_crl(&list(1)))
+            .await
+            .expect("known")
+    );
+    let present = store
+        .read(|r| r.find_crl("aa", 0))
+        .await
+        .expect("read")
+        .expect("a list");
     assert_eq!((present.number, present.der), (3, vec![3]));
 }
 
@@ -218,17 +295,33 @@ async fn a_document_is_authorised_once_and_loses_its_bytes() {
     })
     .await
     .expect("insert");
-    assert_eq!(store.read(|r| r.waiting_documents("c")).await.expect("read"), (2, 20));
+    assert_eq!(
+        store
+            .read(|r| r.waiting_documents("c"))
+            .await
+            .expect("read"),
+        (2, 20)
+    );
     let late = write(&store, 2, |w| w.authorise_document("d", NOW + 300)).await;
     assert!(matches!(late, Err(StoreError::Conflict(_))), "{late:?}");
-    write(&store, 3, |w| w.authorise_document("d", NOW + 299)).await.expect("in time");
+    write(&store, 3, |w| w.authorise_document("d", NOW + 299))
+        .await
+        .expect("in time");
     let twice = write(&store, 4, |w| w.authorise_document("d", NOW + 299)).await;
     assert!(matches!(twice, Err(StoreError::Conflict(_))), "{twice:?}");
-    write(&store, 5, |w| w.end_document("d", true, NOW + 299)).await.expect("end");
-    let ended = write(&store, 6, |w| w.expire_documents(NOW + 300, NOW)).await.expect("expire");
+    write(&store, 5, |w| w.end_document("d", true, NOW + 299))
+        .await
+        .expect("end");
+    let ended = write(&store, 6, |w| w.expire_documents(NOW + 300, NOW))
+        .await
+        .expect("expire");
     assert_eq!(ended, 1);
     for (id, state) in [("d", "signed"), ("e", "expired")] {
-        let row = store.read(move |r| r.find_document(id)).await.expect("read").expect("a row");
+        let row = store
+            .read(move |r| r.find_document(id))
+            .await
+            .expect("read")
+            .expect("a row");
         assert_eq!((row.state.as_str(), row.bytes), (state, None));
     }
 }
