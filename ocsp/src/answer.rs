@@ -239,10 +239,15 @@ impl Answers {
                 None if self.0.config.revoke_never_issued => CertStatus::NotIssued,
                 None => CertStatus::Unknown,
             };
+            // A revocation is known to be right from its own moment on, also before the next contact.
+            let known_at = match status {
+                CertStatus::Revoked { at, .. } => this_update.max(at.min(now)),
+                _ => this_update,
+            };
             builder = builder.single(SingleResponse {
                 cert_id: id.clone(),
                 status,
-                this_update,
+                this_update: known_at,
                 next_update: Some(next_update),
                 archive_cutoff: record.and(cutoff),
             });

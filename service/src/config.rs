@@ -84,7 +84,22 @@ where
                 .map_err(|reason| in_section(format!("{name}: {reason}")))?;
         }
     }
-    T::deserialize(table).map_err(|e| in_section(one_line(&e.to_string())))
+    // A part of an inner table keeps the rest of that table as this service's default has it.
+    let mut merged = defaults;
+    lay_over(&mut merged, table);
+    T::deserialize(merged).map_err(|e| in_section(one_line(&e.to_string())))
+}
+
+/// Replaces in `under` what `over` has, table by table; lists are replaced whole.
+fn lay_over(under: &mut toml::Table, over: toml::Table) {
+    for (key, value) in over {
+        match (under.get_mut(&key), value) {
+            (Some(toml::Value::Table(under)), toml::Value::Table(over)) => lay_over(under, over),
+            (_, value) => {
+                under.insert(key, value);
+            }
+        }
+    }
 }
 
 fn read_section(path: &Path, section: &str) -> Result<toml::Table, ConfigError> {
@@ -158,6 +173,7 @@ mod tests {
     #[serde(default, deny_unknown_fields)]
     struct Inner {
         on: bool,
+        places: u16,
         key_file: Option<PathBuf>,
     }
 
@@ -168,7 +184,7 @@ mod tests {
                 workers: 2,
                 url: "postgres://u:p@h/db".into(),
                 proxies: vec![],
-                inner: Inner::default(),
+                inner: Inner { places: 7, ..Inner::default() },
                 optional: None,
             }
         }
@@ -200,6 +216,7 @@ mod tests {
         let config: Example = load(Some(file.path()), "ex", &env).unwrap();
         assert_eq!((config.name.as_str(), config.workers), ("123", 3));
         assert!(config.inner.on);
+        assert_eq!(config.inner.places, 7, "the service's default, not the inner type's");
         assert_eq!(config.inner.key_file, Some("/run/key".into()));
         assert_eq!(config.proxies, ["10.0.0.0/8"]);
         assert_eq!(config.optional.as_deref(), Some("words"));

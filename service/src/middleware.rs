@@ -179,7 +179,7 @@ fn finish<B: MessageBody + 'static>(
         Ok(response) => response,
         Err(error) => {
             let problem = match error.as_error::<Problem>() {
-                Some(problem) => copy(problem),
+                Some(problem) => problem.clone(),
                 None => Problem::new(problem_type(error.as_response_error().status_code())).because(&error),
             };
             log_cause(&problem);
@@ -206,21 +206,6 @@ fn finish<B: MessageBody + 'static>(
         headers.insert(REQUEST_ID, value);
     }
     Ok(response)
-}
-
-/// An equal problem, without its cause, which was logged.
-fn copy(problem: &Problem) -> Problem {
-    let mut copy = Problem::new(problem.kind()).with_status(problem.status_code());
-    if let Some(cause) = problem.cause() {
-        copy = copy.because(cause);
-    }
-    for (name, value) in problem.extra_headers() {
-        copy = copy.header(name.clone(), value.clone());
-    }
-    match problem.detail_text() {
-        Some(detail) => copy.detail(detail),
-        None => copy,
-    }
 }
 
 fn problem_type(status: actix_web::http::StatusCode) -> ProblemType {

@@ -16,10 +16,10 @@ pub use catalogue::{ProblemType, reference};
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
 /// One answer that is a problem. The edge middleware writes `type` and `instance` from configuration and request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Problem(Box<Inner>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     kind: ProblemType,
     status: StatusCode,
@@ -100,10 +100,6 @@ impl Problem {
 
     pub(crate) fn detail_text(&self) -> Option<&str> {
         self.0.detail.as_deref()
-    }
-
-    pub(crate) fn extra_headers(&self) -> &[(HeaderName, HeaderValue)] {
-        &self.0.headers
     }
 
     /// The cause, for the log.
