@@ -52,8 +52,7 @@ async fn remove_files(app: &App, items: Vec<EvidenceItem>) -> Result<(), Account
         items.iter().try_for_each(|item| files.remove(&item.blob_digest))?;
         Ok(())
     })
-    .await
-    .map_err(|_| AccountError::Interrupted)?
+    .await?
 }
 
 fn system_event(app: &App, action: &'static str, object: String) -> AuditEvent {

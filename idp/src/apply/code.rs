@@ -117,7 +117,7 @@ async fn take(request: HttpRequest, app: Data<App>, form: Form<CodeForm>) -> Htt
 
 async fn has_account(app: &App, to: &Identifier) -> Result<bool, AccountError> {
     let (sealer, kind, value) = (app.sealer.clone(), to.kind(), to.normalised().to_owned());
-    let index = in_token(move || sealer.blind_index(kind.as_str(), &value)).await?;
+    let index = in_token(app, move || sealer.blind_index(kind.as_str(), &value)).await?;
     let found = app.store.read(move |r| r.find_account_by_identifier(kind, &index)).await?;
     Ok(found.is_some())
 }

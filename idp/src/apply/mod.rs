@@ -31,7 +31,7 @@ mod upload;
 mod vault;
 mod view;
 
-pub(crate) use vault::{Opened, event, open_application, open_subject, seal, unseal};
+pub(crate) use vault::{Opened, event, open_application, seal, unseal};
 
 /// Section `[idp.apply]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -117,7 +117,8 @@ async fn take(request: HttpRequest, app: Data<App>, form: Multipart) -> HttpResp
         };
         let page = Page::new(&request, &app, "apply-photos-title");
         let mut errors = FormErrors::new();
-        for file in upload.files.into_iter().filter(|file| asked(&draft).contains(&file.role)) {
+        let asked = asked(&draft);
+        for file in upload.files.into_iter().filter(|file| asked.contains(&file.role)) {
             let role = file.role;
             match examine(&app, file).await? {
                 Ok(clean) => {
@@ -128,7 +129,7 @@ async fn take(request: HttpRequest, app: Data<App>, form: Multipart) -> HttpResp
                 Err(error) => errors.add(role.as_str(), page.t(error.key())),
             }
         }
-        for role in asked(&draft) {
+        for role in asked {
             if !errors.has(role.as_str()) && !draft.roles().contains(role) {
                 errors.add(role.as_str(), page.t("photo-missing"));
             }
@@ -156,9 +157,9 @@ async fn examine(app: &App, file: Received) -> Result<Result<Clean, UploadError>
         Ok(bytes) => bytes,
         Err(error) => return Ok(Err(error)),
     };
-    service::blocking(&app.pool, move || inspect(&bytes, declared.as_deref(), role.accepts_pdf()))
-        .await
-        .map_err(|_| AccountError::Interrupted)
+    let inspected =
+        service::blocking(&app.pool, move || inspect(&bytes, declared.as_deref(), role.accepts_pdf()));
+    Ok(inspected.await?)
 }
 
 /// Seals the picture into a file, durable before the row that names it.
@@ -192,8 +193,7 @@ async fn keep(
             created_at: now,
         })
     })
-    .await
-    .map_err(|_| AccountError::Interrupted)??;
+    .await??;
     let actor = Actor::Person { id: draft.row.case.subject };
     let event = event(request, app, actor, action::IDP_EVIDENCE_STORED, format!("case:{case}"))
         .with_detail(serde_json::json!({ "role": role.as_str(), "media_type": item.media_type }));

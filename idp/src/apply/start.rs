@@ -74,7 +74,7 @@ async fn open_case(
     let code = code::format(app.sources.random());
     let hash = cookie::hash(&code).ok_or(AccountError::Invalid("continuation code"))?;
     let (sealer, random) = (app.sealer.clone(), app.sources.random::<32>());
-    let (key, wrapped) = in_token(move || sealer.new_subject_key(subject, random)).await?;
+    let (key, wrapped) = in_token(app, move || sealer.new_subject_key(subject, random)).await?;
     let row = id.to_string();
     let sealed =
         seal(&key, &application_field(&row), &Application::default(), app.sources.random())?;

@@ -71,7 +71,7 @@ pub(super) async fn document_index(
         return Ok(None);
     };
     let (sealer, kind) = (app.sealer.clone(), format!("document/{kind}/{issuer}"));
-    Ok(Some(in_token(move || sealer.blind_index(&kind, &number)).await?))
+    Ok(Some(in_token(app, move || sealer.blind_index(&kind, &number)).await?))
 }
 
 /// What is recorded with a case that was handed in.

@@ -1,5 +1,7 @@
 //! Slowing down whoever begins applications or tries continuation codes in bulk from one network.
 
+use std::net::IpAddr;
+
 use actix_web::HttpRequest;
 use domain::account::throttle::{Throttle, ThrottlePolicy};
 use domain::audit::{Actor, action};
@@ -14,6 +16,19 @@ use crate::app::App;
 
 /// How long a counter is kept after its last try, at least.
 const KEEP: SignedDuration = SignedDuration::from_hours(24);
+/// Bytes of an IPv6 address that name a network.
+const IPV6_NETWORK_BYTES: usize = 8;
+
+/// The network a request comes from: an IPv4 address, or the /64 that whoever holds an IPv6 address holds.
+fn network(request: &HttpRequest) -> Vec<u8> {
+    let peer = request.peer_addr().map(|peer| peer.ip());
+    let client = service::ClientAddress::of(request).map(|client| client.0).or(peer);
+    match client.map(|client| client.to_canonical()) {
+        Some(IpAddr::V4(address)) => address.octets().to_vec(),
+        Some(IpAddr::V6(address)) => address.octets().into_iter().take(IPV6_NETWORK_BYTES).collect(),
+        None => Vec::new(),
+    }
+}
 
 /// Counts a try of `what` from the request's network, or refuses it.
 pub(super) async fn count(
@@ -23,11 +38,10 @@ pub(super) async fn count(
 ) -> Result<(), AccountError> {
     const POLICY: ThrottlePolicy = ThrottlePolicy::CLIENT;
     let now = app.sources.now();
-    let peer = request.peer_addr().map(|peer| peer.ip().to_canonical().to_string());
     let key: [u8; 32] = Sha256::new()
         .chain_update(what)
         .chain_update([0])
-        .chain_update(peer.unwrap_or_default())
+        .chain_update(network(request))
         .finalize()
         .into();
     let object = format!("way:{what}");

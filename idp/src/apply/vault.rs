@@ -46,7 +46,7 @@ pub(crate) async fn open_subject(app: &App, subject: Uuid) -> Result<SubjectKey,
     let wrapped = app.store.read(move |r| r.find_subject_key(subject)).await?;
     let wrapped = wrapped.ok_or(StoreError::NotFound)?;
     let sealer = app.sealer.clone();
-    in_token(move || sealer.open_subject_key(subject, &wrapped)).await
+    in_token(app, move || sealer.open_subject_key(subject, &wrapped)).await
 }
 
 /// The case that `find` names, with everything opened; `None` where there is none or the person was erased.
@@ -65,7 +65,7 @@ pub(crate) async fn open_application(
         .await?;
     let Some((row, wrapped, evidence)) = found else { return Ok(None) };
     let (sealer, subject) = (app.sealer.clone(), row.case.subject);
-    let key = in_token(move || sealer.open_subject_key(subject, &wrapped)).await?;
+    let key = in_token(app, move || sealer.open_subject_key(subject, &wrapped)).await?;
     let id = row.id.to_string();
     let application = unseal(&key, &application_field(&id), &row.application_sealed)?;
     Ok(Some(Opened { row, application, evidence, key }))
@@ -86,7 +86,7 @@ pub(crate) fn event(
 ) -> AuditEvent {
     let event = AuditEvent::new(app.sources.uuid(), app.sources.now(), actor, action, object);
     match request.extensions().get::<service::RequestId>() {
-        Some(id) => event.with_request(id.to_string()),
+        Some(id) => event.with_request(id.as_str()),
         None => event,
     }
 }

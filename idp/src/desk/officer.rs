@@ -79,7 +79,7 @@ impl Officer {
         let Some(contact) = contact else { return Ok(false) };
         let sealer = app.sealer.clone();
         let index =
-            in_token(move || sealer.blind_index(contact.kind.as_str(), &contact.value)).await?;
+            in_token(app, move || sealer.blind_index(contact.kind.as_str(), &contact.value)).await?;
         let account = self.session.account;
         let mine = app.store.read(move |r| r.list_account_identifiers(account)).await?;
         Ok(mine.iter().any(|identifier| identifier.blind_index == index))

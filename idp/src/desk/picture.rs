@@ -55,8 +55,7 @@ async fn show(request: HttpRequest, app: Data<App>, path: Path<(Uuid, Uuid)>) ->
             let field = Field { table: "kyc_evidence", column: "blob", row: &row };
             Ok((item.media_type, key.open(&field, &sealed)?.to_vec()))
         })
-        .await
-        .map_err(|_| AccountError::Interrupted)?;
+        .await?;
         let (media_type, bytes) = bytes?;
         let disposition = if media_type == "application/pdf" { "attachment" } else { "inline" };
         Ok(HttpResponse::Ok()
