@@ -1,0 +1,8 @@
+//! The protocols over HTTP, with keys in a real SoftHSM token and a real store in memory.
+
+mod authorization;
+mod clients;
+mod fixture;
+mod life;
+mod sessions;
+mod tokens;

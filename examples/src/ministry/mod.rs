@@ -1,0 +1,56 @@
+//! A relying party on the `openidconnect` crate: pushed authorization request, PKCE, nonce, `state`, the `iss` of the
+//! answer, the signature of the ID token, and logout at the provider.
+//!
+//! It shows an integrator what has to be checked, and nothing is skipped because it is an example.
+
+mod callback;
+mod config;
+mod failure;
+mod login;
+mod logout;
+mod person;
+mod provider;
+mod proof;
+mod sessions;
+mod view;
+
+use actix_web::web::{self, Data};
+use actix_web::{App, HttpServer};
+
+pub use config::Options;
+
+use config::Config;
+use provider::Provider;
+use sessions::Sessions;
+
+/// What the handlers share.
+struct Ministry {
+    config: Config,
+    provider: Provider,
+    sessions: Sessions,
+}
+
+/// Serves the ministry until it is interrupted.
+pub async fn run(options: Options) -> Result<(), String> {
+    let config = Config::load(options)?;
+    let address = (config.bind.clone(), config.port);
+    let provider = Provider::new(&config)?;
+    println!("{} at {}", config.name_en, config.base_url);
+    let ministry = Data::new(Ministry { config, provider, sessions: Sessions::default() });
+    HttpServer::new(move || App::new().app_data(ministry.clone()).configure(routes))
+        .workers(1)
+        .bind(&address)
+        .map_err(|error| format!("cannot listen on {}:{}: {error}", address.0, address.1))?
+        .run()
+        .await
+        .map_err(|error| error.to_string())
+}
+
+fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/", web::get().to(view::home))
+        .route("/login", web::post().to(login::start))
+        .route("/login", web::get().to(login::start))
+        .route("/callback", web::get().to(callback::receive))
+        .route("/logout", web::post().to(logout::start));
+}
