@@ -49,7 +49,9 @@ pub enum Actor {
 impl Actor {
     /// The service itself as actor.
     pub fn system(service: impl Into<String>) -> Self {
-        Self::System { service: service.into() }
+        Self::System {
+            service: service.into(),
+        }
     }
 
     /// Another service as actor; `name` must have been proven by the caller.

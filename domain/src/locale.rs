@@ -6,7 +6,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// A language of pages and messages; Khmer is the language of the state and therefore the default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Locale {
     /// Khmer.
@@ -36,7 +38,8 @@ impl Locale {
     /// The first language we speak among space-separated tags in order of preference (`ui_locales`, OpenID Connect
     /// Core §3.1.2.1).
     pub fn first_known(tags: &str) -> Option<Self> {
-        tags.split_ascii_whitespace().find_map(|tag| tag.parse().ok())
+        tags.split_ascii_whitespace()
+            .find_map(|tag| tag.parse().ok())
     }
 
     /// The best language for an `Accept-Language` value (RFC 9110 §12.5.4); `None` when it names none of ours.

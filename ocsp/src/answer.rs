@@ -55,7 +55,9 @@ struct Inner {
 
 impl std::fmt::Debug for Answers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Answers").field("responders", &self.0.responders).finish_non_exhaustive()
+        f.debug_struct("Answers")
+            .field("responders", &self.0.responders)
+            .finish_non_exhaustive()
     }
 }
 
@@ -98,7 +100,14 @@ impl Answers {
         let signing = BlockingPool::new(config.signing_places);
         let contact = AtomicI64::new(0);
         Self(Arc::new(Inner {
-            config, responders, statuses, cache, signing, sources, tasks, contact,
+            config,
+            responders,
+            statuses,
+            cache,
+            signing,
+            sources,
+            tasks,
+            contact,
         }))
     }
 
@@ -132,20 +141,28 @@ impl Answers {
         let now = self.now();
         self.window(now).map_err(|e| e.to_string())?;
         match self.0.responders.iter().find(|r| !r.is_valid_at(now)) {
-            Some(responder) => Err(format!("responder certificate of {} is not valid", responder.issuer)),
+            Some(responder) => Err(format!(
+                "responder certificate of {} is not valid",
+                responder.issuer
+            )),
             None => Ok(()),
         }
     }
 
     fn window(&self, now: Timestamp) -> Result<Window, Error> {
         let contact = self.0.contact.load(Ordering::Relaxed);
-        let contact = Timestamp::from_second(contact).map_err(|_| Error::Stale)?.min(now);
+        let contact = Timestamp::from_second(contact)
+            .map_err(|_| Error::Stale)?
+            .min(now);
         let life = Duration::from_secs(u64::from(self.0.config.validity_seconds));
         let next_update = contact.checked_add(life).map_err(|_| Error::Stale)?;
         if next_update <= now {
             return Err(Error::Stale);
         }
-        Ok(Window { this_update: contact, next_update })
+        Ok(Window {
+            this_update: contact,
+            next_update,
+        })
     }
 
     /// Finds out what is asked and whether it is answered from memory.
@@ -193,11 +210,14 @@ impl Answers {
             && could_be_fresher
             && !answer.refreshing.swap(true, Ordering::Relaxed)
         {
-            self.refresh(Order {
-                responder: Arc::clone(responder),
-                ids: vec![id.clone()],
-                nonce: None,
-            }, &answer);
+            self.refresh(
+                Order {
+                    responder: Arc::clone(responder),
+                    ids: vec![id.clone()],
+                    nonce: None,
+                },
+                &answer,
+            );
         }
         Some(answer)
     }
@@ -219,8 +239,15 @@ impl Answers {
     /// Signs an answer; one without nonce and for one certificate that was issued is kept in memory.
     pub async fn sign(&self, order: Order) -> Result<Arc<Answer>, Error> {
         let now = self.now();
-        let Window { this_update, next_update } = self.window(now)?;
-        let Order { responder, ids, nonce } = order;
+        let Window {
+            this_update,
+            next_update,
+        } = self.window(now)?;
+        let Order {
+            responder,
+            ids,
+            nonce,
+        } = order;
         if !responder.is_valid_at(now) {
             return Err(Error::Stale);
         }
@@ -268,7 +295,9 @@ impl Answers {
             refreshing: AtomicBool::new(false),
         });
         if let (None, [id], Some(_)) = (&nonce, &*ids, only) {
-            self.0.cache.insert(id.as_der().to_vec(), Arc::clone(&answer));
+            self.0
+                .cache
+                .insert(id.as_der().to_vec(), Arc::clone(&answer));
         }
         Ok(answer)
     }

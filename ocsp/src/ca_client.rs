@@ -1,7 +1,7 @@
 //! Calls to the certificate authority, each with a fresh token of this service.
 
-use bytes::Bytes;
 use base64ct::{Base64, Encoding};
+use bytes::Bytes;
 use pki::Certificate;
 use pki::key::IssuerId;
 use pki::name::{Attribute, DistinguishedName};
@@ -60,15 +60,27 @@ fn failed(error: impl std::fmt::Display) -> Error {
 
 impl CaClient {
     /// A client that signs its tokens with `signer`.
-    pub(crate) fn new(config: CaConfig, signer: PeerSigner, sources: Sources) -> Result<Self, Error> {
+    pub(crate) fn new(
+        config: CaConfig,
+        signer: PeerSigner,
+        sources: Sources,
+    ) -> Result<Self, Error> {
         let http = service::http_client(&config.client).map_err(failed)?;
-        Ok(Self { http, config, signer, pool: BlockingPool::new(2), sources })
+        Ok(Self {
+            http,
+            config,
+            signer,
+            pool: BlockingPool::new(2),
+            sources,
+        })
     }
 
     async fn token(&self) -> Result<String, Error> {
         let (signer, audience) = (self.signer.clone(), self.config.audience.clone());
         let (now, jti) = (self.sources.now(), self.sources.uuid().to_string());
-        blocking(&self.pool, move || signer.token(&audience, now, &jti)).await?.map_err(failed)
+        blocking(&self.pool, move || signer.token(&audience, now, &jti))
+            .await?
+            .map_err(failed)
     }
 
     fn url(&self, path: &str) -> String {
@@ -76,15 +88,22 @@ impl CaClient {
     }
 
     async fn get(&self, path: &str, etag: Option<&str>) -> Result<reqwest::Response, Error> {
-        let mut request = self.http.get(self.url(path)).bearer_auth(self.token().await?);
+        let mut request = self
+            .http
+            .get(self.url(path))
+            .bearer_auth(self.token().await?);
         if let Some(etag) = etag {
             request = request.header(IF_NONE_MATCH, etag);
         }
         let response = request.send().await.map_err(failed)?;
-        if response.status().is_success() || response.status() == reqwest::StatusCode::NOT_MODIFIED {
+        if response.status().is_success() || response.status() == reqwest::StatusCode::NOT_MODIFIED
+        {
             Ok(response)
         } else {
-            Err(Error::Authority(format!("{path}: status {}", response.status().as_u16())))
+            Err(Error::Authority(format!(
+                "{path}: status {}",
+                response.status().as_u16()
+            )))
         }
     }
 
@@ -110,12 +129,21 @@ impl CaClient {
         shard: u16,
         etag: Option<&str>,
     ) -> Result<Fetched, Error> {
-        let response = self.get(&format!("/issuers/{issuer}/crls/{shard}"), etag).await?;
+        let response = self
+            .get(&format!("/issuers/{issuer}/crls/{shard}"), etag)
+            .await?;
         if response.status() == reqwest::StatusCode::NOT_MODIFIED {
             return Ok(Fetched::Same);
         }
-        let tag = response.headers().get(ETAG).and_then(|v| v.to_str().ok()).map(str::to_owned);
-        Ok(Fetched::New(read_body(response, MAX_CRL).await.map_err(failed)?, tag))
+        let tag = response
+            .headers()
+            .get(ETAG)
+            .and_then(|v| v.to_str().ok())
+            .map(str::to_owned);
+        Ok(Fetched::New(
+            read_body(response, MAX_CRL).await.map_err(failed)?,
+            tag,
+        ))
     }
 
     /// A new certificate for a responder's key, with the subject of its present one.
@@ -141,7 +169,10 @@ impl CaClient {
             .await
             .map_err(failed)?;
         if !response.status().is_success() {
-            return Err(Error::Authority(format!("/certificates: status {}", response.status().as_u16())));
+            return Err(Error::Authority(format!(
+                "/certificates: status {}",
+                response.status().as_u16()
+            )));
         }
         let body = read_body(response, MAX_CERTIFICATE).await.map_err(failed)?;
         let issued: Issued = serde_json::from_slice(&body).map_err(failed)?;

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use service::HttpClientConfig;
 use service::config::ConfigError;
 use service::rate_limit::RateLimitConfig;
 use service::server::{ListenerConfig, MonitorConfig};
 use service::telemetry::TelemetryConfig;
-use service::HttpClientConfig;
 
 const HOUR: u32 = 60 * 60;
 /// Shortest and longest life of an answer (CA/Browser Forum Baseline Requirements 4.9.10).
@@ -114,7 +114,10 @@ impl Default for CaConfig {
             audience: "http://localhost:8081".to_owned(),
             peer_name: "ocsp".to_owned(),
             peer_key: "ocsp/peer/g1".to_owned(),
-            client: HttpClientConfig { timeout_seconds: 60, ..HttpClientConfig::default() },
+            client: HttpClientConfig {
+                timeout_seconds: 60,
+                ..HttpClientConfig::default()
+            },
             wait_seconds: 25,
             page: 1_000,
             crl_seconds: 300,

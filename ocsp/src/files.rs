@@ -9,7 +9,9 @@ use crate::error::Error;
 /// Replaces `path` by `content`: written beside it, flushed, renamed over it, and the folder flushed.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), Error> {
     let bad = |e: std::io::Error| Error::file(path, e);
-    let folder = path.parent().ok_or_else(|| Error::file(path, "has no folder"))?;
+    let folder = path
+        .parent()
+        .ok_or_else(|| Error::file(path, "has no folder"))?;
     std::fs::create_dir_all(folder).map_err(bad)?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
@@ -24,7 +26,9 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), Error> {
 
 /// Makes names in a folder durable.
 pub(crate) fn flush_folder(folder: &Path) -> Result<(), Error> {
-    File::open(folder).and_then(|f| f.sync_all()).map_err(|e| Error::file(folder, e))
+    File::open(folder)
+        .and_then(|f| f.sync_all())
+        .map_err(|e| Error::file(folder, e))
 }
 
 /// Reads a file; `None` when there is none.

@@ -99,12 +99,17 @@ impl Follower {
 
     /// Journal first, memory then.
     async fn take_over(&mut self, changes: Vec<Change>) -> Result<(), Error> {
-        let mut journal = self.journal.take().ok_or_else(|| Error::Authority("journal lost".to_owned()))?;
+        let mut journal = self
+            .journal
+            .take()
+            .ok_or_else(|| Error::Authority("journal lost".to_owned()))?;
         let statuses = Arc::clone(&self.statuses);
         let (journal, outcome) = blocking(&self.disk, move || {
             let outcome = journal.append(&changes).and_then(|()| {
-                let taken: Vec<Change> =
-                    changes.into_iter().filter(|change| statuses.apply(change)).collect();
+                let taken: Vec<Change> = changes
+                    .into_iter()
+                    .filter(|change| statuses.apply(change))
+                    .collect();
                 journal.fold_if_long(&statuses)?;
                 Ok(taken)
             });
@@ -115,7 +120,8 @@ impl Follower {
         let mut taken = outcome?;
         taken.retain(|change| change.record.revoked.is_some());
         if !taken.is_empty() {
-            self.revoked.send_modify(|waiting| waiting.append(&mut taken));
+            self.revoked
+                .send_modify(|waiting| waiting.append(&mut taken));
         }
         Ok(())
     }

@@ -61,7 +61,10 @@ pub struct Authority {
 }
 
 /// Reads and checks the hierarchy: every issuing certificate and every responder is signed by whom it says.
-pub(crate) fn read(folder: &Path, verifier: &dyn SignatureVerifier) -> Result<Vec<Authority>, Error> {
+pub(crate) fn read(
+    folder: &Path,
+    verifier: &dyn SignatureVerifier,
+) -> Result<Vec<Authority>, Error> {
     let path = folder.join(FILE);
     let text = std::fs::read(&path).map_err(|e| Error::file(&path, e))?;
     let file: HierarchyFile = serde_json::from_slice(&text).map_err(|e| Error::file(&path, e))?;
@@ -93,8 +96,11 @@ pub(crate) fn read(folder: &Path, verifier: &dyn SignatureVerifier) -> Result<Ve
         certificate
             .verify(root.public_key(), verifier)
             .map_err(|e| Error::Hierarchy(format!("authority {}: {e}", entry.id)))?;
-        let first_crls =
-            entry.crls.iter().map(|crl| read_file(folder, crl)).collect::<Result<_, _>>()?;
+        let first_crls = entry
+            .crls
+            .iter()
+            .map(|crl| read_file(folder, crl))
+            .collect::<Result<_, _>>()?;
         authorities.push(Authority {
             id: checked_id(entry.id, &certificate)?,
             shards: entry.shards,
@@ -108,8 +114,15 @@ pub(crate) fn read(folder: &Path, verifier: &dyn SignatureVerifier) -> Result<Ve
 }
 
 fn checked_id(id: IssuerId, certificate: &Certificate) -> Result<IssuerId, Error> {
-    let own = pki::issuer_id(certificate.public_key()).map_err(|e| Error::Hierarchy(e.to_string()))?;
-    if own == id { Ok(id) } else { Err(Error::Hierarchy(format!("{id} is not the key of its certificate"))) }
+    let own =
+        pki::issuer_id(certificate.public_key()).map_err(|e| Error::Hierarchy(e.to_string()))?;
+    if own == id {
+        Ok(id)
+    } else {
+        Err(Error::Hierarchy(format!(
+            "{id} is not the key of its certificate"
+        )))
+    }
 }
 
 fn read_file(folder: &Path, name: &Path) -> Result<Vec<u8>, Error> {

@@ -45,7 +45,11 @@ fn encode(change: &Change) -> [u8; LINE] {
     };
     let length = u8::try_from(serial.len()).unwrap_or(u8::MAX);
     let mut line = [0; LINE];
-    let parts = change.record.sequence.to_be_bytes().into_iter()
+    let parts = change
+        .record
+        .sequence
+        .to_be_bytes()
+        .into_iter()
         .chain(change.issuer.as_bytes().iter().copied())
         .chain([length])
         .chain(serial.iter().copied().chain(std::iter::repeat(0)).take(20))
@@ -71,9 +75,14 @@ fn decode(line: &[u8]) -> Option<Change> {
         _ => return None,
     };
     Some(Change {
-        issuer: format!("{:032x}", u128::from_be_bytes(*issuer)).parse::<IssuerId>().ok()?,
+        issuer: format!("{:032x}", u128::from_be_bytes(*issuer))
+            .parse::<IssuerId>()
+            .ok()?,
         serial: SerialNumber::from_bytes(serial.get(..usize::from(*length))?).ok()?,
-        record: Record { sequence: i64::from_be_bytes(*sequence), revoked },
+        record: Record {
+            sequence: i64::from_be_bytes(*sequence),
+            revoked,
+        },
     })
 }
 
@@ -94,12 +103,20 @@ impl Journal {
         let path = folder.join("journal");
         let lines = load_journal(&path, statuses)?;
         let bad = |e: std::io::Error| Error::file(&path, e);
-        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(bad)?;
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(bad)?;
         // What follows the last whole line was never taken over.
         file.set_len((lines * (LINE + CHECK)) as u64).map_err(bad)?;
         file.sync_all().map_err(bad)?;
         files::flush_folder(folder)?;
-        Ok(Self { folder: folder.to_owned(), file, lines })
+        Ok(Self {
+            folder: folder.to_owned(),
+            file,
+            lines,
+        })
     }
 
     /// Makes changes durable; to be called before memory takes them over.
@@ -111,7 +128,9 @@ impl Journal {
             bytes.extend_from_slice(&check(&line));
         }
         let path = self.folder.join("journal");
-        self.file.write_all(&bytes).map_err(|e| Error::file(&path, e))?;
+        self.file
+            .write_all(&bytes)
+            .map_err(|e| Error::file(&path, e))?;
         self.file.sync_data().map_err(|e| Error::file(&path, e))?;
         self.lines += changes.len();
         Ok(())
@@ -132,7 +151,11 @@ impl Journal {
         bytes.extend_from_slice(&statuses.cursor().to_be_bytes());
         statuses.for_each(|issuer, serial, record| {
             if let Ok(serial) = SerialNumber::from_bytes(serial) {
-                bytes.extend_from_slice(&encode(&Change { issuer: *issuer, serial, record: *record }));
+                bytes.extend_from_slice(&encode(&Change {
+                    issuer: *issuer,
+                    serial,
+                    record: *record,
+                }));
             }
         });
         let sum = Sha256::digest(&bytes);
@@ -147,7 +170,10 @@ impl Journal {
 
     /// Remembers when the authority was last in contact, which is how fresh the records are.
     pub fn remember_contact(&self, at: Timestamp) -> Result<(), Error> {
-        files::replace(&self.folder.join("contact"), at.as_second().to_string().as_bytes())
+        files::replace(
+            &self.folder.join("contact"),
+            at.as_second().to_string().as_bytes(),
+        )
     }
 
     /// When the authority was last in contact before the start.
@@ -196,7 +222,10 @@ fn load_journal(path: &Path, statuses: &Statuses) -> Result<usize, Error> {
         lines += 1;
     }
     if lines * (LINE + CHECK) != bytes.len() {
-        tracing::warn!(lines, "the journal ends in a torn line, which was never answered from");
+        tracing::warn!(
+            lines,
+            "the journal ends in a torn line, which was never answered from"
+        );
     }
     Ok(lines)
 }
@@ -220,7 +249,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let statuses = Statuses::default();
         let mut journal = Journal::open(folder.path(), &statuses).unwrap();
-        let first = [change(1, 1, None), change(2, 2, Some((5, Some(CrlReason::KeyCompromise))))];
+        let first = [
+            change(1, 1, None),
+            change(2, 2, Some((5, Some(CrlReason::KeyCompromise)))),
+        ];
         journal.append(&first).unwrap();
         for change in &first {
             assert!(statuses.apply(change));
@@ -228,11 +260,18 @@ mod tests {
         journal.fold(&statuses).unwrap();
         journal.append(&[change(3, 1, Some((6, None)))]).unwrap();
         journal.append(&[change(4, 3, None)]).unwrap();
-        journal.remember_contact(Timestamp::from_second(77).unwrap()).unwrap();
+        journal
+            .remember_contact(Timestamp::from_second(77).unwrap())
+            .unwrap();
         drop(journal);
         let path = folder.path().join("journal");
         let length = std::fs::metadata(&path).unwrap().len();
-        OpenOptions::new().write(true).open(&path).unwrap().set_len(length - 1).unwrap();
+        OpenOptions::new()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(length - 1)
+            .unwrap();
 
         let again = Statuses::default();
         let journal = Journal::open(folder.path(), &again).unwrap();

@@ -68,7 +68,9 @@ impl service::cli::Service for Ocsp {
     }
 
     async fn migrate(_: Config) -> Result<Vec<String>, Failure> {
-        Ok(vec!["nothing to do: this service has no database".to_owned()])
+        Ok(vec![
+            "nothing to do: this service has no database".to_owned(),
+        ])
     }
 
     async fn serve(config: Config, context: Context) -> Result<(), Failure> {
@@ -107,7 +109,11 @@ impl App {
                 Responder::open(authority, keys, &config.status_folder, &OpenSslVerifier)?;
             responders.extend(responder.map(Arc::new));
         }
-        let lists = Arc::new(Lists::open(&config.crl_folder, authorities, OpenSslVerifier)?);
+        let lists = Arc::new(Lists::open(
+            &config.crl_folder,
+            authorities,
+            OpenSslVerifier,
+        )?);
         let limit = RateLimit::new("ocsp-signing", config.answers.signing_limit);
         limit.keep_clean(&context.tasks);
         let answers = Answers::new(
@@ -117,7 +123,12 @@ impl App {
             context.sources.clone(),
             context.tasks.clone(),
         );
-        Ok(Self { answers, statuses, lists, limit })
+        Ok(Self {
+            answers,
+            statuses,
+            lists,
+            limit,
+        })
     }
 
     /// Routes and what they need, for a listener.
@@ -136,7 +147,12 @@ pub async fn serve(config: Config, context: Context) -> Result<(), Failure> {
         let (config, context) = (config.clone(), context.clone());
         tokio::task::spawn_blocking(move || open(&config, &context)).await??
     };
-    let Opened { app, journal, client, bridge } = opened;
+    let Opened {
+        app,
+        journal,
+        client,
+        bridge,
+    } = opened;
     let public = app.clone();
     let listener = Listener::new("ocsp", config.listener.clone(), move |services| {
         public.configure(services);
@@ -152,7 +168,10 @@ pub async fn serve(config: Config, context: Context) -> Result<(), Failure> {
         let bridge = bridge.clone();
         async move {
             let asked = tokio::task::spawn_blocking(move || bridge.health());
-            asked.await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())
+            asked
+                .await
+                .map_err(|e| e.to_string())?
+                .map_err(|e| e.to_string())
         }
     });
     bound.run(&context, &config.base_url).await?;
@@ -179,7 +198,12 @@ fn open(config: &Config, context: &Context) -> Result<Opened, Error> {
     let signer = PeerSigner::new(config.ca.peer_name.clone(), bridge.signer(id, None)?.into())
         .map_err(|e| Error::Hierarchy(e.to_string()))?;
     let client = CaClient::new(config.ca.clone(), signer, context.sources.clone())?;
-    Ok(Opened { app, journal, client, bridge })
+    Ok(Opened {
+        app,
+        journal,
+        client,
+        bridge,
+    })
 }
 
 fn start_background(
@@ -201,10 +225,15 @@ fn start_background(
     context.tasks.spawn("status-log", follower.run());
     let every = Duration::from_secs(u64::from(config.ca.crl_seconds));
     let lists = Arc::clone(&app.lists);
-    context.tasks.spawn("lists", publishing::run(lists, client.clone(), revoked, news, every));
+    context.tasks.spawn(
+        "lists",
+        publishing::run(lists, client.clone(), revoked, news, every),
+    );
     let answers = app.answers.clone();
-    context.tasks.repeat("responder-renewal", RENEWAL_EVERY, move || {
-        let (client, answers) = (client.clone(), answers.clone());
-        async move { follow::renew_due(&client, &answers).await }
-    });
+    context
+        .tasks
+        .repeat("responder-renewal", RENEWAL_EVERY, move || {
+            let (client, answers) = (client.clone(), answers.clone());
+            async move { follow::renew_due(&client, &answers).await }
+        });
 }

@@ -44,17 +44,34 @@ pub struct Lists {
 
 impl std::fmt::Debug for Lists {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lists").field("folder", &self.folder).finish_non_exhaustive()
+        f.debug_struct("Lists")
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
     }
 }
 
 /// What is checked of a list before it is published.
-fn parse(der: Bytes, tag: Option<String>, issuer: &Certificate, verifier: &dyn SignatureVerifier) -> Result<List, String> {
+fn parse(
+    der: Bytes,
+    tag: Option<String>,
+    issuer: &Certificate,
+    verifier: &dyn SignatureVerifier,
+) -> Result<List, String> {
     let list = pki::crl::parse(&der).map_err(|e| e.to_string())?;
-    list.verify(issuer.public_key(), verifier).map_err(|e| e.to_string())?;
-    let number = list.number().map_err(|e| e.to_string())?.ok_or("it has no number")?;
+    list.verify(issuer.public_key(), verifier)
+        .map_err(|e| e.to_string())?;
+    let number = list
+        .number()
+        .map_err(|e| e.to_string())?
+        .ok_or("it has no number")?;
     let next_update = list.next_update().ok_or("it has no nextUpdate")?;
-    Ok(List { this_update: list.this_update(), next_update, number: number.as_bytes().to_vec(), der, tag })
+    Ok(List {
+        this_update: list.this_update(),
+        next_update,
+        number: number.as_bytes().to_vec(),
+        der,
+        tag,
+    })
 }
 
 impl Lists {
@@ -79,7 +96,9 @@ impl Lists {
                     let der = Bytes::copy_from_slice(der);
                     match parse(der, None, &authority.certificate, &*own.verifier) {
                         Ok(list) => own.keep_newer(place, list),
-                        Err(reason) => tracing::error!(%reason, issuer = %authority.id, shard, "list not usable"),
+                        Err(reason) => {
+                            tracing::error!(%reason, issuer = %authority.id, shard, "list not usable")
+                        }
                     }
                 }
             }
@@ -88,12 +107,18 @@ impl Lists {
     }
 
     fn path(&self, (issuer, shard): Place) -> PathBuf {
-        self.folder.join(issuer.to_string()).join(format!("{shard}.crl"))
+        self.folder
+            .join(issuer.to_string())
+            .join(format!("{shard}.crl"))
     }
 
     /// The list at an address.
     pub(crate) fn find(&self, place: Place) -> Option<Arc<List>> {
-        self.published.read().unwrap_or_else(PoisonError::into_inner).get(&place).cloned()
+        self.published
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&place)
+            .cloned()
     }
 
     /// The authority whose lists these are.
@@ -104,7 +129,9 @@ impl Lists {
     /// Every list that the running authority issues.
     pub(crate) fn online(&self) -> Vec<Place> {
         let online = self.authorities.values().filter(|a| a.online);
-        online.flat_map(|a| (0..a.shards).map(|shard| (a.id, shard))).collect()
+        online
+            .flat_map(|a| (0..a.shards).map(|shard| (a.id, shard)))
+            .collect()
     }
 
     /// The list that will name this certificate once it is revoked.
@@ -115,18 +142,27 @@ impl Lists {
 
     /// Whether the published list names this certificate.
     pub(crate) fn names(&self, place: Place, serial: &SerialNumber) -> bool {
-        let (Some(list), Some(authority)) = (self.find(place), self.authorities.get(&place.0)) else {
+        let (Some(list), Some(authority)) = (self.find(place), self.authorities.get(&place.0))
+        else {
             return false;
         };
-        pki::crl::parse(&list.der)
-            .is_ok_and(|l| l.find(authority.certificate.subject(), serial.as_bytes()).is_some())
+        pki::crl::parse(&list.der).is_ok_and(|l| {
+            l.find(authority.certificate.subject(), serial.as_bytes())
+                .is_some()
+        })
     }
 
     /// Publishes a list unless a newer one is published; a list never goes backwards.
     fn keep_newer(&self, place: Place, list: List) {
-        let mut lists = self.published.write().unwrap_or_else(PoisonError::into_inner);
+        let mut lists = self
+            .published
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         let order = |l: &List| (l.number.len(), l.number.clone(), l.this_update);
-        if lists.get(&place).is_none_or(|old| order(old) <= order(&list)) {
+        if lists
+            .get(&place)
+            .is_none_or(|old| order(old) <= order(&list))
+        {
             lists.insert(place, Arc::new(list));
         } else {
             tracing::warn!(issuer = %place.0, shard = place.1, "an older list was offered");
@@ -134,7 +170,11 @@ impl Lists {
     }
 
     /// Fetches one list; publishes it, on disk first, when it changed and is signed by its authority.
-    pub(crate) async fn refresh(self: &Arc<Self>, client: &CaClient, place: Place) -> Result<(), Error> {
+    pub(crate) async fn refresh(
+        self: &Arc<Self>,
+        client: &CaClient,
+        place: Place,
+    ) -> Result<(), Error> {
         let tag = self.find(place).and_then(|list| list.tag.clone());
         let Fetched::New(der, tag) = client.crl(place.0, place.1, tag.as_deref()).await? else {
             return Ok(());
@@ -149,8 +189,9 @@ impl Lists {
         let Some(authority) = self.authorities.get(&place.0) else {
             return Ok(());
         };
-        let list = parse(der, tag, &authority.certificate, &*self.verifier)
-            .map_err(|reason| Error::Authority(format!("list {}/{}: {reason}", place.0, place.1)))?;
+        let list = parse(der, tag, &authority.certificate, &*self.verifier).map_err(|reason| {
+            Error::Authority(format!("list {}/{}: {reason}", place.0, place.1))
+        })?;
         let changed = self.find(place).is_none_or(|old| old.der != list.der);
         if changed {
             files::replace(&self.path(place), &list.der)?;

@@ -32,7 +32,9 @@ pub(crate) async fn run(
     let mut round = Instant::now();
     loop {
         if Instant::now() >= round {
-            lists.refresh_all(&client, lists.online().into_iter().collect()).await;
+            lists
+                .refresh_all(&client, lists.online().into_iter().collect())
+                .await;
             round = Instant::now() + every;
         }
         news.send_if_modified(|waiting| {

@@ -27,7 +27,9 @@ pub struct Responder {
 
 impl std::fmt::Debug for Responder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Responder").field("issuer", &self.issuer).finish_non_exhaustive()
+        f.debug_struct("Responder")
+            .field("issuer", &self.issuer)
+            .finish_non_exhaustive()
     }
 }
 
@@ -56,7 +58,9 @@ impl Responder {
             renewed,
         };
         if first.public_key() != responder.signer.public_key() {
-            return Err(Error::Hierarchy(format!("certificate of {label} is of another key")));
+            return Err(Error::Hierarchy(format!(
+                "certificate of {label} is of another key"
+            )));
         }
         responder.load_renewed(verifier)?;
         Ok(Some(responder))
@@ -84,7 +88,9 @@ impl Responder {
         verifier: &dyn SignatureVerifier,
     ) -> Result<(), Error> {
         if certificate.public_key() != self.signer.public_key() {
-            return Err(Error::Authority("the certificate is of another key".to_owned()));
+            return Err(Error::Authority(
+                "the certificate is of another key".to_owned(),
+            ));
         }
         certificate
             .verify(self.authority.public_key(), verifier)
@@ -98,19 +104,29 @@ impl Responder {
         verifier: &dyn SignatureVerifier,
     ) -> Result<(), Error> {
         self.check(&certificate, verifier)?;
-        let pem = certificate.pem().map_err(|e| Error::Authority(e.to_string()))?;
+        let pem = certificate
+            .pem()
+            .map_err(|e| Error::Authority(e.to_string()))?;
         files::replace(&self.renewed, pem.as_bytes())?;
         self.set(certificate);
         Ok(())
     }
 
     fn set(&self, certificate: Certificate) {
-        *self.certificate.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(certificate);
+        *self
+            .certificate
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(certificate);
     }
 
     /// The certificate in use.
     pub fn certificate(&self) -> Arc<Certificate> {
-        Arc::clone(&self.certificate.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(
+            &self
+                .certificate
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 
     /// The key that signs answers.
@@ -128,7 +144,9 @@ impl Responder {
     /// Whether the certificate should be renewed: less than a third of its life is left.
     pub fn is_due(&self, now: Timestamp) -> bool {
         let certificate = self.certificate();
-        let life = certificate.not_after().saturating_sub(certificate.not_before());
+        let life = certificate
+            .not_after()
+            .saturating_sub(certificate.not_before());
         let now = u64::try_from(now.as_second()).unwrap_or_default();
         now.saturating_add(life / 3) >= certificate.not_after()
     }

@@ -81,14 +81,20 @@ impl From<&Entry> for Change {
         let revoked = match entry.status {
             Known::Good => None,
             Known::Revoked => {
-                let at = entry.revoked_at.unwrap_or(Timestamp::UNIX_EPOCH).as_second();
+                let at = entry
+                    .revoked_at
+                    .unwrap_or(Timestamp::UNIX_EPOCH)
+                    .as_second();
                 Some((at, entry.reason))
             }
         };
         Self {
             issuer: entry.issuer,
             serial: entry.serial.clone(),
-            record: Record { sequence: entry.sequence, revoked },
+            record: Record {
+                sequence: entry.sequence,
+                revoked,
+            },
         }
     }
 }
@@ -118,7 +124,10 @@ fn serial_key(serial: &SerialNumber) -> SerialKey {
     for (to, from) in key.iter_mut().zip(serial.as_bytes()) {
         *to = *from;
     }
-    (u8::try_from(serial.as_bytes().len()).unwrap_or(u8::MAX), key)
+    (
+        u8::try_from(serial.as_bytes().len()).unwrap_or(u8::MAX),
+        key,
+    )
 }
 
 /// The records of all certificates, by issuer and serial number.
@@ -155,7 +164,11 @@ impl Statuses {
     /// The record of one certificate; `None` when it was never issued.
     pub fn find(&self, issuer: &IssuerId, serial: &SerialNumber) -> Option<Record> {
         let inner = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        inner.by_issuer.get(issuer)?.get(&serial_key(serial)).copied()
+        inner
+            .by_issuer
+            .get(issuer)?
+            .get(&serial_key(serial))
+            .copied()
     }
 
     /// The highest sequence number seen.
@@ -185,7 +198,11 @@ impl Statuses {
         let inner = self.0.read().unwrap_or_else(PoisonError::into_inner);
         for (issuer, records) in &inner.by_issuer {
             for ((length, octets), record) in records {
-                each(issuer, octets.get(..usize::from(*length)).unwrap_or_default(), record);
+                each(
+                    issuer,
+                    octets.get(..usize::from(*length)).unwrap_or_default(),
+                    record,
+                );
             }
         }
     }
@@ -223,11 +240,20 @@ mod tests {
         assert!(statuses.apply(&change(1, Known::Good, None)));
         assert_eq!(find(&statuses), Some(false));
         assert!(statuses.apply(&change(3, Known::Revoked, Some(CrlReason::CertificateHold))));
-        assert!(!statuses.apply(&change(2, Known::Good, None)), "an older entry");
+        assert!(
+            !statuses.apply(&change(2, Known::Good, None)),
+            "an older entry"
+        );
         assert_eq!(find(&statuses), Some(true));
-        assert!(statuses.apply(&change(4, Known::Good, None)), "the hold is lifted");
+        assert!(
+            statuses.apply(&change(4, Known::Good, None)),
+            "the hold is lifted"
+        );
         assert!(statuses.apply(&change(5, Known::Revoked, Some(CrlReason::KeyCompromise))));
-        assert!(!statuses.apply(&change(6, Known::Good, None)), "never good again");
+        assert!(
+            !statuses.apply(&change(6, Known::Good, None)),
+            "never good again"
+        );
         assert_eq!(find(&statuses), Some(true));
         assert_eq!(statuses.cursor(), 6);
     }
@@ -237,6 +263,9 @@ mod tests {
         let text = r#"{"sequence":7,"issuer":"00112233445566778899aabbccddeeff","serial":"0123456789abcdef0123456789abcdef01",
             "status":"revoked","reason":"keyCompromise","revoked_at":"2026-11-22T01:02:03Z","not_after":"2028-01-01T00:00:00Z","at":"2026-11-22T01:02:03Z"}"#;
         let entry: Entry = serde_json::from_str(text).unwrap();
-        assert_eq!((entry.status, entry.reason), (Known::Revoked, Some(CrlReason::KeyCompromise)));
+        assert_eq!(
+            (entry.status, entry.reason),
+            (Known::Revoked, Some(CrlReason::KeyCompromise))
+        );
     }
 }

@@ -43,14 +43,21 @@ async fn post(running: &Running, body: Vec<u8>) -> Vec<u8> {
         .await
         .unwrap();
     assert_eq!(answer.status(), 200);
-    assert_eq!(answer.headers()["content-type"], "application/ocsp-response");
+    assert_eq!(
+        answer.headers()["content-type"],
+        "application/ocsp-response"
+    );
     answer.bytes().await.unwrap().to_vec()
 }
 
 fn checked(running: &Running, der: &[u8]) -> Response {
     let response = parse_response(der).unwrap();
     response
-        .verify(&running.issuing.certificate, running.clock.now(), &OpenSslVerifier)
+        .verify(
+            &running.issuing.certificate,
+            running.clock.now(),
+            &OpenSslVerifier,
+        )
         .unwrap();
     response
 }
@@ -89,7 +96,10 @@ async fn good_revoked_and_never_issued_under_both_hashes() {
     }
     // The root has no responder here: not ours to answer.
     let foreign = CertId::new(CertIdHash::Sha1, &running.root.certificate, &serial(1)).unwrap();
-    assert_eq!(post(&running, request(foreign)).await, [0x30, 3, 0x0a, 1, 6]);
+    assert_eq!(
+        post(&running, request(foreign)).await,
+        [0x30, 3, 0x0a, 1, 6]
+    );
     running.end().await;
 }
 
@@ -101,7 +111,10 @@ async fn a_revocation_shows_in_the_next_answer_and_never_goes_away() {
     assert_eq!(status(&running, 1).await, CertStatus::Good);
     assert_eq!(status(&running, 1).await, CertStatus::Good);
     running.know(2, 1, Some((now().as_second(), Some(CrlReason::Superseded))));
-    assert!(matches!(status(&running, 1).await, CertStatus::Revoked { .. }));
+    assert!(matches!(
+        status(&running, 1).await,
+        CertStatus::Revoked { .. }
+    ));
     running.end().await;
 }
 
@@ -112,7 +125,11 @@ async fn nonces_are_repeated_in_a_fresh_answer() {
     running.know(1, 1, None);
     let asked = id(&running, CertIdHash::Sha256, 1);
     let ask = |nonce: Vec<u8>| {
-        RequestBuilder::new().cert_id(asked.clone()).nonce(Nonce::new(nonce).unwrap()).to_der().unwrap()
+        RequestBuilder::new()
+            .cert_id(asked.clone())
+            .nonce(Nonce::new(nonce).unwrap())
+            .to_der()
+            .unwrap()
     };
     for length in [1, 32, 128] {
         let nonce = vec![7; length];
@@ -137,7 +154,10 @@ async fn answers_age_and_are_never_given_past_their_end() {
     running.app.answers.in_contact(running.clock.now());
     let second = post(&running, ask.clone()).await;
     assert_ne!(second, first);
-    assert_eq!(checked(&running, &second).singles[0].this_update, running.clock.now());
+    assert_eq!(
+        checked(&running, &second).singles[0].this_update,
+        running.clock.now()
+    );
     // Silent for longer than the validity: no answer at all.
     running.clock.advance(Duration::from_hours(24));
     assert_eq!(post(&running, ask).await, [0x30, 3, 0x0a, 1, 3]);
@@ -151,11 +171,19 @@ async fn get_takes_every_spelling_and_is_made_for_caches() {
     let running = start(&hierarchy, now(), |_| {});
     // Look for a request whose base64 has the difficult characters.
     let (octet, text) = (1..=255_u8)
-        .map(|octet| (octet, Base64::encode_string(&request(id(&running, CertIdHash::Sha1, octet)))))
+        .map(|octet| {
+            (
+                octet,
+                Base64::encode_string(&request(id(&running, CertIdHash::Sha1, octet))),
+            )
+        })
         .find(|(_, text)| text.contains('+') || text.contains('/'))
         .unwrap();
     running.know(1, octet, None);
-    let escaped = text.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+    let escaped = text
+        .replace('+', "%2B")
+        .replace('/', "%2F")
+        .replace('=', "%3D");
     let safe = text.replace('+', "-").replace('/', "_");
     let mut bodies = Vec::new();
     for path in [
@@ -168,12 +196,21 @@ async fn get_takes_every_spelling_and_is_made_for_caches() {
         let answer = client().get(running.url(&path)).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{path}");
         let headers = answer.headers().clone();
-        assert_eq!(headers["cache-control"], "max-age=300, public, no-transform, must-revalidate");
+        assert_eq!(
+            headers["cache-control"],
+            "max-age=300, public, no-transform, must-revalidate"
+        );
         assert!(headers.contains_key("last-modified") && headers.contains_key("expires"));
         bodies.push((headers["etag"].clone(), answer.bytes().await.unwrap()));
     }
-    assert!(bodies.windows(2).all(|pair| pair[0] == pair[1]), "one answer for all spellings");
-    assert_eq!(checked(&running, &bodies[0].1).singles[0].status, CertStatus::Good);
+    assert!(
+        bodies.windows(2).all(|pair| pair[0] == pair[1]),
+        "one answer for all spellings"
+    );
+    assert_eq!(
+        checked(&running, &bodies[0].1).singles[0].status,
+        CertStatus::Good
+    );
     let again = client()
         .get(running.url(&format!("/ocsp/{text}")))
         .header("if-none-match", bodies[0].0.clone())
@@ -189,17 +226,34 @@ async fn rubbish_is_malformed_with_status_200() {
     let hierarchy = Hierarchy::new(now());
     let running = start(&hierarchy, now(), |_| {});
     let malformed = [0x30, 3, 0x0a, 1, 1];
-    for body in [vec![], vec![0x30], vec![0xff; 100], vec![0; 17 * 1024], vec![0; 200 * 1024]] {
+    for body in [
+        vec![],
+        vec![0x30],
+        vec![0xff; 100],
+        vec![0; 17 * 1024],
+        vec![0; 200 * 1024],
+    ] {
         assert_eq!(post(&running, body).await, malformed);
     }
-    for path in ["/ocsp/", "/ocsp", "/ocsp/!!!", "/ocsp/AAAA", "/ocsp/%zz", "/ocsp/../issuer"] {
+    for path in [
+        "/ocsp/",
+        "/ocsp",
+        "/ocsp/!!!",
+        "/ocsp/AAAA",
+        "/ocsp/%zz",
+        "/ocsp/../issuer",
+    ] {
         let answer = client().get(running.url(path)).send().await.unwrap();
         if path.contains("..") {
             continue;
         }
         assert_eq!(answer.status(), 200, "{path}");
         assert_eq!(answer.headers()["cache-control"], "no-store");
-        assert_eq!(answer.bytes().await.unwrap(), malformed.as_slice(), "{path}");
+        assert_eq!(
+            answer.bytes().await.unwrap(),
+            malformed.as_slice(),
+            "{path}"
+        );
     }
     running.end().await;
 }
@@ -214,9 +268,18 @@ async fn signatures_are_rationed_per_client() {
     let known = request(id(&running, CertIdHash::Sha1, 1));
     let first = post(&running, known.clone()).await;
     assert!(parse_response(&first).is_ok());
-    assert!(parse_response(&post(&running, request(id(&running, CertIdHash::Sha1, 2))).await).is_ok());
-    assert_eq!(post(&running, request(id(&running, CertIdHash::Sha1, 3))).await, [0x30, 3, 0x0a, 1, 3]);
-    assert_eq!(post(&running, known).await, first, "from memory, so not rationed");
+    assert!(
+        parse_response(&post(&running, request(id(&running, CertIdHash::Sha1, 2))).await).is_ok()
+    );
+    assert_eq!(
+        post(&running, request(id(&running, CertIdHash::Sha1, 3))).await,
+        [0x30, 3, 0x0a, 1, 3]
+    );
+    assert_eq!(
+        post(&running, known).await,
+        first,
+        "from memory, so not rationed"
+    );
     running.end().await;
 }
 
@@ -227,7 +290,11 @@ async fn openssl_agrees() {
     let hierarchy = Hierarchy::new(now);
     let running = start(&hierarchy, now, |_| {});
     running.know(1, 1, None);
-    running.know(2, 2, Some((now.as_second() - 60, Some(CrlReason::CessationOfOperation))));
+    running.know(
+        2,
+        2,
+        Some((now.as_second() - 60, Some(CrlReason::CessationOfOperation))),
+    );
     let folder = running.folder.path();
     let write = |name: &str, pem: String| {
         std::fs::write(folder.join(name), pem).unwrap();
@@ -247,8 +314,19 @@ async fn openssl_agrees() {
         let out = tokio::task::spawn_blocking(move || {
             Command::new("openssl")
                 .arg("ocsp")
-                .arg("-issuer").arg(&issuer).arg("-CAfile").arg(&root)
-                .args([digest, "-serial", &serial, "-url", &url, nonce, "-verify_other"])
+                .arg("-issuer")
+                .arg(&issuer)
+                .arg("-CAfile")
+                .arg(&root)
+                .args([
+                    digest,
+                    "-serial",
+                    &serial,
+                    "-url",
+                    &url,
+                    nonce,
+                    "-verify_other",
+                ])
                 .arg(&issuer)
                 .output()
                 .unwrap()
@@ -256,7 +334,10 @@ async fn openssl_agrees() {
         .await
         .unwrap();
         let text = String::from_utf8_lossy(&out.stdout) + String::from_utf8_lossy(&out.stderr);
-        assert!(text.contains("Response verify OK") && text.contains(expected), "{text}");
+        assert!(
+            text.contains("Response verify OK") && text.contains(expected),
+            "{text}"
+        );
         assert!(nonce == "-no_nonce" || !text.contains("no nonce"), "{text}");
     }
     running.end().await;
@@ -280,10 +361,17 @@ async fn lists_and_issuers_are_published_and_lists_never_go_back() {
     let answer = get(format!("/crl/{issuing}/0.crl")).await;
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.headers()["content-type"], "application/pkix-crl");
-    assert_eq!(answer.bytes().await.unwrap(), newer, "the one kept, which is newer than the ceremony's");
+    assert_eq!(
+        answer.bytes().await.unwrap(),
+        newer,
+        "the one kept, which is newer than the ceremony's"
+    );
     let answer = get(format!("/issuer/{issuing}.cer")).await;
     assert_eq!(answer.headers()["content-type"], "application/pkix-cert");
-    assert_eq!(answer.bytes().await.unwrap(), hierarchy.issuing.certificate.der());
+    assert_eq!(
+        answer.bytes().await.unwrap(),
+        hierarchy.issuing.certificate.der()
+    );
     for absent in [
         format!("/crl/{issuing}/00.crl"),
         format!("/crl/{issuing}/1.crl"),
@@ -303,9 +391,14 @@ fn a_renewed_responder_certificate_is_taken_into_use_and_found_again() {
     let hierarchy = Hierarchy::new(now());
     let folder = tempfile::tempdir().unwrap();
     let open = || {
-        ocsp::Responder::open(&hierarchy.issuing, &hierarchy.token, folder.path(), &OpenSslVerifier)
-            .unwrap()
-            .unwrap()
+        ocsp::Responder::open(
+            &hierarchy.issuing,
+            &hierarchy.token,
+            folder.path(),
+            &OpenSslVerifier,
+        )
+        .unwrap()
+        .unwrap()
     };
     let responder = open();
     let days = |n: i64| now() + Duration::from_secs(n.unsigned_abs() * 86_400);

@@ -21,7 +21,11 @@ pub struct Tasks {
 impl Tasks {
     /// Tasks that end with `shutdown`; call within the runtime that shall carry them.
     pub fn new(shutdown: Shutdown) -> Self {
-        Self { runtime: Handle::current(), shutdown, set: Arc::default() }
+        Self {
+            runtime: Handle::current(),
+            shutdown,
+            set: Arc::default(),
+        }
     }
 
     /// The signal these tasks end with.

@@ -60,7 +60,10 @@ pub async fn blocking<T: Send + 'static>(
         if before >= pool.max_waiting {
             return Err(BlockingError::Overloaded);
         }
-        Arc::clone(&pool.places).acquire_owned().await.map_err(|_| BlockingError::Interrupted)?
+        Arc::clone(&pool.places)
+            .acquire_owned()
+            .await
+            .map_err(|_| BlockingError::Interrupted)?
     };
     let span = tracing::Span::current();
     tokio::task::spawn_blocking(move || {
@@ -96,13 +99,22 @@ mod tests {
         caller.abort();
         assert!(caller.await.unwrap_err().is_cancelled());
         go.send(()).unwrap();
-        tokio::task::spawn_blocking(move || ended.recv().unwrap()).await.unwrap();
-        assert_eq!(blocking(&pool, || 7).await, Ok(7), "the place is free again");
+        tokio::task::spawn_blocking(move || ended.recv().unwrap())
+            .await
+            .unwrap();
+        assert_eq!(
+            blocking(&pool, || 7).await,
+            Ok(7),
+            "the place is free again"
+        );
     }
 
     #[tokio::test]
     async fn a_full_queue_turns_callers_away() {
-        let pool = BlockingPool { max_waiting: 0, ..BlockingPool::new(1) };
+        let pool = BlockingPool {
+            max_waiting: 0,
+            ..BlockingPool::new(1)
+        };
         assert_eq!(blocking(&pool, || ()).await, Err(BlockingError::Overloaded));
     }
 

@@ -40,7 +40,11 @@ impl Context {
 
     /// With these sources, nothing running yet; call within a runtime.
     pub fn new(sources: Sources) -> Self {
-        Self { sources, tasks: Tasks::new(Shutdown::default()), readiness: Readiness::default() }
+        Self {
+            sources,
+            tasks: Tasks::new(Shutdown::default()),
+            readiness: Readiness::default(),
+        }
     }
 }
 
@@ -92,12 +96,22 @@ enum Verb {
     Health,
 }
 
+/// Files of a service are its own and its group's: databases, journals and logs are nobody else's to read.
+fn keep_files_private() {
+    rustix::process::umask(rustix::fs::Mode::RWXO | rustix::fs::Mode::WGRP);
+}
+
 /// Reads the command line and does what it says; errors are one line on standard error.
 pub fn run<S: Service>() -> ExitCode {
+    keep_files_private();
     match try_run::<S>() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let line = failure.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+            let line = failure
+                .to_string()
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ");
             eprintln!("{}: {line}", S::NAME);
             ExitCode::FAILURE
         }
@@ -115,7 +129,9 @@ fn try_run<S: Service>() -> Result<(), Failure> {
     let arguments = Arguments::from_arg_matches(&matches)?;
     let config: S::Config =
         config::load(arguments.config.as_deref(), S::NAME, &config::environment())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     if let Ok(verb) = Verb::from_arg_matches(&matches) {
         return runtime.block_on(common::<S>(verb, config));
     }
@@ -161,5 +177,9 @@ async fn health(monitor: &MonitorConfig) -> Result<(), Failure> {
     let ready = answer.status().is_success();
     let body = answer.text().await?;
     println!("{body}");
-    if ready { Ok(()) } else { Err("not ready".into()) }
+    if ready {
+        Ok(())
+    } else {
+        Err("not ready".into())
+    }
 }

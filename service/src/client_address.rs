@@ -33,8 +33,13 @@ fn as_bits(address: IpAddr) -> (u128, u8) {
 impl Network {
     /// Whether the address lies in this range.
     pub fn contains(&self, address: IpAddr) -> bool {
-        let ((own, width), (other, other_width)) = (as_bits(self.address), as_bits(address.to_canonical()));
-        width == other_width && (own ^ other).checked_shr(u32::from(width - self.bits)).unwrap_or(0) == 0
+        let ((own, width), (other, other_width)) =
+            (as_bits(self.address), as_bits(address.to_canonical()));
+        width == other_width
+            && (own ^ other)
+                .checked_shr(u32::from(width - self.bits))
+                .unwrap_or(0)
+                == 0
     }
 }
 
@@ -50,7 +55,11 @@ impl FromStr for Network {
         let address: IpAddr = address.parse().map_err(|_| bad())?;
         let (_, width) = as_bits(address);
         let bits = match bits {
-            Some(bits) => bits.parse().ok().filter(|bits| *bits <= width).ok_or_else(bad)?,
+            Some(bits) => bits
+                .parse()
+                .ok()
+                .filter(|bits| *bits <= width)
+                .ok_or_else(bad)?,
             None => width,
         };
         Ok(Self { address, bits })
@@ -81,7 +90,11 @@ impl From<Network> for String {
 /// is not one. A header from anybody else is ignored.
 pub fn of_request(request: &ServiceRequest, trusted_proxies: &[Network]) -> Option<IpAddr> {
     let peer = request.peer_addr()?.ip().to_canonical();
-    let trusted = |address: IpAddr| trusted_proxies.iter().any(|network| network.contains(address));
+    let trusted = |address: IpAddr| {
+        trusted_proxies
+            .iter()
+            .any(|network| network.contains(address))
+    };
     if !trusted(peer) {
         return Some(peer);
     }
@@ -124,7 +137,9 @@ mod tests {
             request = request.append_header(("x-forwarded-for", *value));
         }
         let trusted: Vec<Network> = trusted.iter().map(|n| n.parse().unwrap()).collect();
-        of_request(&request.to_srv_request(), &trusted).unwrap().to_string()
+        of_request(&request.to_srv_request(), &trusted)
+            .unwrap()
+            .to_string()
     }
 
     #[test]
@@ -133,8 +148,18 @@ mod tests {
         for (peer, forwarded, trusted, expected) in [
             ("203.0.113.5", &["1.1.1.1"][..], proxies, "203.0.113.5"),
             ("10.1.1.1", &["198.51.100.7"], proxies, "198.51.100.7"),
-            ("10.1.1.1", &["6.6.6.6, 198.51.100.7"], proxies, "198.51.100.7"),
-            ("10.1.1.1", &["6.6.6.6", "198.51.100.7, 10.2.2.2"], proxies, "198.51.100.7"),
+            (
+                "10.1.1.1",
+                &["6.6.6.6, 198.51.100.7"],
+                proxies,
+                "198.51.100.7",
+            ),
+            (
+                "10.1.1.1",
+                &["6.6.6.6", "198.51.100.7, 10.2.2.2"],
+                proxies,
+                "198.51.100.7",
+            ),
             ("10.1.1.1", &["6.6.6.6, rubbish"], proxies, "10.1.1.1"),
             ("10.1.1.1", &[], proxies, "10.1.1.1"),
             ("10.1.1.1", &["1.1.1.1"], &[], "10.1.1.1"),
@@ -153,8 +178,14 @@ mod tests {
             ("2001:db8::/32", "2001:db8:1::1", "2001:db9::1"),
         ] {
             let network: Network = network.parse().unwrap();
-            assert!(network.contains(inside.parse().unwrap()), "{network} {inside}");
-            assert!(!network.contains(outside.parse().unwrap()), "{network} {outside}");
+            assert!(
+                network.contains(inside.parse().unwrap()),
+                "{network} {inside}"
+            );
+            assert!(
+                !network.contains(outside.parse().unwrap()),
+                "{network} {outside}"
+            );
         }
         for bad in ["", "10.0.0.0/33", "::/129", "10.0.0.0/-1", "ten/8"] {
             assert!(bad.parse::<Network>().is_err(), "{bad}");

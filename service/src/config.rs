@@ -70,7 +70,10 @@ pub fn load<T>(
 where
     T: Serialize + DeserializeOwned + Default,
 {
-    let in_section = |reason: String| ConfigError::Section { section: section.to_owned(), reason };
+    let in_section = |reason: String| ConfigError::Section {
+        section: section.to_owned(),
+        reason,
+    };
     let mut table = match file {
         Some(path) => read_section(path, section)?,
         None => toml::Table::new(),
@@ -103,9 +106,14 @@ fn lay_over(under: &mut toml::Table, over: toml::Table) {
 }
 
 fn read_section(path: &Path, section: &str) -> Result<toml::Table, ConfigError> {
-    let bad = |reason: String| ConfigError::File { path: path.to_owned(), reason };
+    let bad = |reason: String| ConfigError::File {
+        path: path.to_owned(),
+        reason,
+    };
     let text = std::fs::read_to_string(path).map_err(|e| bad(e.to_string()))?;
-    let mut file: toml::Table = text.parse().map_err(|e: toml::de::Error| bad(one_line(&e.to_string())))?;
+    let mut file: toml::Table = text
+        .parse()
+        .map_err(|e: toml::de::Error| bad(one_line(&e.to_string())))?;
     match file.remove(section) {
         None => Ok(toml::Table::new()),
         Some(toml::Value::Table(table)) => Ok(table),
@@ -184,7 +192,10 @@ mod tests {
                 workers: 2,
                 url: "postgres://u:p@h/db".into(),
                 proxies: vec![],
-                inner: Inner { places: 7, ..Inner::default() },
+                inner: Inner {
+                    places: 7,
+                    ..Inner::default()
+                },
                 optional: None,
             }
         }
@@ -197,7 +208,10 @@ mod tests {
     }
 
     fn env(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect()
     }
 
     #[test]
@@ -216,7 +230,10 @@ mod tests {
         let config: Example = load(Some(file.path()), "ex", &env).unwrap();
         assert_eq!((config.name.as_str(), config.workers), ("123", 3));
         assert!(config.inner.on);
-        assert_eq!(config.inner.places, 7, "the service's default, not the inner type's");
+        assert_eq!(
+            config.inner.places, 7,
+            "the service's default, not the inner type's"
+        );
         assert_eq!(config.inner.key_file, Some("/run/key".into()));
         assert_eq!(config.proxies, ["10.0.0.0/8"]);
         assert_eq!(config.optional.as_deref(), Some("words"));

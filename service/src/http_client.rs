@@ -38,7 +38,8 @@ impl Default for HttpClientConfig {
 
 /// A client that follows the configuration.
 pub fn http_client(config: &HttpClientConfig) -> Result<reqwest::Client, ConfigError> {
-    let bad = |what: &str, error: &dyn std::fmt::Display| ConfigError::Value(format!("{what}: {error}"));
+    let bad =
+        |what: &str, error: &dyn std::fmt::Display| ConfigError::Value(format!("{what}: {error}"));
     let mut builder = reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(config.connect_timeout_seconds))
         .timeout(Duration::from_secs(config.timeout_seconds))
@@ -52,7 +53,9 @@ pub fn http_client(config: &HttpClientConfig) -> Result<reqwest::Client, ConfigE
             builder = builder.tls_certs_merge([certificate]);
         }
     }
-    if let (Some(certificate), Some(key)) = (&config.client_certificate_file, &config.client_key_file) {
+    if let (Some(certificate), Some(key)) =
+        (&config.client_certificate_file, &config.client_key_file)
+    {
         let pem = std::fs::read(certificate).map_err(|e| bad("client_certificate_file", &e))?;
         let key = crate::config::read_secret(key)?;
         let key = secrecy::ExposeSecret::expose_secret(&key).as_bytes();

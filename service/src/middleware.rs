@@ -41,10 +41,15 @@ impl RequestId {
 
     /// Takes over what a caller sent if it is harmless, else makes one.
     fn accept(headers: &HeaderMap, sources: &Sources) -> Self {
-        let sent = headers.get(&REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|id| {
-            (1..=MAX_REQUEST_ID).contains(&id.len())
-                && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
-        });
+        let sent = headers
+            .get(&REQUEST_ID)
+            .and_then(|value| value.to_str().ok())
+            .filter(|id| {
+                (1..=MAX_REQUEST_ID).contains(&id.len())
+                    && id
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+            });
         match sent {
             Some(id) => Self(id.into()),
             None => Self(sources.uuid().to_string().into()),
@@ -98,8 +103,14 @@ pub(crate) fn security_headers(
         (header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff")),
         (header::REFERRER_POLICY, fixed("no-referrer")),
         (header::X_FRAME_OPTIONS, fixed("DENY")),
-        (HeaderName::from_static("cross-origin-opener-policy"), fixed("same-origin")),
-        (HeaderName::from_static("cross-origin-resource-policy"), fixed("same-origin")),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            fixed("same-origin"),
+        ),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            fixed("same-origin"),
+        ),
         (header::CACHE_CONTROL, fixed("no-store")),
     ];
     if !policy.is_empty() {
@@ -144,7 +155,9 @@ pub async fn edge<B: MessageBody + 'static>(
     let id = RequestId::accept(request.headers(), &edge.sources);
     let started = Instant::now();
     let client = client_address::of_request(&request, &edge.trusted_proxies);
-    let line = edge.access_log.then(|| (request.method().clone(), request.path().to_owned()));
+    let line = edge
+        .access_log
+        .then(|| (request.method().clone(), request.path().to_owned()));
     let within = async {
         if let Some(client) = client {
             edge.limit.check(&network_of(client))?;
@@ -158,7 +171,20 @@ pub async fn edge<B: MessageBody + 'static>(
             Err(_) => Err(Problem::new(ProblemType::Timeout).into()),
         }
     };
-    let span = tracing::info_span!("request", request_id = id.as_str(), listener = edge.listener);
+    // Where requests are not logged, a span for each would cost more than the answer.
+    let span = if edge.access_log {
+        tracing::info_span!(
+            "request",
+            request_id = id.as_str(),
+            listener = edge.listener
+        )
+    } else {
+        tracing::debug_span!(
+            "request",
+            request_id = id.as_str(),
+            listener = edge.listener
+        )
+    };
     let outcome = async {
         let outcome = within.await;
         let outcome = finish(&edge, &id, outcome);
@@ -180,14 +206,22 @@ fn finish<B: MessageBody + 'static>(
         Err(error) => {
             let problem = match error.as_error::<Problem>() {
                 Some(problem) => problem.clone(),
-                None => Problem::new(problem_type(error.as_response_error().status_code())).because(&error),
+                None => Problem::new(problem_type(error.as_response_error().status_code()))
+                    .because(&error),
             };
             log_cause(&problem);
-            let rendered = Rendered { problem, base: edge.problem_base.clone(), id: id.clone() };
+            let rendered = Rendered {
+                problem,
+                base: edge.problem_base.clone(),
+                id: id.clone(),
+            };
             return Err(rendered.into());
         }
     };
-    let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
+    let problem = response
+        .response()
+        .error()
+        .and_then(|error| error.as_error::<Problem>());
     let replacement = problem.map(|problem| {
         log_cause(problem);
         problem.response(&edge.problem_base, Some(id.as_str()))
@@ -202,7 +236,9 @@ fn finish<B: MessageBody + 'static>(
             headers.insert(name.clone(), value.clone());
         }
     }
-    if edge.access_log && let Ok(value) = HeaderValue::from_str(id.as_str()) {
+    if edge.access_log
+        && let Ok(value) = HeaderValue::from_str(id.as_str())
+    {
         headers.insert(REQUEST_ID, value);
     }
     Ok(response)
@@ -221,7 +257,11 @@ fn problem_type(status: actix_web::http::StatusCode) -> ProblemType {
 }
 
 fn log_cause(problem: &Problem) {
-    let (kind, detail, cause) = (problem.kind().name(), problem.detail_text(), problem.cause());
+    let (kind, detail, cause) = (
+        problem.kind().name(),
+        problem.detail_text(),
+        problem.cause(),
+    );
     if problem.status_code().is_server_error() {
         tracing::error!(problem = kind, detail, cause, "request failed");
     } else {

@@ -80,7 +80,9 @@ pub struct PeerSigner {
 
 impl std::fmt::Debug for PeerSigner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PeerSigner").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("PeerSigner")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -88,7 +90,11 @@ impl PeerSigner {
     /// A maker of tokens for `name`, with its key in the token.
     pub fn new(name: impl Into<String>, signer: Arc<dyn Signer>) -> Result<Self, PeerError> {
         let key = Jwk::from_signer(&*signer).map_err(|e| PeerError::Token(e.to_string()))?;
-        Ok(Self { name: name.into(), signer, kid: key.thumbprint() })
+        Ok(Self {
+            name: name.into(),
+            signer,
+            kid: key.thumbprint(),
+        })
     }
 
     /// The public key the others must know this service by.
@@ -119,7 +125,9 @@ pub struct PeerVerifier {
 
 impl std::fmt::Debug for PeerVerifier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PeerVerifier").field("audience", &self.audience).finish_non_exhaustive()
+        f.debug_struct("PeerVerifier")
+            .field("audience", &self.audience)
+            .finish_non_exhaustive()
     }
 }
 
@@ -135,7 +143,10 @@ impl PeerVerifier {
             peers: Arc::new(peers),
             audience: audience.into().into(),
             verifier,
-            used: Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(remember).build(),
+            used: Cache::builder()
+                .max_capacity(MAX_REMEMBERED)
+                .time_to_live(remember)
+                .build(),
         }
     }
 
@@ -144,17 +155,33 @@ impl PeerVerifier {
         let refused = |e: jose::JoseError| PeerError::Token(e.to_string());
         let unverified = jose::parse_compact(token).map_err(refused)?;
         let claimed = unverified.claims().map_err(refused)?;
-        let name = claimed.get("iss").and_then(Value::as_str).ok_or(PeerError::Claim("iss"))?;
-        let key =
-            self.peers.get(name).ok_or_else(|| PeerError::Token("unknown peer".to_owned()))?;
-        let rules = Rules { allowed: &[SignatureScheme::EcdsaP256Sha256], typ: &[TYPE] };
-        let verified = unverified.verify(key, &rules, &*self.verifier).map_err(refused)?;
+        let name = claimed
+            .get("iss")
+            .and_then(Value::as_str)
+            .ok_or(PeerError::Claim("iss"))?;
+        let key = self
+            .peers
+            .get(name)
+            .ok_or_else(|| PeerError::Token("unknown peer".to_owned()))?;
+        let rules = Rules {
+            allowed: &[SignatureScheme::EcdsaP256Sha256],
+            typ: &[TYPE],
+        };
+        let verified = unverified
+            .verify(key, &rules, &*self.verifier)
+            .map_err(refused)?;
         let claims = verified.claims().map_err(refused)?;
         let text = |name: &'static str| {
-            claims.get(name).and_then(Value::as_str).ok_or(PeerError::Claim(name))
+            claims
+                .get(name)
+                .and_then(Value::as_str)
+                .ok_or(PeerError::Claim(name))
         };
         let second = |name: &'static str| {
-            claims.get(name).and_then(Value::as_i64).ok_or(PeerError::Claim(name))
+            claims
+                .get(name)
+                .and_then(Value::as_i64)
+                .ok_or(PeerError::Claim(name))
         };
         if text("sub")? != name {
             return Err(PeerError::Claim("sub"));
@@ -175,7 +202,12 @@ impl PeerVerifier {
         if jti.is_empty() || jti.len() > MAX_JTI {
             return Err(PeerError::Claim("jti"));
         }
-        if !self.used.entry((name.to_owned(), jti.to_owned())).or_insert(()).is_fresh() {
+        if !self
+            .used
+            .entry((name.to_owned(), jti.to_owned()))
+            .or_insert(())
+            .is_fresh()
+        {
             return Err(PeerError::Replayed);
         }
         Ok(PeerName(name.to_owned()))

@@ -15,7 +15,9 @@ fn a_token_proves_a_name_to_one_audience_once_and_for_a_minute() {
     let hsm = SoftHsm::new().unwrap();
     let token = hsm.open().unwrap();
     let key = |label: &str| {
-        let id = token.generate(&KeyLabel::parse(label).unwrap(), KeyAlgorithm::P256).unwrap();
+        let id = token
+            .generate(&KeyLabel::parse(label).unwrap(), KeyAlgorithm::P256)
+            .unwrap();
         Arc::<dyn Signer>::from(token.signer(id, None).unwrap())
     };
     let ocsp = PeerSigner::new("ocsp", key("ocsp/peer/g1")).unwrap();
@@ -30,12 +32,21 @@ fn a_token_proves_a_name_to_one_audience_once_and_for_a_minute() {
     let foreign = ocsp.token("idp", at(NOW), "2").unwrap();
     assert_eq!(ca.verify(&foreign, at(NOW)), Err(PeerError::Claim("aud")));
     let late = ocsp.token("ca", at(NOW), "3").unwrap();
-    assert_eq!(ca.verify(&late, at(NOW + LIFE + SKEW)), Err(PeerError::Time));
+    assert_eq!(
+        ca.verify(&late, at(NOW + LIFE + SKEW)),
+        Err(PeerError::Time)
+    );
     assert_eq!(ca.verify(&late, at(NOW - SKEW - 1)), Err(PeerError::Time));
     let forged = stranger.token("ca", at(NOW), "4").unwrap();
-    assert!(matches!(ca.verify(&forged, at(NOW)), Err(PeerError::Token(_))));
+    assert!(matches!(
+        ca.verify(&forged, at(NOW)),
+        Err(PeerError::Token(_))
+    ));
     let mut changed = ocsp.token("ca", at(NOW), "5").unwrap();
     changed.insert(changed.len() - 4, 'A');
-    assert!(matches!(ca.verify(&changed, at(NOW)), Err(PeerError::Token(_))));
+    assert!(matches!(
+        ca.verify(&changed, at(NOW)),
+        Err(PeerError::Token(_))
+    ));
     assert!(matches!(ca.verify("", at(NOW)), Err(PeerError::Token(_))));
 }

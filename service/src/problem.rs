@@ -4,8 +4,8 @@
 
 use std::fmt;
 
-use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 
 mod catalogue;
@@ -83,7 +83,10 @@ impl Problem {
     /// Tells when to come back (RFC 9110 §10.2.3).
     #[must_use]
     pub fn retry_after(self, seconds: u64) -> Self {
-        self.header(actix_web::http::header::RETRY_AFTER, HeaderValue::from(seconds))
+        self.header(
+            actix_web::http::header::RETRY_AFTER,
+            HeaderValue::from(seconds),
+        )
     }
 
     /// Answers with another status than the type's usual one.
@@ -111,7 +114,10 @@ impl Problem {
     pub(crate) fn body(&self, base: &str, request_id: Option<&str>) -> String {
         let inner = &self.0;
         let mut body = inner.members.clone();
-        body.insert("type".to_owned(), format!("{base}/problems/{}", inner.kind.name()).into());
+        body.insert(
+            "type".to_owned(),
+            format!("{base}/problems/{}", inner.kind.name()).into(),
+        );
         body.insert("title".to_owned(), inner.kind.title().into());
         body.insert("status".to_owned(), inner.status.as_u16().into());
         if let Some(detail) = &inner.detail {
@@ -166,34 +172,54 @@ impl From<crate::BlockingError> for Problem {
 }
 
 /// Extractor settings that answer unreadable JSON, forms, queries and paths with a problem.
-pub fn extractors(max_json: usize, max_form: usize) -> impl FnOnce(&mut actix_web::web::ServiceConfig) {
-    use actix_web::web;
+pub fn extractors(
+    max_json: usize,
+    max_form: usize,
+) -> impl FnOnce(&mut actix_web::web::ServiceConfig) {
     use actix_web::error::{JsonPayloadError, UrlencodedError};
+    use actix_web::web;
     move |config| {
         config
-            .app_data(web::JsonConfig::default().limit(max_json).error_handler(|error, _| {
-                match &error {
-                    JsonPayloadError::OverflowKnownLength { .. } | JsonPayloadError::Overflow { .. } => {
-                        Problem::new(ProblemType::TooLarge)
-                    }
-                    JsonPayloadError::ContentType => Problem::new(ProblemType::UnsupportedMediaType)
-                        .detail("the body must be application/json"),
-                    JsonPayloadError::Deserialize(inner) => Problem::bad_request(inner.to_string()),
-                    _ => Problem::bad_request("the body could not be read").because(&error),
-                }
-                .into()
-            }))
-            .app_data(web::FormConfig::default().limit(max_form).error_handler(|error, _| {
-                match &error {
-                    UrlencodedError::Overflow { .. } => Problem::new(ProblemType::TooLarge),
-                    UrlencodedError::ContentType => Problem::new(ProblemType::UnsupportedMediaType)
-                        .detail("the body must be application/x-www-form-urlencoded"),
-                    _ => Problem::bad_request("the form could not be read").because(&error),
-                }
-                .into()
-            }))
+            .app_data(
+                web::JsonConfig::default()
+                    .limit(max_json)
+                    .error_handler(|error, _| {
+                        match &error {
+                            JsonPayloadError::OverflowKnownLength { .. }
+                            | JsonPayloadError::Overflow { .. } => {
+                                Problem::new(ProblemType::TooLarge)
+                            }
+                            JsonPayloadError::ContentType => {
+                                Problem::new(ProblemType::UnsupportedMediaType)
+                                    .detail("the body must be application/json")
+                            }
+                            JsonPayloadError::Deserialize(inner) => {
+                                Problem::bad_request(inner.to_string())
+                            }
+                            _ => Problem::bad_request("the body could not be read").because(&error),
+                        }
+                        .into()
+                    }),
+            )
+            .app_data(
+                web::FormConfig::default()
+                    .limit(max_form)
+                    .error_handler(|error, _| {
+                        match &error {
+                            UrlencodedError::Overflow { .. } => Problem::new(ProblemType::TooLarge),
+                            UrlencodedError::ContentType => {
+                                Problem::new(ProblemType::UnsupportedMediaType)
+                                    .detail("the body must be application/x-www-form-urlencoded")
+                            }
+                            _ => Problem::bad_request("the form could not be read").because(&error),
+                        }
+                        .into()
+                    }),
+            )
             .app_data(web::QueryConfig::default().error_handler(|error, _| {
-                Problem::bad_request("the query could not be read").because(error).into()
+                Problem::bad_request("the query could not be read")
+                    .because(error)
+                    .into()
             }))
             .app_data(web::PathConfig::default().error_handler(|error, _| {
                 Problem::new(ProblemType::NotFound).because(error).into()
@@ -221,7 +247,9 @@ mod tests {
 
     #[test]
     fn reserved_members_cannot_be_replaced() {
-        let body = Problem::new(ProblemType::NotFound).member("status", 200).body("", None);
+        let body = Problem::new(ProblemType::NotFound)
+            .member("status", 200)
+            .body("", None);
         let body: serde_json::Value = serde_json::from_str(&body).unwrap();
         assert_eq!(body["status"], 404);
     }

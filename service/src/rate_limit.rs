@@ -47,13 +47,18 @@ pub struct RateLimit<K: Clone + Eq + Hash> {
 
 impl<K: Clone + Eq + Hash> Clone for RateLimit<K> {
     fn clone(&self) -> Self {
-        Self { name: self.name, limiter: self.limiter.clone() }
+        Self {
+            name: self.name,
+            limiter: self.limiter.clone(),
+        }
     }
 }
 
 impl<K: Clone + Eq + Hash> std::fmt::Debug for RateLimit<K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RateLimit").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("RateLimit")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -62,7 +67,9 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> RateLimit<K> {
     pub fn new(name: &'static str, config: RateLimitConfig) -> Self {
         let limiter = NonZeroU32::new(config.per_minute).map(|per_minute| {
             let burst = NonZeroU32::new(config.burst).unwrap_or(ONE);
-            Arc::new(RateLimiter::dashmap(Quota::per_minute(per_minute).allow_burst(burst)))
+            Arc::new(RateLimiter::dashmap(
+                Quota::per_minute(per_minute).allow_burst(burst),
+            ))
         });
         Self { name, limiter }
     }
@@ -73,7 +80,8 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> RateLimit<K> {
             return Ok(());
         };
         limiter.check_key(key).map_err(|not_until| {
-            metrics::counter!("romduol_service_rate_limited_total", "limit" => self.name).increment(1);
+            metrics::counter!("romduol_service_rate_limited_total", "limit" => self.name)
+                .increment(1);
             let wait = not_until.wait_time_from(DefaultClock::default().now());
             Problem::new(ProblemType::RateLimited).retry_after(wait.as_secs() + 1)
         })
@@ -103,7 +111,12 @@ mod tests {
         }
         let problem = limit.check(&"a").unwrap_err();
         assert_eq!(problem.kind(), ProblemType::RateLimited);
-        assert!(problem.response("", None).headers().contains_key("retry-after"));
+        assert!(
+            problem
+                .response("", None)
+                .headers()
+                .contains_key("retry-after")
+        );
         limit.check(&"b").unwrap();
     }
 

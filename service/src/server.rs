@@ -62,7 +62,11 @@ impl Listener {
         config: ListenerConfig,
         configure: impl Fn(&mut web::ServiceConfig) + Send + Sync + 'static,
     ) -> Self {
-        Self { name, config, configure: Arc::new(configure) }
+        Self {
+            name,
+            config,
+            configure: Arc::new(configure),
+        }
     }
 }
 
@@ -74,12 +78,17 @@ pub struct Bound {
 
 impl std::fmt::Debug for Bound {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.listeners.iter().map(|(listener, _)| listener.name)).finish()
+        f.debug_list()
+            .entries(self.listeners.iter().map(|(listener, _)| listener.name))
+            .finish()
     }
 }
 
 /// Opens all sockets, so that a taken port is found before anything else starts.
-pub fn bind(listeners: Vec<Listener>, monitor: Option<&MonitorConfig>) -> Result<Bound, ServeError> {
+pub fn bind(
+    listeners: Vec<Listener>,
+    monitor: Option<&MonitorConfig>,
+) -> Result<Bound, ServeError> {
     let listeners = listeners
         .into_iter()
         .map(|listener| {
@@ -100,19 +109,28 @@ fn open(listener: &'static str, address: &str) -> Result<TcpListener, ServeError
             std::io::ErrorKind::AddrInUse => "another program uses this port".to_owned(),
             _ => error.to_string(),
         };
-        ServeError::Listen { listener, address: address.to_owned(), reason }
+        ServeError::Listen {
+            listener,
+            address: address.to_owned(),
+            reason,
+        }
     })
 }
 
 impl Bound {
     /// The addresses of the listeners, in their order; tells the port where the configuration said 0.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().filter_map(|(_, socket)| socket.local_addr().ok()).collect()
+        self.listeners
+            .iter()
+            .filter_map(|(_, socket)| socket.local_addr().ok())
+            .collect()
     }
 
     /// The address of the health and metrics listener.
     pub fn monitor_address(&self) -> Option<SocketAddr> {
-        self.monitor.as_ref().and_then(|socket| socket.local_addr().ok())
+        self.monitor
+            .as_ref()
+            .and_then(|socket| socket.local_addr().ok())
     }
 
     /// Serves until the context's shutdown is triggered, then lets running requests and background work finish.
@@ -127,7 +145,11 @@ impl Bound {
         }
         for (listener, socket) in self.listeners {
             let server = start(&listener, socket, context, problem_base)?;
-            tracing::info!(listener = listener.name, address = listener.config.address, "listening");
+            tracing::info!(
+                listener = listener.name,
+                address = listener.config.address,
+                "listening"
+            );
             handles.push(server.handle());
             servers.spawn(server);
         }
@@ -145,7 +167,10 @@ impl Bound {
             stop.await;
         }
         while servers.join_next().await.is_some() {}
-        context.tasks.drain(Duration::from_secs(DRAIN_SECONDS)).await;
+        context
+            .tasks
+            .drain(Duration::from_secs(DRAIN_SECONDS))
+            .await;
         match fault {
             Some(error) => Err(error.into()),
             None => Ok(()),
@@ -162,7 +187,11 @@ fn start(
     let config = &listener.config;
     let limit = RateLimit::new(listener.name, config.rate_limit);
     limit.keep_clean(&context.tasks);
-    let tls = config.tls.as_ref().map(|tls| tls::acceptor(tls, &context.tasks)).transpose()?;
+    let tls = config
+        .tls
+        .as_ref()
+        .map(|tls| tls::acceptor(tls, &context.tasks))
+        .transpose()?;
     let edge = Arc::new(Edge {
         listener: listener.name,
         sources: context.sources.clone(),
@@ -181,7 +210,9 @@ fn start(
     let application = move || {
         let (edge, configure) = (Arc::clone(&edge), Arc::clone(&configure));
         App::new()
-            .wrap(from_fn(move |request, next| middleware::edge(Arc::clone(&edge), request, next)))
+            .wrap(from_fn(move |request, next| {
+                middleware::edge(Arc::clone(&edge), request, next)
+            }))
             .configure(crate::problem::extractors(max_body, max_body))
             .default_service(web::to(middleware::not_found))
             .configure(|services| configure(services))

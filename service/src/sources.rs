@@ -1,7 +1,7 @@
 //! Time and randomness: handed to everything that needs them, real in services, chosen in tests.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -25,7 +25,10 @@ pub trait Entropy: Send + Sync {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one home of the system's clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one home of the system's clock"
+    )]
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
@@ -36,7 +39,10 @@ impl Clock for SystemClock {
 pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
-    #[expect(clippy::disallowed_methods, reason = "the one home of the system's randomness")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one home of the system's randomness"
+    )]
     fn fill(&self, bytes: &mut [u8]) {
         if let Err(error) = openssl::rand::rand_bytes(bytes) {
             tracing::error!(%error, "no randomness, ending at once");
@@ -57,7 +63,10 @@ impl TestClock {
 
     /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
+        self.0.fetch_add(
+            i64::try_from(by.as_millis()).unwrap_or(i64::MAX),
+            Ordering::SeqCst,
+        );
     }
 
     /// Sets the clock, also backwards.
@@ -115,14 +124,23 @@ impl std::fmt::Debug for Sources {
 impl Sources {
     /// The system's.
     pub fn system() -> Self {
-        Self { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) }
+        Self {
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+        }
     }
 
     /// A clock that stands at `now`, with its handle, and the randomness of `seed`.
     pub fn test(now: Timestamp, seed: u64) -> (Self, Arc<TestClock>) {
         let clock = Arc::new(TestClock::at(now));
         let entropy = Arc::new(TestEntropy::seeded(seed));
-        (Self { clock: Arc::<TestClock>::clone(&clock), entropy }, clock)
+        (
+            Self {
+                clock: Arc::<TestClock>::clone(&clock),
+                entropy,
+            },
+            clock,
+        )
     }
 
     /// The present instant.
@@ -173,7 +191,10 @@ mod tests {
         let (other, _) = Sources::test(now, 2);
         let id = one.uuid();
         assert_eq!(id.get_version_num(), 7);
-        assert_eq!(id.get_timestamp().unwrap().to_unix().0, u64::try_from(now.as_second()).unwrap());
+        assert_eq!(
+            id.get_timestamp().unwrap().to_unix().0,
+            u64::try_from(now.as_second()).unwrap()
+        );
         assert_eq!(id, same.uuid());
         assert_ne!(id, other.uuid());
         clock.advance(Duration::from_secs(1));

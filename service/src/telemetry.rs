@@ -16,13 +16,16 @@ pub struct TelemetryConfig {
 
 impl Default for TelemetryConfig {
     fn default() -> Self {
-        Self { log: "info".to_owned() }
+        Self {
+            log: "info".to_owned(),
+        }
     }
 }
 
 /// Upper bounds of the buckets of durations, in seconds.
-const DURATION_BUCKETS: [f64; 12] =
-    [0.000_1, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0, 10.0];
+const DURATION_BUCKETS: [f64; 12] = [
+    0.000_1, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0, 10.0,
+];
 
 /// Starts logging; a second call in one process changes nothing. Control characters are escaped by the JSON form,
 /// so that a value cannot forge a line.

@@ -10,8 +10,8 @@ use openssl::ssl::{
     AlpnError, SslAcceptor, SslAcceptorBuilder, SslContext, SslFiletype, SslMethod, SslOptions,
     SslVerifyMode, SslVersion, select_next_proto,
 };
-use openssl::x509::store::X509StoreBuilder;
 use openssl::x509::X509;
+use openssl::x509::store::X509StoreBuilder;
 use serde::{Deserialize, Serialize};
 
 use crate::Tasks;
@@ -70,7 +70,12 @@ impl ClientCertificate {
     pub(crate) fn of(certificate: &X509) -> Option<Self> {
         let dns_names = certificate
             .subject_alt_names()
-            .map(|names| names.iter().filter_map(|n| n.dnsname().map(str::to_owned)).collect())
+            .map(|names| {
+                names
+                    .iter()
+                    .filter_map(|n| n.dnsname().map(str::to_owned))
+                    .collect()
+            })
             .unwrap_or_default();
         let common_name = certificate
             .subject_name()
@@ -79,12 +84,19 @@ impl ClientCertificate {
             .and_then(|entry| entry.data().to_string().ok())
             .filter(|text| !text.contains('\0'))
             .map(Arc::from);
-        Some(Self { der: certificate.to_der().ok()?.into(), dns_names, common_name })
+        Some(Self {
+            der: certificate.to_der().ok()?.into(),
+            dns_names,
+            common_name,
+        })
     }
 }
 
 fn failed(config: &TlsConfig, error: &dyn std::fmt::Display) -> ConfigError {
-    ConfigError::Value(format!("tls with {}: {error}", config.certificate_file.display()))
+    ConfigError::Value(format!(
+        "tls with {}: {error}",
+        config.certificate_file.display()
+    ))
 }
 
 fn base(config: &TlsConfig) -> Result<SslAcceptorBuilder, ErrorStack> {
@@ -113,19 +125,28 @@ fn ask_for_certificates(
         ClientCertificates::Required => SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT,
     };
     let Some(path) = &config.client_ca_file else {
-        return Err(ConfigError::Value("client_certificates needs client_ca_file".to_owned()));
+        return Err(ConfigError::Value(
+            "client_certificates needs client_ca_file".to_owned(),
+        ));
     };
     let pem = std::fs::read(path).map_err(|e| failed(config, &e))?;
     let authorities = X509::stack_from_pem(&pem).map_err(|e| failed(config, &e))?;
     if authorities.is_empty() {
-        return Err(ConfigError::Value(format!("{} holds no certificate", path.display())));
+        return Err(ConfigError::Value(format!(
+            "{} holds no certificate",
+            path.display()
+        )));
     }
     let mut store = X509StoreBuilder::new().map_err(|e| failed(config, &e))?;
     for authority in authorities {
-        builder.add_client_ca(&authority).map_err(|e| failed(config, &e))?;
+        builder
+            .add_client_ca(&authority)
+            .map_err(|e| failed(config, &e))?;
         store.add_cert(authority).map_err(|e| failed(config, &e))?;
     }
-    builder.set_verify_cert_store(store.build()).map_err(|e| failed(config, &e))?;
+    builder
+        .set_verify_cert_store(store.build())
+        .map_err(|e| failed(config, &e))?;
     builder.set_verify(mode);
     Ok(())
 }
@@ -157,7 +178,9 @@ pub(crate) fn acceptor(
 }
 
 fn changed_at(path: &Path) -> Option<SystemTime> {
-    std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
+    std::fs::metadata(path)
+        .and_then(|metadata| metadata.modified())
+        .ok()
 }
 
 /// Watches the files of one listener.
@@ -169,21 +192,33 @@ struct Follower {
 
 impl Follower {
     fn new(config: TlsConfig, renewed: Arc<RwLock<Option<SslContext>>>) -> Self {
-        let seen = (changed_at(&config.certificate_file), changed_at(&config.key_file));
-        Self { config, renewed, seen }
+        let seen = (
+            changed_at(&config.certificate_file),
+            changed_at(&config.key_file),
+        );
+        Self {
+            config,
+            renewed,
+            seen,
+        }
     }
 
     /// Takes changed files into use if they fit together; tells whether it did.
     fn look(&mut self) -> bool {
-        let now = (changed_at(&self.config.certificate_file), changed_at(&self.config.key_file));
+        let now = (
+            changed_at(&self.config.certificate_file),
+            changed_at(&self.config.key_file),
+        );
         if now == self.seen {
             return false;
         }
         let config = &self.config;
-        let context = base(config).map_err(|e| failed(config, &e)).and_then(|mut builder| {
-            ask_for_certificates(&mut builder, config)?;
-            Ok(builder.build().into_context())
-        });
+        let context = base(config)
+            .map_err(|e| failed(config, &e))
+            .and_then(|mut builder| {
+                ask_for_certificates(&mut builder, config)?;
+                Ok(builder.build().into_context())
+            });
         match context {
             Ok(context) => {
                 *self.renewed.write().unwrap_or_else(PoisonError::into_inner) = Some(context);

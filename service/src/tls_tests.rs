@@ -33,12 +33,20 @@ fn certificate(name: &str, serial: u32, by: Option<&Signed>) -> Signed {
     let serial = BigNum::from_u32(serial).unwrap().to_asn1_integer().unwrap();
     builder.set_serial_number(&serial).unwrap();
     builder.set_subject_name(&subject).unwrap();
-    builder.set_issuer_name(by.map_or(&subject, |by| by.certificate.subject_name())).unwrap();
+    builder
+        .set_issuer_name(by.map_or(&subject, |by| by.certificate.subject_name()))
+        .unwrap();
     builder.set_pubkey(&key).unwrap();
-    builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
-    builder.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
+    builder
+        .set_not_before(&Asn1Time::days_from_now(0).unwrap())
+        .unwrap();
+    builder
+        .set_not_after(&Asn1Time::days_from_now(1).unwrap())
+        .unwrap();
     if by.is_none() {
-        builder.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap();
+        builder
+            .append_extension(BasicConstraints::new().critical().ca().build().unwrap())
+            .unwrap();
     } else {
         let names = SubjectAlternativeName::new()
             .dns(name)
@@ -47,13 +55,21 @@ fn certificate(name: &str, serial: u32, by: Option<&Signed>) -> Signed {
             .unwrap();
         builder.append_extension(names).unwrap();
     }
-    builder.sign(by.map_or(&key, |by| &by.key), MessageDigest::sha256()).unwrap();
-    Signed { certificate: builder.build(), key }
+    builder
+        .sign(by.map_or(&key, |by| &by.key), MessageDigest::sha256())
+        .unwrap();
+    Signed {
+        certificate: builder.build(),
+        key,
+    }
 }
 
 fn write(folder: &Path, name: &str, signed: &Signed) -> (PathBuf, PathBuf) {
     use std::os::unix::fs::PermissionsExt as _;
-    let (pem, key) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key")));
+    let (pem, key) = (
+        folder.join(format!("{name}.pem")),
+        folder.join(format!("{name}.key")),
+    );
     std::fs::write(&pem, signed.certificate.to_pem().unwrap()).unwrap();
     std::fs::write(&key, signed.key.private_key_to_pem_pkcs8().unwrap()).unwrap();
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
@@ -66,9 +82,17 @@ async fn clients_prove_their_name_by_certificate_and_old_protocols_are_refused()
     let root = certificate("root", 1, None);
     let stranger = certificate("stranger root", 2, None);
     let (root_pem, _) = write(folder.path(), "root", &root);
-    let (server_pem, server_key) = write(folder.path(), "server", &certificate("localhost", 3, Some(&root)));
+    let (server_pem, server_key) = write(
+        folder.path(),
+        "server",
+        &certificate("localhost", 3, Some(&root)),
+    );
     let client = write(folder.path(), "client", &certificate("idp", 4, Some(&root)));
-    let unknown = write(folder.path(), "unknown", &certificate("idp", 5, Some(&stranger)));
+    let unknown = write(
+        folder.path(),
+        "unknown",
+        &certificate("idp", 5, Some(&stranger)),
+    );
     let tls = TlsConfig {
         certificate_file: server_pem,
         key_file: server_key,
@@ -77,12 +101,23 @@ async fn clients_prove_their_name_by_certificate_and_old_protocols_are_refused()
     };
     let now: Timestamp = "2026-11-22T00:00:00Z".parse().unwrap();
     let context = Context::new(Sources::test(now, 1).0);
-    let config = ListenerConfig { tls: Some(tls), workers: 1, ..ListenerConfig::at("127.0.0.1:0") };
+    let config = ListenerConfig {
+        tls: Some(tls),
+        workers: 1,
+        ..ListenerConfig::at("127.0.0.1:0")
+    };
     let listener = Listener::new("test", config, |services| {
-        services.route("/", web::get().to(|request: HttpRequest| async move {
-            let shown = request.conn_data::<ClientCertificate>().unwrap();
-            format!("{}:{}", shown.common_name.as_deref().unwrap_or_default(), shown.dns_names.join(","))
-        }));
+        services.route(
+            "/",
+            web::get().to(|request: HttpRequest| async move {
+                let shown = request.conn_data::<ClientCertificate>().unwrap();
+                format!(
+                    "{}:{}",
+                    shown.common_name.as_deref().unwrap_or_default(),
+                    shown.dns_names.join(",")
+                )
+            }),
+        );
     });
     let bound = bind(vec![listener], None).unwrap();
     let address = bound.addresses()[0];
@@ -104,14 +139,27 @@ async fn clients_prove_their_name_by_certificate_and_old_protocols_are_refused()
     assert!(answer.headers().contains_key("strict-transport-security"));
     assert_eq!(answer.text().await.unwrap(), "idp:idp");
     assert!(get(None).await.is_err(), "no certificate");
-    assert!(get(Some(unknown)).await.is_err(), "a certificate of another authority");
-    for arguments in [&["-tls1_1"][..], &["-tls1_2", "-cipher", "AES128-SHA:AES256-GCM-SHA384"]] {
+    assert!(
+        get(Some(unknown)).await.is_err(),
+        "a certificate of another authority"
+    );
+    for arguments in [
+        &["-tls1_1"][..],
+        &["-tls1_2", "-cipher", "AES128-SHA:AES256-GCM-SHA384"],
+    ] {
         let mut command = std::process::Command::new("openssl");
-        command.args(["s_client", "-brief", "-connect", &address.to_string()]).args(arguments);
+        command
+            .args(["s_client", "-brief", "-connect", &address.to_string()])
+            .args(arguments);
         command.stdin(std::process::Stdio::null());
-        let out = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let out = tokio::task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap();
         let text = String::from_utf8_lossy(&out.stderr).into_owned();
-        assert!(!text.contains("CONNECTION ESTABLISHED"), "{arguments:?}: {text}");
+        assert!(
+            !text.contains("CONNECTION ESTABLISHED"),
+            "{arguments:?}: {text}"
+        );
     }
     context.tasks.shutdown().trigger();
     running.await.unwrap().unwrap();
@@ -121,14 +169,26 @@ async fn clients_prove_their_name_by_certificate_and_old_protocols_are_refused()
 fn a_renewed_certificate_is_noticed_and_a_broken_one_ignored() {
     let folder = tempfile::tempdir().unwrap();
     let root = certificate("root", 1, None);
-    let (pem, key) = write(folder.path(), "server", &certificate("localhost", 3, Some(&root)));
-    let config = TlsConfig { certificate_file: pem.clone(), key_file: key, ..TlsConfig::default() };
+    let (pem, key) = write(
+        folder.path(),
+        "server",
+        &certificate("localhost", 3, Some(&root)),
+    );
+    let config = TlsConfig {
+        certificate_file: pem.clone(),
+        key_file: key,
+        ..TlsConfig::default()
+    };
     let mut follower = Follower::new(config, Arc::default());
     assert!(!follower.look(), "nothing changed");
     std::fs::remove_file(&pem).unwrap();
     std::fs::write(&pem, "rubbish").unwrap();
     assert!(!follower.look(), "not usable");
-    write(folder.path(), "server", &certificate("localhost", 4, Some(&root)));
+    write(
+        folder.path(),
+        "server",
+        &certificate("localhost", 4, Some(&root)),
+    );
     assert!(follower.look(), "renewed");
     assert!(follower.renewed.read().unwrap().is_some());
     assert!(!follower.look(), "renewed once");

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use domain::audit::AuditEvent;
 use sha2::{Digest, Sha256};
 
-use crate::backend::Connection;
+use crate::backend::AnyConnection;
 use crate::schema::audit::audit_events;
 use crate::{Reader, StoreError};
 
@@ -128,7 +128,10 @@ impl AuditRecord {
     /// The head this entry makes of `head`, or why it cannot follow it.
     pub fn follow(&self, head: AuditHead) -> Result<AuditHead, ChainError> {
         if self.seq != head.seq + 1 {
-            return Err(ChainError::Gap { expected: head.seq + 1, found: self.seq });
+            return Err(ChainError::Gap {
+                expected: head.seq + 1,
+                found: self.seq,
+            });
         }
         if self.prev_hash != head.hash {
             return Err(ChainError::Broken(self.seq));
@@ -137,20 +140,28 @@ impl AuditRecord {
         if self.hash != hash {
             return Err(ChainError::Changed(self.seq));
         }
-        Ok(AuditHead { seq: self.seq, hash })
+        Ok(AuditHead {
+            seq: self.seq,
+            hash,
+        })
     }
 }
 
 /// Appends `event` after `head`, which must be the newest entry, and returns the new head.
 pub(crate) fn append(
-    connection: &mut Connection,
+    connection: &mut AnyConnection,
     head: AuditHead,
     event: &AuditEvent,
 ) -> Result<AuditHead, StoreError> {
     let record = AuditRecord::after(head, event)?;
     let hash = record.digest();
-    diesel::insert_into(audit_events::table).values(&record).execute(connection)?;
-    Ok(AuditHead { seq: record.seq, hash })
+    diesel::insert_into(audit_events::table)
+        .values(&record)
+        .execute(connection)?;
+    Ok(AuditHead {
+        seq: record.seq,
+        hash,
+    })
 }
 
 impl Reader<'_> {
@@ -164,12 +175,18 @@ impl Reader<'_> {
         let Some((seq, hash)) = newest else {
             return Ok(AuditHead::default());
         };
-        let hash = hash.try_into().map_err(|_| StoreError::Damaged("hash of an audit entry"))?;
+        let hash = hash
+            .try_into()
+            .map_err(|_| StoreError::Damaged("hash of an audit entry"))?;
         Ok(AuditHead { seq, hash })
     }
 
     /// Up to `limit` entries with a number above `after`, oldest first.
-    pub fn list_audit_records(&mut self, after: i64, limit: i64) -> Result<Vec<AuditRecord>, StoreError> {
+    pub fn list_audit_records(
+        &mut self,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<AuditRecord>, StoreError> {
         self.list_audit_records_where(&AuditFilter::default(), after, limit)
     }
 

@@ -48,9 +48,11 @@ impl AnyConnection {
     /// Lets the only connection of a database in memory write, or not; the others are made for one use.
     fn set_query_only(&mut self, on: bool) -> QueryResult<()> {
         match self {
-            Self::Sqlite(c) => {
-                c.batch_execute(if on { "PRAGMA query_only=1" } else { "PRAGMA query_only=0" })
-            }
+            Self::Sqlite(c) => c.batch_execute(if on {
+                "PRAGMA query_only=1"
+            } else {
+                "PRAGMA query_only=0"
+            }),
             Self::Postgres(_) => Ok(()),
         }
     }
@@ -114,7 +116,11 @@ impl Manager {
 
     fn establish_postgres(&self) -> ConnectionResult<AnyConnection> {
         let mut c = PgConnection::establish(&self.url)?;
-        let read_only = if self.purpose == Use::Read { "on" } else { "off" };
+        let read_only = if self.purpose == Use::Read {
+            "on"
+        } else {
+            "off"
+        };
         c.batch_execute(&format!(
             "SET statement_timeout={POSTGRES_STATEMENT_TIMEOUT_MS};
              SET synchronous_commit=on;
@@ -168,12 +174,20 @@ impl Pools {
         }
         if config.url == MEMORY_URL {
             let pool = pool(config, Use::Both, 1)?;
-            return Ok(Self { readers: pool.clone(), writer: pool, shared: true });
+            return Ok(Self {
+                readers: pool.clone(),
+                writer: pool,
+                shared: true,
+            });
         }
         // The writer first: it creates an SQLite file and switches it to write-ahead logging.
         let writer = pool(config, Use::Write, 1)?;
         let readers = pool(config, Use::Read, config.pool_size.max(1))?;
-        Ok(Self { readers, writer, shared: false })
+        Ok(Self {
+            readers,
+            writer,
+            shared: false,
+        })
     }
 
     /// How many can read at once.
@@ -213,5 +227,8 @@ fn pool(config: &StoreConfig, purpose: Use, size: u32) -> Result<Pool<Manager>, 
     } else {
         builder
     };
-    Ok(builder.build(Manager { url: config.url.clone(), purpose })?)
+    Ok(builder.build(Manager {
+        url: config.url.clone(),
+        purpose,
+    })?)
 }

@@ -33,7 +33,11 @@ async fn a_failed_change_leaves_no_trace_and_its_neighbours_stay() {
                 store
                     .write(event(number), move |w| {
                         w.note("number", u64::try_from(number).unwrap());
-                        if number % 3 == 0 { Err(StoreError::Conflict("on purpose")) } else { Ok(number) }
+                        if number % 3 == 0 {
+                            Err(StoreError::Conflict("on purpose"))
+                        } else {
+                            Ok(number)
+                        }
                     })
                     .await
             })
@@ -46,14 +50,22 @@ async fn a_failed_change_leaves_no_trace_and_its_neighbours_stay() {
                 assert_eq!(value, number);
                 kept += 1;
             }
-            Err(error) => assert!(matches!(error, StoreError::Conflict("on purpose")) && number % 3 == 0),
+            Err(error) => {
+                assert!(matches!(error, StoreError::Conflict("on purpose")) && number % 3 == 0)
+            }
         }
     }
     assert_eq!(kept, 134);
     let head = store.verify_audit_chain(None).await.unwrap();
     assert_eq!(head.seq, kept);
-    let filter = AuditFilter { object: Some("thing:7".to_owned()), ..AuditFilter::default() };
-    let found = store.read(move |r| r.list_audit_records_where(&filter, 0, 10)).await.unwrap();
+    let filter = AuditFilter {
+        object: Some("thing:7".to_owned()),
+        ..AuditFilter::default()
+    };
+    let found = store
+        .read(move |r| r.list_audit_records_where(&filter, 0, 10))
+        .await
+        .unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].detail, r#"{"number":7}"#);
 }
@@ -92,7 +104,10 @@ async fn a_reader_cannot_write() {
                 Ok(())
             })
             .await;
-        assert!(matches!(outcome, Err(StoreError::Database(_))), "{outcome:?}");
+        assert!(
+            matches!(outcome, Err(StoreError::Database(_))),
+            "{outcome:?}"
+        );
         store.write(event(2), |_| Ok(())).await.unwrap();
     }
 }
@@ -114,21 +129,44 @@ async fn audit_events_cannot_be_changed_and_a_changed_file_shows() {
         })
         .await;
     assert!(refused.is_err());
-    let middle = store.read(|r| r.list_audit_records(1, 1)).await.unwrap().remove(0);
-    let known = AuditHead { seq: 2, hash: middle.hash.try_into().unwrap() };
+    let middle = store
+        .read(|r| r.list_audit_records(1, 1))
+        .await
+        .unwrap()
+        .remove(0);
+    let known = AuditHead {
+        seq: 2,
+        hash: middle.hash.try_into().unwrap(),
+    };
 
     // Somebody with the file in hand drops the guard.
     let path = folder.path().join("test.db");
     let mut raw = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
-    let tamper = |raw: &mut SqliteConnection, sql: &str| diesel::sql_query(sql).execute(raw).unwrap();
+    let tamper =
+        |raw: &mut SqliteConnection, sql: &str| diesel::sql_query(sql).execute(raw).unwrap();
     tamper(&mut raw, "DROP TRIGGER audit_events_no_update");
     tamper(&mut raw, "DROP TRIGGER audit_events_no_delete");
-    tamper(&mut raw, "UPDATE audit_events SET object = 'other' WHERE seq = 4");
+    tamper(
+        &mut raw,
+        "UPDATE audit_events SET object = 'other' WHERE seq = 4",
+    );
     let verdict = store.verify_audit_chain(Some(known)).await;
-    assert!(matches!(verdict, Err(ChainError::Changed(4))), "{verdict:?}");
+    assert!(
+        matches!(verdict, Err(ChainError::Changed(4))),
+        "{verdict:?}"
+    );
     tamper(&mut raw, "DELETE FROM audit_events WHERE seq = 3");
     let verdict = store.verify_audit_chain(None).await;
-    assert!(matches!(verdict, Err(ChainError::Gap { expected: 3, found: 4 })), "{verdict:?}");
+    assert!(
+        matches!(
+            verdict,
+            Err(ChainError::Gap {
+                expected: 3,
+                found: 4
+            })
+        ),
+        "{verdict:?}"
+    );
 }
 
 #[tokio::test]
@@ -199,7 +237,10 @@ async fn the_same_upsert_runs_on_both_backends() {
 
 #[test]
 fn an_unknown_address_is_refused_in_words() {
-    let config = StoreConfig { url: "mysql://h/db".to_owned(), pool_size: 1 };
+    let config = StoreConfig {
+        url: "mysql://h/db".to_owned(),
+        pool_size: 1,
+    };
     let error = Store::open(&config, Schema::Ca).unwrap_err();
     assert!(error.to_string().contains("sqlite://"), "{error}");
 }
@@ -214,10 +255,16 @@ async fn two_nodes_share_one_chain_on_postgres() {
     };
     let server = server.into_string().unwrap();
     let mut admin = PgConnection::establish(&format!("{server}/postgres")).unwrap();
-    for sql in ["DROP DATABASE IF EXISTS romduol_chain", "CREATE DATABASE romduol_chain"] {
+    for sql in [
+        "DROP DATABASE IF EXISTS romduol_chain",
+        "CREATE DATABASE romduol_chain",
+    ] {
         diesel::sql_query(sql).execute(&mut admin).unwrap();
     }
-    let config = StoreConfig { url: format!("{server}/romduol_chain"), pool_size: 2 };
+    let config = StoreConfig {
+        url: format!("{server}/romduol_chain"),
+        pool_size: 2,
+    };
     let nodes = [(); 2].map(|()| Store::open(&config, Schema::Ca).unwrap());
     let migrated = tokio::join!(nodes[0].migrate(), nodes[1].migrate());
     assert!(!(migrated.0.unwrap().is_empty() && migrated.1.unwrap().is_empty()));
@@ -246,7 +293,9 @@ async fn two_nodes_share_one_chain_on_postgres() {
         .await;
     assert!(sneaked.is_err(), "a reader cannot write");
     let removed = nodes[1]
-        .write(event(999), |w| Ok(diesel::delete(audit_events::table).execute(w.conn())?))
+        .write(event(999), |w| {
+            Ok(diesel::delete(audit_events::table).execute(w.conn())?)
+        })
         .await;
     assert!(removed.is_err(), "audit events stay");
 }

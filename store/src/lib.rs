@@ -58,7 +58,10 @@ const DEFAULT_POOL_SIZE: u32 = 8;
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { url: "sqlite::memory:".to_owned(), pool_size: DEFAULT_POOL_SIZE }
+        Self {
+            url: "sqlite::memory:".to_owned(),
+            pool_size: DEFAULT_POOL_SIZE,
+        }
     }
 }
 
@@ -76,7 +79,9 @@ struct Inner {
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store").field("schema", &self.0.schema).finish_non_exhaustive()
+        f.debug_struct("Store")
+            .field("schema", &self.0.schema)
+            .finish_non_exhaustive()
     }
 }
 
@@ -86,7 +91,12 @@ impl Store {
         let pools = Pools::open(config)?;
         let readers = Arc::new(Semaphore::new(pools.readers()));
         let writes = WriteQueue::start(pools.clone())?;
-        Ok(Self(Arc::new(Inner { schema, pools, readers, writes })))
+        Ok(Self(Arc::new(Inner {
+            schema,
+            pools,
+            readers,
+            writes,
+        })))
     }
 
     /// An empty, migrated database in memory, gone with the last clone: for tests and throw-away runs.
@@ -153,11 +163,16 @@ impl Store {
 
     /// Recomputes the audit chain from its start (or from `after`) and returns its head; an error names the first
     /// entry that does not fit.
-    pub async fn verify_audit_chain(&self, after: Option<AuditHead>) -> Result<AuditHead, ChainError> {
+    pub async fn verify_audit_chain(
+        &self,
+        after: Option<AuditHead>,
+    ) -> Result<AuditHead, ChainError> {
         let mut head = after.unwrap_or_default();
         loop {
             let from = head.seq;
-            let batch = self.read(move |r| r.list_audit_records(from, audit::VERIFY_BATCH)).await?;
+            let batch = self
+                .read(move |r| r.list_audit_records(from, audit::VERIFY_BATCH))
+                .await?;
             if batch.is_empty() {
                 return Ok(head);
             }

@@ -12,7 +12,10 @@ const IDP_SQLITE: EmbeddedMigrations = embed_migrations!("../migrations/idp/sqli
 const IDP_POSTGRES: EmbeddedMigrations = embed_migrations!("../migrations/idp/postgres");
 
 /// Runs what is missing, each migration in a transaction of its own, and names what ran.
-pub(crate) fn run(connection: &mut AnyConnection, schema: Schema) -> Result<Vec<String>, StoreError> {
+pub(crate) fn run(
+    connection: &mut AnyConnection,
+    schema: Schema,
+) -> Result<Vec<String>, StoreError> {
     connection.with_migration_lock(|connection| {
         let versions = match connection {
             AnyConnection::Sqlite(c) => c.run_pending_migrations(sqlite(schema)),
@@ -29,19 +32,22 @@ pub(crate) fn pending(
     schema: Schema,
 ) -> Result<Vec<String>, StoreError> {
     Ok(match connection {
-        AnyConnection::Sqlite(c) => {
-            names(&c.pending_migrations(sqlite(schema)).map_err(|e| failed(&*e))?)
-        }
-        AnyConnection::Postgres(c) => {
-            names(&c.pending_migrations(postgres(schema)).map_err(|e| failed(&*e))?)
-        }
+        AnyConnection::Sqlite(c) => names(
+            &c.pending_migrations(sqlite(schema))
+                .map_err(|e| failed(&*e))?,
+        ),
+        AnyConnection::Postgres(c) => names(
+            &c.pending_migrations(postgres(schema))
+                .map_err(|e| failed(&*e))?,
+        ),
     })
 }
 
-fn names<DB: diesel::backend::Backend>(
-    migrations: &[Box<dyn Migration<DB>>],
-) -> Vec<String> {
-    migrations.iter().map(|migration| migration.name().to_string()).collect()
+fn names<DB: diesel::backend::Backend>(migrations: &[Box<dyn Migration<DB>>]) -> Vec<String> {
+    migrations
+        .iter()
+        .map(|migration| migration.name().to_string())
+        .collect()
 }
 
 fn failed(error: &(dyn std::error::Error + Send + Sync)) -> StoreError {

@@ -11,7 +11,7 @@ use crate::{Schema, Store, StoreConfig};
 type Tables = BTreeMap<String, BTreeMap<String, (String, bool)>>;
 
 #[derive(QueryableByName)]
-struct Column {
+struct Made {
     #[diesel(sql_type = diesel::sql_types::Text)]
     table_name: String,
     #[diesel(sql_type = diesel::sql_types::Text)]
@@ -46,7 +46,9 @@ fn declared(schema: Schema) -> Tables {
                 table = Some(name.to_owned());
             } else if let (Some(table), Some((name, kind))) = (&table, line.split_once(" -> ")) {
                 let kind = kind.trim_end_matches(',');
-                let inner = kind.strip_prefix("Nullable<").map(|k| k.trim_end_matches('>'));
+                let inner = kind
+                    .strip_prefix("Nullable<")
+                    .map(|k| k.trim_end_matches('>'));
                 let name = sql_name.take().unwrap_or_else(|| name.to_owned());
                 let column = (inner.unwrap_or(kind).to_owned(), inner.is_some());
                 tables.get_mut(table).unwrap().insert(name, column);
@@ -58,7 +60,7 @@ fn declared(schema: Schema) -> Tables {
     tables
 }
 
-fn collect(columns: Vec<Column>) -> Tables {
+fn collect(columns: Vec<Made>) -> Tables {
     let mut tables = Tables::new();
     for column in columns {
         tables
@@ -78,9 +80,9 @@ fn sqlite(schema: Schema) -> Tables {
          FROM sqlite_master m JOIN pragma_table_info(m.name) c
          WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name NOT LIKE '\\_\\_diesel%' ESCAPE '\\'",
     )
-    .load::<Column>(&mut *connection)
+    .load::<Made>(&mut *connection)
     .unwrap();
-    let loose: Vec<Column> = diesel::sql_query(
+    let loose: Vec<Made> = diesel::sql_query(
         "SELECT name AS table_name, '' AS column_name, '' AS kind, '' AS nullable FROM sqlite_master
          WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '\\_\\_diesel%' ESCAPE '\\'
            AND upper(sql) NOT LIKE '%STRICT%'",
@@ -121,9 +123,15 @@ fn postgres_kind(kind: &str) -> &'static str {
 fn compare(schema: Schema, actual: &Tables, kind: impl Fn(&str) -> &'static str) {
     let declared = declared(schema);
     let names = |tables: &Tables| tables.keys().cloned().collect::<BTreeSet<_>>();
-    assert_eq!(names(actual), names(&declared), "declared and made tables differ");
+    assert_eq!(
+        names(actual),
+        names(&declared),
+        "declared and made tables differ"
+    );
     for (table, columns) in actual {
-        let wanted = declared.get(table).unwrap_or_else(|| panic!("table {table} is not in the schema"));
+        let wanted = declared
+            .get(table)
+            .unwrap_or_else(|| panic!("table {table} is not in the schema"));
         let wanted: BTreeMap<_, _> = wanted
             .iter()
             .map(|(name, (diesel, nullable))| (name.clone(), (kind(diesel).to_owned(), *nullable)))
@@ -147,11 +155,21 @@ fn postgres_has_the_declared_columns() {
         return;
     };
     let server = server.into_string().unwrap();
-    for (schema, name) in [(Schema::Ca, "romduol_schema_ca"), (Schema::Idp, "romduol_schema_idp")] {
+    for (schema, name) in [
+        (Schema::Ca, "romduol_schema_ca"),
+        (Schema::Idp, "romduol_schema_idp"),
+    ] {
         let mut admin = PgConnection::establish(&format!("{server}/postgres")).unwrap();
-        diesel::sql_query(format!("DROP DATABASE IF EXISTS {name}")).execute(&mut admin).unwrap();
-        diesel::sql_query(format!("CREATE DATABASE {name}")).execute(&mut admin).unwrap();
-        let config = StoreConfig { url: format!("{server}/{name}"), pool_size: 2 };
+        diesel::sql_query(format!("DROP DATABASE IF EXISTS {name}"))
+            .execute(&mut admin)
+            .unwrap();
+        diesel::sql_query(format!("CREATE DATABASE {name}"))
+            .execute(&mut admin)
+            .unwrap();
+        let config = StoreConfig {
+            url: format!("{server}/{name}"),
+            pool_size: 2,
+        };
         let store = Store::open(&config, schema).unwrap();
         store.migrate_blocking().unwrap();
         let columns = diesel::sql_query(
@@ -160,7 +178,7 @@ fn postgres_has_the_declared_columns() {
              FROM information_schema.columns
              WHERE table_schema = 'public' AND table_name NOT LIKE '\\_\\_diesel%'",
         )
-        .load::<Column>(&mut *store.0.pools.writer().unwrap())
+        .load::<Made>(&mut *store.0.pools.writer().unwrap())
         .unwrap();
         compare(schema, &collect(columns), postgres_kind);
     }

@@ -57,7 +57,9 @@ pub struct Sealer {
 
 impl std::fmt::Debug for Sealer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sealer").field("kek", &self.kek).finish_non_exhaustive()
+        f.debug_struct("Sealer")
+            .field("kek", &self.kek)
+            .finish_non_exhaustive()
     }
 }
 
@@ -84,7 +86,9 @@ impl Sealer {
         subject: Uuid,
         wrapped: &[u8],
     ) -> Result<SubjectKey, SealingError> {
-        let key = self.token.unwrap(&self.kek, &wrap_context(subject), wrapped)?;
+        let key = self
+            .token
+            .unwrap(&self.kek, &wrap_context(subject), wrapped)?;
         Ok(SubjectKey { subject, key })
     }
 
@@ -105,7 +109,9 @@ pub struct SubjectKey {
 
 impl std::fmt::Debug for SubjectKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SubjectKey").field("subject", &self.subject).finish_non_exhaustive()
+        f.debug_struct("SubjectKey")
+            .field("subject", &self.subject)
+            .finish_non_exhaustive()
     }
 }
 
@@ -125,8 +131,15 @@ impl SubjectKey {
         let mut tag = [0; TAG_LENGTH];
         let aad = self.associated_data(field);
         let cipher = Cipher::aes_256_gcm();
-        let text = encrypt_aead(cipher, self.key.as_bytes(), Some(&nonce), &aad, plaintext, &mut tag)
-            .map_err(|_| SealingError::Seal)?;
+        let text = encrypt_aead(
+            cipher,
+            self.key.as_bytes(),
+            Some(&nonce),
+            &aad,
+            plaintext,
+            &mut tag,
+        )
+        .map_err(|_| SealingError::Seal)?;
         let mut sealed = Vec::with_capacity(1 + NONCE_LENGTH + text.len() + TAG_LENGTH);
         sealed.push(FORMAT);
         sealed.extend_from_slice(&nonce);
@@ -150,9 +163,16 @@ impl SubjectKey {
             return Err(refused());
         }
         let aad = self.associated_data(field);
-        decrypt_aead(Cipher::aes_256_gcm(), self.key.as_bytes(), Some(nonce), &aad, text, tag)
-            .map(Zeroizing::new)
-            .map_err(|_| refused())
+        decrypt_aead(
+            Cipher::aes_256_gcm(),
+            self.key.as_bytes(),
+            Some(nonce),
+            &aad,
+            text,
+            tag,
+        )
+        .map(Zeroizing::new)
+        .map_err(|_| refused())
     }
 
     fn associated_data(&self, field: &Field<'_>) -> Vec<u8> {
@@ -187,10 +207,17 @@ mod tests {
     use super::*;
 
     fn key(subject: u128, byte: u8) -> SubjectKey {
-        SubjectKey { subject: Uuid::from_u128(subject), key: DataKey::from_bytes([byte; 32]) }
+        SubjectKey {
+            subject: Uuid::from_u128(subject),
+            key: DataKey::from_bytes([byte; 32]),
+        }
     }
 
-    const FIELD: Field<'_> = Field { table: "persons", column: "attributes", row: "r1" };
+    const FIELD: Field<'_> = Field {
+        table: "persons",
+        column: "attributes",
+        row: "r1",
+    };
 
     #[test]
     fn a_value_opens_only_where_and_for_whom_it_was_sealed() {
@@ -201,9 +228,19 @@ mod tests {
         assert!(key(1, 8).open(&FIELD, &sealed).is_err(), "another key");
         for field in [
             Field { row: "r2", ..FIELD },
-            Field { column: "attribute", ..FIELD },
-            Field { table: "cases", ..FIELD },
-            Field { table: "personsa", column: "ttributes", ..FIELD },
+            Field {
+                column: "attribute",
+                ..FIELD
+            },
+            Field {
+                table: "cases",
+                ..FIELD
+            },
+            Field {
+                table: "personsa",
+                column: "ttributes",
+                ..FIELD
+            },
         ] {
             assert!(key(1, 7).open(&field, &sealed).is_err(), "{field:?}");
         }

@@ -6,20 +6,20 @@ use diesel::RunQueryDsl;
 use domain::audit::AuditEvent;
 
 use crate::StoreError;
-use crate::backend::Connection;
+use crate::backend::AnyConnection;
 
 /// A connection that reads. Queries are methods on it, beside their tables.
 pub struct Reader<'c> {
-    connection: &'c mut Connection,
+    connection: &'c mut AnyConnection,
 }
 
 impl<'c> Reader<'c> {
-    pub(crate) fn new(connection: &'c mut Connection) -> Self {
+    pub(crate) fn new(connection: &'c mut AnyConnection) -> Self {
         Self { connection }
     }
 
     /// The connection, for the query modules of this crate.
-    pub(crate) fn conn(&mut self) -> &mut Connection {
+    pub(crate) fn conn(&mut self) -> &mut AnyConnection {
         self.connection
     }
 
@@ -44,8 +44,14 @@ pub(crate) struct Events {
 }
 
 impl<'c> Writer<'c> {
-    pub(crate) fn new(connection: &'c mut Connection, event: AuditEvent) -> Self {
-        Self { reader: Reader::new(connection), events: Events { main: event, more: Vec::new() } }
+    pub(crate) fn new(connection: &'c mut AnyConnection, event: AuditEvent) -> Self {
+        Self {
+            reader: Reader::new(connection),
+            events: Events {
+                main: event,
+                more: Vec::new(),
+            },
+        }
     }
 
     pub(crate) fn into_events(self) -> Events {

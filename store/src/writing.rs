@@ -72,7 +72,10 @@ impl WriteQueue {
             });
             Done { head, finish }
         });
-        self.0.send(step).await.map_err(|_| StoreError::Interrupted)?;
+        self.0
+            .send(step)
+            .await
+            .map_err(|_| StoreError::Interrupted)?;
         outcome.await.map_err(|_| StoreError::Interrupted)?
     }
 }
@@ -164,13 +167,15 @@ fn in_savepoint(
     head: AuditHead,
     step: Step,
 ) -> (Done, Result<bool, StoreError>) {
-    if let Err(error) = <AnyConnection as TransactionManager<AnyConnection>>::begin_transaction(connection)
+    if let Err(error) =
+        <AnyConnection as TransactionManager<AnyConnection>>::begin_transaction(connection)
     {
         return (step(None), Err(error.into()));
     }
     let done = step(Some(Turn { connection, head }));
     let ended = if done.head.is_some() {
-        <AnyConnection as TransactionManager<AnyConnection>>::commit_transaction(connection).map(|()| true)
+        <AnyConnection as TransactionManager<AnyConnection>>::commit_transaction(connection)
+            .map(|()| true)
     } else {
         <AnyConnection as TransactionManager<AnyConnection>>::rollback_transaction(connection)
             .map(|()| false)
@@ -197,5 +202,8 @@ fn refuse(group: Vec<Step>, error: &StoreError) {
 
 /// The commit's outcome, once per waiting caller.
 fn repeat(committed: &Result<(), StoreError>) -> Result<(), StoreError> {
-    committed.as_ref().copied().map_err(|error| StoreError::Unavailable(error.to_string()))
+    committed
+        .as_ref()
+        .copied()
+        .map_err(|error| StoreError::Unavailable(error.to_string()))
 }

@@ -39,7 +39,9 @@ pub(crate) async fn post(
         Err(error) => return refuse(error.status()),
     };
     match answer(&request, parsed, &answers, &limit).await {
-        Ok((answer, _)) => HttpResponse::Ok().content_type(MEDIA_TYPE).body(answer.der.clone()),
+        Ok((answer, _)) => HttpResponse::Ok()
+            .content_type(MEDIA_TYPE)
+            .body(answer.der.clone()),
         Err(status) => refuse(status),
     }
 }
@@ -50,14 +52,20 @@ pub(crate) async fn get(
     answers: web::Data<Answers>,
     limit: web::Data<SigningLimit>,
 ) -> HttpResponse {
-    let path = request.uri().path().strip_prefix("/ocsp").unwrap_or_default();
+    let path = request
+        .uri()
+        .path()
+        .strip_prefix("/ocsp")
+        .unwrap_or_default();
     let parsed = match Request::parse_path(path) {
         Ok(parsed) => parsed,
         Err(error) => return refuse(error.status()),
     };
     match answer(&request, parsed, &answers, &limit).await {
         Ok((answer, true)) => cacheable(&request, &answers, &answer),
-        Ok((answer, false)) => HttpResponse::Ok().content_type(MEDIA_TYPE).body(answer.der.clone()),
+        Ok((answer, false)) => HttpResponse::Ok()
+            .content_type(MEDIA_TYPE)
+            .body(answer.der.clone()),
         Err(status) => refuse(status),
     }
 }
@@ -93,11 +101,14 @@ async fn answer(
         Asked::NotOurs => Err(OcspResponseStatus::Unauthorized),
         Asked::ToSign(order) => {
             if let Some(ClientAddress(address)) = ClientAddress::of(request) {
-                limit.check(&network_of(address)).map_err(|_| OcspResponseStatus::TryLater)?;
+                limit
+                    .check(&network_of(address))
+                    .map_err(|_| OcspResponseStatus::TryLater)?;
             }
             match answers.sign(order).await {
                 Ok(answer) => {
-                    metrics::counter!("romduol_ocsp_answers_total", "kind" => "signed").increment(1);
+                    metrics::counter!("romduol_ocsp_answers_total", "kind" => "signed")
+                        .increment(1);
                     Ok((answer, plain))
                 }
                 Err(error) => {
@@ -111,7 +122,9 @@ async fn answer(
 
 fn refuse(status: OcspResponseStatus) -> HttpResponse {
     metrics::counter!("romduol_ocsp_answers_total", "kind" => "refused").increment(1);
-    HttpResponse::Ok().content_type(MEDIA_TYPE).body(error_response(status))
+    HttpResponse::Ok()
+        .content_type(MEDIA_TYPE)
+        .body(error_response(status))
 }
 
 /// An answer with what proxies need (RFC 9919 §5).
@@ -123,8 +136,11 @@ fn cacheable(request: &HttpRequest, answers: &Answers, answer: &Answer) -> HttpR
         .get(IF_NONE_MATCH)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == answer.entity_tag));
-    let mut response =
-        if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    let mut response = if known {
+        HttpResponse::NotModified()
+    } else {
+        HttpResponse::Ok()
+    };
     response
         .content_type(MEDIA_TYPE)
         .insert_header((ETAG, answer.entity_tag.as_str()))
@@ -134,7 +150,11 @@ fn cacheable(request: &HttpRequest, answers: &Answers, answer: &Answer) -> HttpR
             CACHE_CONTROL,
             format!("max-age={max_age}, public, no-transform, must-revalidate"),
         ));
-    if known { response.finish() } else { response.body(answer.der.clone()) }
+    if known {
+        response.finish()
+    } else {
+        response.body(answer.der.clone())
+    }
 }
 
 /// A Unix second as HTTP writes it (RFC 9110 §5.6.7).

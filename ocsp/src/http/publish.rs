@@ -34,13 +34,22 @@ pub(crate) async fn crl(
     }
     let list = lists.find((issuer, number)).ok_or_else(not_found)?;
     let now = answers.now().as_second();
-    let left = i64::try_from(list.next_update).unwrap_or(i64::MAX).saturating_sub(now).max(0);
+    let left = i64::try_from(list.next_update)
+        .unwrap_or(i64::MAX)
+        .saturating_sub(now)
+        .max(0);
     let max_age = left.min(i64::from(answers.config().max_age_seconds));
     Ok(HttpResponse::Ok()
         .content_type("application/pkix-crl")
-        .insert_header((LAST_MODIFIED, http_date(i64::try_from(list.this_update).unwrap_or_default())))
+        .insert_header((
+            LAST_MODIFIED,
+            http_date(i64::try_from(list.this_update).unwrap_or_default()),
+        ))
         .insert_header((EXPIRES, http_date(now + max_age)))
-        .insert_header((CACHE_CONTROL, format!("public, max-age={max_age}, no-transform")))
+        .insert_header((
+            CACHE_CONTROL,
+            format!("public, max-age={max_age}, no-transform"),
+        ))
         .body(list.der.clone()))
 }
 
@@ -49,7 +58,10 @@ pub(crate) async fn issuer(
     file: web::Path<String>,
     lists: web::Data<Arc<Lists>>,
 ) -> Result<HttpResponse, Problem> {
-    let issuer = file.strip_suffix(".cer").and_then(|id| id.parse().ok()).ok_or_else(not_found)?;
+    let issuer = file
+        .strip_suffix(".cer")
+        .and_then(|id| id.parse().ok())
+        .ok_or_else(not_found)?;
     let authority = lists.authority(&issuer).ok_or_else(not_found)?;
     Ok(HttpResponse::Ok()
         .content_type("application/pkix-cert")

@@ -53,7 +53,10 @@ fn label(text: &str) -> KeyLabel {
 }
 
 fn named(name: &str) -> DistinguishedName {
-    DistinguishedName::new().country("KH").organization("Test").common_name(name)
+    DistinguishedName::new()
+        .country("KH")
+        .organization("Test")
+        .common_name(name)
 }
 
 impl Hierarchy {
@@ -66,19 +69,24 @@ impl Hierarchy {
             token.signer(id, None).unwrap()
         };
         let now = SystemTime::from(now);
-        let request = |name: &str, octet: u8, public_key: &spki::SubjectPublicKeyInfoOwned| Request {
-            public_key: public_key.clone(),
-            subject: named(name),
-            san: Vec::new(),
-            serial: serial(octet),
-            validity: None,
-        };
+        let request =
+            |name: &str, octet: u8, public_key: &spki::SubjectPublicKeyInfoOwned| Request {
+                public_key: public_key.clone(),
+                subject: named(name),
+                san: Vec::new(),
+                serial: serial(octet),
+                validity: None,
+            };
         let profile = |name| profiles.find(name).unwrap();
         let root_key = key("ca/root/g1");
-        let root = prepare_anchor(profile(ProfileName::Root), request("Root", 200, root_key.public_key()), now)
-            .unwrap()
-            .sign(&*root_key, &OpenSslVerifier)
-            .unwrap();
+        let root = prepare_anchor(
+            profile(ProfileName::Root),
+            request("Root", 200, root_key.public_key()),
+            now,
+        )
+        .unwrap()
+        .sign(&*root_key, &OpenSslVerifier)
+        .unwrap();
         let root_issuer = Issuer::new(root.clone(), urls.clone());
         let issuing_key = key("ca/persons/g1");
         let issuing = prepare(
@@ -110,9 +118,18 @@ impl Hierarchy {
             online: true,
         };
         let root = authority(&root);
-        let issuing =
-            Authority { responder: Some((label("ocsp/persons/g1"), responder)), ..authority(&issuing) };
-        Self { token, root, issuing, profiles, issuer, now }
+        let issuing = Authority {
+            responder: Some((label("ocsp/persons/g1"), responder)),
+            ..authority(&issuing)
+        };
+        Self {
+            token,
+            root,
+            issuing,
+            profiles,
+            issuer,
+            now,
+        }
     }
 
     /// A list of the issuing authority's shard 0.
@@ -131,7 +148,13 @@ impl Hierarchy {
             revoked_at: self.now,
             reason: CrlReason::KeyCompromise,
         });
-        builder.build(entries).unwrap().sign(&*signer, &OpenSslVerifier).unwrap().der().to_vec()
+        builder
+            .build(entries)
+            .unwrap()
+            .sign(&*signer, &OpenSslVerifier)
+            .unwrap()
+            .der()
+            .to_vec()
     }
 
     /// A new certificate for the responder's key, made at `now`.
@@ -147,7 +170,10 @@ impl Hierarchy {
             validity: None,
         };
         let profile = self.profiles.find(ProfileName::OcspResponder).unwrap();
-        prepare(profile, &self.issuer, request, now.into()).unwrap().sign(&*signer, &OpenSslVerifier).unwrap()
+        prepare(profile, &self.issuer, request, now.into())
+            .unwrap()
+            .sign(&*signer, &OpenSslVerifier)
+            .unwrap()
     }
 }
 
@@ -161,7 +187,11 @@ pub(crate) fn config(folder: &Path) -> Config {
 }
 
 /// Starts the service; the authority is in contact now.
-pub(crate) fn start(hierarchy: &Hierarchy, clock_at: Timestamp, change: impl FnOnce(&mut Config)) -> Running {
+pub(crate) fn start(
+    hierarchy: &Hierarchy,
+    clock_at: Timestamp,
+    change: impl FnOnce(&mut Config),
+) -> Running {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config(folder.path());
     change(&mut config);
@@ -171,7 +201,11 @@ pub(crate) fn start(hierarchy: &Hierarchy, clock_at: Timestamp, change: impl FnO
     let app = App::open(&config, &authorities, &hierarchy.token, &context).unwrap();
     app.answers.in_contact(clock.now());
     let public = app.clone();
-    let limits = ListenerConfig { workers: 1, address: "127.0.0.1:0".to_owned(), ..config.listener };
+    let limits = ListenerConfig {
+        workers: 1,
+        address: "127.0.0.1:0".to_owned(),
+        ..config.listener
+    };
     let listener = Listener::new("ocsp", limits, move |services| public.configure(services));
     let bound = server::bind(vec![listener], None).unwrap();
     let address = bound.addresses()[0];

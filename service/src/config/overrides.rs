@@ -27,12 +27,18 @@ pub(super) fn apply(
     }
     let empty = Table::new();
     let deeper = default.and_then(Value::as_table).unwrap_or(&empty);
-    match table.entry(key.clone()).or_insert_with(|| Value::Table(Table::new())) {
+    match table
+        .entry(key.clone())
+        .or_insert_with(|| Value::Table(Table::new()))
+    {
         Value::Table(inner) => apply(inner, deeper, rest, text),
         _ => Err("goes below a key that has no keys".to_owned()),
     }
 }
 
 fn parse(text: &str) -> Option<Value> {
-    format!("value = {text}").parse::<Table>().ok()?.remove("value")
+    format!("value = {text}")
+        .parse::<Table>()
+        .ok()?
+        .remove("value")
 }

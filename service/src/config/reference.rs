@@ -41,7 +41,10 @@ fn describe(
     defaults: Option<&toml::Value>,
     sources: &[&str],
 ) -> Result<(), ConfigError> {
-    let fields = sources.iter().find_map(|source| fields(source, name)).unwrap_or_default();
+    let fields = sources
+        .iter()
+        .find_map(|source| fields(source, name))
+        .unwrap_or_default();
     for field in fields {
         let key = format!("{prefix}{}", field.name);
         if field.doc.is_empty() {
@@ -56,9 +59,18 @@ fn describe(
             None => "none".to_owned(),
         };
         // Writing to a String cannot fail.
-        let _ = writeln!(page, "| `{key}` | {} | {} |", shown.replace('|', "\\|"), field.doc.replace('|', "\\|"));
+        let _ = writeln!(
+            page,
+            "| `{key}` | {} | {} |",
+            shown.replace('|', "\\|"),
+            field.doc.replace('|', "\\|")
+        );
         if nested {
-            let mark = if field.kind.contains("Vec<") { "[]." } else { "." };
+            let mark = if field.kind.contains("Vec<") {
+                "[]."
+            } else {
+                "."
+            };
             describe(page, &format!("{key}{mark}"), inner, default, sources)?;
         }
     }
@@ -67,7 +79,11 @@ fn describe(
 
 /// The type inside `Option<…>`, `Vec<…>` and a path.
 fn innermost(kind: &str) -> &str {
-    let inner = kind.rsplit('<').next().unwrap_or(kind).trim_end_matches('>');
+    let inner = kind
+        .rsplit('<')
+        .next()
+        .unwrap_or(kind)
+        .trim_end_matches('>');
     inner.rsplit("::").next().unwrap_or(inner)
 }
 
@@ -87,8 +103,9 @@ fn fields(source: &str, name: &str) -> Option<Vec<Field>> {
                 doc.push(' ');
             }
             doc.push_str(text.trim());
-        } else if let Some((name, kind)) =
-            line.strip_prefix("pub ").and_then(|rest| rest.split_once(": "))
+        } else if let Some((name, kind)) = line
+            .strip_prefix("pub ")
+            .and_then(|rest| rest.split_once(": "))
         {
             found.push(Field {
                 name: name.to_owned(),
@@ -102,8 +119,13 @@ fn fields(source: &str, name: &str) -> Option<Vec<Field>> {
 
 /// Compares `docs/FILE` with `text`, for a test; writes it instead when `ROMDUOL_UPDATE_DOCS` is set.
 pub fn document_is_current(file: &str, text: &str) -> Result<(), ConfigError> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(file);
-    let bad = |reason: String| ConfigError::File { path: path.clone(), reason };
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../docs")
+        .join(file);
+    let bad = |reason: String| ConfigError::File {
+        path: path.clone(),
+        reason,
+    };
     if std::env::var_os("ROMDUOL_UPDATE_DOCS").is_some() {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|e| bad(e.to_string()))?;
@@ -114,7 +136,9 @@ pub fn document_is_current(file: &str, text: &str) -> Result<(), ConfigError> {
     if current == text {
         return Ok(());
     }
-    Err(bad("is out of date; run this test with ROMDUOL_UPDATE_DOCS=1".to_owned()))
+    Err(bad(
+        "is out of date; run this test with ROMDUOL_UPDATE_DOCS=1".to_owned(),
+    ))
 }
 
 #[cfg(test)]
@@ -145,13 +169,21 @@ pub struct B {
     #[test]
     fn fields_are_listed_with_default_and_doc() {
         let page = reference::<A>("a", "A", &[SOURCE]).unwrap();
-        assert!(page.contains("| `address` | `\"\"` | The address. |"), "{page}");
-        assert!(page.contains("| `inner` | none | Inner things. |"), "{page}");
+        assert!(
+            page.contains("| `address` | `\"\"` | The address. |"),
+            "{page}"
+        );
+        assert!(
+            page.contains("| `inner` | none | Inner things. |"),
+            "{page}"
+        );
         assert!(page.contains("| `inner.deep` | none | Deep. |"), "{page}");
     }
 
     #[test]
     fn an_undocumented_field_is_an_error() {
-        assert!(reference::<A>("a", "A", &["pub struct A {\n    pub address: String,\n}\n"]).is_err());
+        assert!(
+            reference::<A>("a", "A", &["pub struct A {\n    pub address: String,\n}\n"]).is_err()
+        );
     }
 }

@@ -54,33 +54,168 @@ struct Entry(ProblemType, &'static str, u16, &'static str, &'static str);
 
 /// Name, status, title and explanation of each type.
 const ENTRIES: &[Entry] = &[
-    Entry(ProblemType::BadRequest, "bad-request", 400, "The request cannot be understood", "A header, the query or the body is not in the form this address expects. Correct the request as `detail` says; repeating it unchanged fails again."),
-    Entry(ProblemType::Invalid, "invalid", 422, "The request breaks a rule", "The request is well-formed, but a value in it is not permitted. `detail` names the rule; `errors`, where present, names the members."),
-    Entry(ProblemType::Unauthenticated, "unauthenticated", 401, "Authentication is needed", "The credential is missing, expired, or not valid for this service. Obtain a new one and repeat the request."),
-    Entry(ProblemType::Forbidden, "forbidden", 403, "Not permitted", "The caller is known, and lacks the role or relation this act needs. The refusal was recorded."),
-    Entry(ProblemType::NotFound, "not-found", 404, "There is no such thing", "Nothing exists at this address, or nothing the caller may know of."),
-    Entry(ProblemType::MethodNotAllowed, "method-not-allowed", 405, "Method not permitted here", "The address exists and does not offer this method; see the `Allow` header."),
-    Entry(ProblemType::Conflict, "conflict", 409, "The present state does not permit this", "Somebody or something else was first, or the thing is in a state from which this act is not possible. Read the present state and decide anew."),
-    Entry(ProblemType::Gone, "gone", 410, "No longer available", "The thing existed and its time is over. Start again."),
-    Entry(ProblemType::TooLarge, "too-large", 413, "The request is too large", "The body exceeds the limit of this address."),
-    Entry(ProblemType::UnsupportedMediaType, "unsupported-media-type", 415, "Media type not supported", "Send the body in a media type this address reads; `detail` names it."),
-    Entry(ProblemType::IdempotencyMismatch, "idempotency-mismatch", 422, "Idempotency key used for another request", "The `Idempotency-Key` belongs to an earlier request with a different content. Use a fresh key for a new request."),
-    Entry(ProblemType::RateLimited, "rate-limited", 429, "Too many requests", "Wait as long as `Retry-After` says."),
-    Entry(ProblemType::Timeout, "timeout", 408, "The request took too long", "The request did not arrive, or could not be carried out, in time. It may be repeated; acts with an `Idempotency-Key` happen once."),
-    Entry(ProblemType::Overloaded, "overloaded", 503, "Too busy", "The service has more work than it may queue. Wait as long as `Retry-After` says."),
-    Entry(ProblemType::Unavailable, "unavailable", 503, "Temporarily unavailable", "Something the service depends on does not answer. Nothing was done; repeat the request later."),
-    Entry(ProblemType::Internal, "internal", 500, "Something failed inside", "The failure was recorded under the identifier in `instance`. Quote it when asking for help."),
-    Entry(ProblemType::ProfileViolation, "profile-violation", 422, "The certificate profile refuses the request", "The requested names, validity or extensions do not fit the profile. `detail` names the first finding."),
-    Entry(ProblemType::KeyRefused, "key-refused", 422, "The key is refused", "The public key is too weak, malformed, known to be compromised, or not proven to be the requester's."),
-    Entry(ProblemType::ProofRefused, "proof-refused", 403, "The proof does not hold", "The signature, assertion or code is wrong, expired, already used, or made for something else."),
-    Entry(ProblemType::DocumentRefused, "document-refused", 422, "The document cannot be signed", "The file is not a PDF this service can sign; `detail` says why."),
-    Entry(ProblemType::AssuranceTooLow, "assurance-too-low", 403, "A higher assurance level is needed", "The person's identity or sign-in has not been checked at the level this act needs."),
+    Entry(
+        ProblemType::BadRequest,
+        "bad-request",
+        400,
+        "The request cannot be understood",
+        "A header, the query or the body is not in the form this address expects. Correct the request as `detail` says; repeating it unchanged fails again.",
+    ),
+    Entry(
+        ProblemType::Invalid,
+        "invalid",
+        422,
+        "The request breaks a rule",
+        "The request is well-formed, but a value in it is not permitted. `detail` names the rule; `errors`, where present, names the members.",
+    ),
+    Entry(
+        ProblemType::Unauthenticated,
+        "unauthenticated",
+        401,
+        "Authentication is needed",
+        "The credential is missing, expired, or not valid for this service. Obtain a new one and repeat the request.",
+    ),
+    Entry(
+        ProblemType::Forbidden,
+        "forbidden",
+        403,
+        "Not permitted",
+        "The caller is known, and lacks the role or relation this act needs. The refusal was recorded.",
+    ),
+    Entry(
+        ProblemType::NotFound,
+        "not-found",
+        404,
+        "There is no such thing",
+        "Nothing exists at this address, or nothing the caller may know of.",
+    ),
+    Entry(
+        ProblemType::MethodNotAllowed,
+        "method-not-allowed",
+        405,
+        "Method not permitted here",
+        "The address exists and does not offer this method; see the `Allow` header.",
+    ),
+    Entry(
+        ProblemType::Conflict,
+        "conflict",
+        409,
+        "The present state does not permit this",
+        "Somebody or something else was first, or the thing is in a state from which this act is not possible. Read the present state and decide anew.",
+    ),
+    Entry(
+        ProblemType::Gone,
+        "gone",
+        410,
+        "No longer available",
+        "The thing existed and its time is over. Start again.",
+    ),
+    Entry(
+        ProblemType::TooLarge,
+        "too-large",
+        413,
+        "The request is too large",
+        "The body exceeds the limit of this address.",
+    ),
+    Entry(
+        ProblemType::UnsupportedMediaType,
+        "unsupported-media-type",
+        415,
+        "Media type not supported",
+        "Send the body in a media type this address reads; `detail` names it.",
+    ),
+    Entry(
+        ProblemType::IdempotencyMismatch,
+        "idempotency-mismatch",
+        422,
+        "Idempotency key used for another request",
+        "The `Idempotency-Key` belongs to an earlier request with a different content. Use a fresh key for a new request.",
+    ),
+    Entry(
+        ProblemType::RateLimited,
+        "rate-limited",
+        429,
+        "Too many requests",
+        "Wait as long as `Retry-After` says.",
+    ),
+    Entry(
+        ProblemType::Timeout,
+        "timeout",
+        408,
+        "The request took too long",
+        "The request did not arrive, or could not be carried out, in time. It may be repeated; acts with an `Idempotency-Key` happen once.",
+    ),
+    Entry(
+        ProblemType::Overloaded,
+        "overloaded",
+        503,
+        "Too busy",
+        "The service has more work than it may queue. Wait as long as `Retry-After` says.",
+    ),
+    Entry(
+        ProblemType::Unavailable,
+        "unavailable",
+        503,
+        "Temporarily unavailable",
+        "Something the service depends on does not answer. Nothing was done; repeat the request later.",
+    ),
+    Entry(
+        ProblemType::Internal,
+        "internal",
+        500,
+        "Something failed inside",
+        "The failure was recorded under the identifier in `instance`. Quote it when asking for help.",
+    ),
+    Entry(
+        ProblemType::ProfileViolation,
+        "profile-violation",
+        422,
+        "The certificate profile refuses the request",
+        "The requested names, validity or extensions do not fit the profile. `detail` names the first finding.",
+    ),
+    Entry(
+        ProblemType::KeyRefused,
+        "key-refused",
+        422,
+        "The key is refused",
+        "The public key is too weak, malformed, known to be compromised, or not proven to be the requester's.",
+    ),
+    Entry(
+        ProblemType::ProofRefused,
+        "proof-refused",
+        403,
+        "The proof does not hold",
+        "The signature, assertion or code is wrong, expired, already used, or made for something else.",
+    ),
+    Entry(
+        ProblemType::DocumentRefused,
+        "document-refused",
+        422,
+        "The document cannot be signed",
+        "The file is not a PDF this service can sign; `detail` says why.",
+    ),
+    Entry(
+        ProblemType::AssuranceTooLow,
+        "assurance-too-low",
+        403,
+        "A higher assurance level is needed",
+        "The person's identity or sign-in has not been checked at the level this act needs.",
+    ),
 ];
 
 impl ProblemType {
     fn entry(self) -> &'static Entry {
-        const FALLBACK: Entry = Entry(ProblemType::Internal, "internal", 500, "Something failed inside", "");
-        ENTRIES.iter().find(|entry| entry.0 == self).unwrap_or(&FALLBACK)
+        const FALLBACK: Entry = Entry(
+            ProblemType::Internal,
+            "internal",
+            500,
+            "Something failed inside",
+            "",
+        );
+        ENTRIES
+            .iter()
+            .find(|entry| entry.0 == self)
+            .unwrap_or(&FALLBACK)
     }
 
     /// The last part of its URI, in kebab case.
@@ -105,7 +240,10 @@ impl ProblemType {
 
     /// The type with this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        ENTRIES.iter().find(|entry| entry.1 == name).map(|entry| entry.0)
+        ENTRIES
+            .iter()
+            .find(|entry| entry.1 == name)
+            .map(|entry| entry.0)
     }
 }
 
@@ -115,7 +253,10 @@ pub fn reference() -> String {
     let mut page = "# Problems\n\nGenerated from the code; a test keeps it current. `type` is `https://HOST/problems/NAME` (RFC 9457).\n".to_owned();
     for Entry(_, name, status, title, explanation) in ENTRIES {
         // Writing to a String cannot fail.
-        let _ = write!(page, "\n## {name}\n\n{title}. Status {status}.\n\n{explanation}\n");
+        let _ = write!(
+            page,
+            "\n## {name}\n\n{title}. Status {status}.\n\n{explanation}\n"
+        );
     }
     page
 }

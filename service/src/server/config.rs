@@ -61,7 +61,10 @@ impl Default for ListenerConfig {
 impl ListenerConfig {
     /// The default limits on this address.
     pub fn at(address: impl Into<String>) -> Self {
-        Self { address: address.into(), ..Self::default() }
+        Self {
+            address: address.into(),
+            ..Self::default()
+        }
     }
 }
 
@@ -76,6 +79,8 @@ pub struct MonitorConfig {
 impl MonitorConfig {
     /// On this address.
     pub fn at(address: impl Into<String>) -> Self {
-        Self { address: address.into() }
+        Self {
+            address: address.into(),
+        }
     }
 }

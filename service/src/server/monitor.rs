@@ -35,12 +35,19 @@ impl Readiness {
         F: Future<Output = Result<(), String>> + Send + 'static,
     {
         let check: Check = Arc::new(move || Box::pin(check()));
-        self.0.write().unwrap_or_else(PoisonError::into_inner).push((name, check));
+        self.0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((name, check));
     }
 
     /// Runs all checks; the names and reasons of those that fail.
     pub async fn failures(&self) -> Vec<(&'static str, String)> {
-        let checks = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let checks = self
+            .0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let mut failures = Vec::new();
         for (name, check) in checks {
             match tokio::time::timeout(CHECK_TIMEOUT, check()).await {
@@ -65,18 +72,25 @@ async fn ready(readiness: web::Data<Readiness>, shutdown: web::Data<Shutdown>) -
     if failures.is_empty() {
         return HttpResponse::Ok().json(json!({"status": "ready"}));
     }
-    let failed: serde_json::Map<_, _> =
-        failures.into_iter().map(|(name, reason)| (name.to_owned(), reason.into())).collect();
+    let failed: serde_json::Map<_, _> = failures
+        .into_iter()
+        .map(|(name, reason)| (name.to_owned(), reason.into()))
+        .collect();
     HttpResponse::ServiceUnavailable().json(json!({"status": "not ready", "failed": failed}))
 }
 
 async fn metrics_page() -> HttpResponse {
     let handle = telemetry::metrics();
     handle.run_upkeep();
-    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(handle.render())
+    HttpResponse::Ok()
+        .content_type("text/plain; version=0.0.4; charset=utf-8")
+        .body(handle.render())
 }
 
-pub(super) fn server(socket: TcpListener, context: &Context) -> std::io::Result<actix_web::dev::Server> {
+pub(super) fn server(
+    socket: TcpListener,
+    context: &Context,
+) -> std::io::Result<actix_web::dev::Server> {
     telemetry::metrics();
     let readiness = web::Data::new(context.readiness.clone());
     let shutdown = web::Data::new(context.tasks.shutdown().clone());
@@ -88,5 +102,10 @@ pub(super) fn server(socket: TcpListener, context: &Context) -> std::io::Result<
             .route("/health/ready", web::get().to(ready))
             .route("/metrics", web::get().to(metrics_page))
     });
-    Ok(server.workers(1).disable_signals().shutdown_timeout(1).listen(socket)?.run())
+    Ok(server
+        .workers(1)
+        .disable_signals()
+        .shutdown_timeout(1)
+        .listen(socket)?
+        .run())
 }
