@@ -90,6 +90,21 @@ pub struct Edge {
     pub(crate) security_headers: Vec<(HeaderName, HeaderValue)>,
 }
 
+impl Edge {
+    fn add_headers(&self, headers: &mut HeaderMap, id: &RequestId) {
+        for (name, value) in &self.security_headers {
+            if !headers.contains_key(name) {
+                headers.insert(name.clone(), value.clone());
+            }
+        }
+        if self.access_log
+            && let Ok(value) = HeaderValue::from_str(id.as_str())
+        {
+            headers.insert(REQUEST_ID, value);
+        }
+    }
+}
+
 /// The headers every answer of a listener carries unless the handler set its own.
 pub(crate) fn security_headers(
     content_security_policy: &str,
@@ -126,7 +141,7 @@ pub(crate) fn security_headers(
 #[derive(Debug)]
 struct Rendered {
     problem: Problem,
-    base: String,
+    edge: Arc<Edge>,
     id: RequestId,
 }
 
@@ -142,7 +157,10 @@ impl ResponseError for Rendered {
     }
 
     fn error_response(&self) -> HttpResponse {
-        self.problem.response(&self.base, Some(self.id.as_str()))
+        let mut response =
+            self.problem.response(&self.edge.problem_base, Some(self.id.as_str()));
+        self.edge.add_headers(response.headers_mut(), &self.id);
+        response
     }
 }
 
@@ -197,7 +215,7 @@ pub async fn edge<B: MessageBody + 'static>(
 }
 
 fn finish<B: MessageBody + 'static>(
-    edge: &Edge,
+    edge: &Arc<Edge>,
     id: &RequestId,
     outcome: Result<ServiceResponse<B>, actix_web::Error>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
@@ -210,11 +228,7 @@ fn finish<B: MessageBody + 'static>(
                     .because(&error),
             };
             log_cause(&problem);
-            let rendered = Rendered {
-                problem,
-                base: edge.problem_base.clone(),
-                id: id.clone(),
-            };
+            let rendered = Rendered { problem, edge: Arc::clone(edge), id: id.clone() };
             return Err(rendered.into());
         }
     };
@@ -230,17 +244,7 @@ fn finish<B: MessageBody + 'static>(
         Some(body) => ServiceResponse::new(response.into_parts().0, body.map_into_right_body()),
         None => response.map_into_left_body(),
     };
-    let headers = response.headers_mut();
-    for (name, value) in &edge.security_headers {
-        if !headers.contains_key(name) {
-            headers.insert(name.clone(), value.clone());
-        }
-    }
-    if edge.access_log
-        && let Ok(value) = HeaderValue::from_str(id.as_str())
-    {
-        headers.insert(REQUEST_ID, value);
-    }
+    edge.add_headers(response.headers_mut(), id);
     Ok(response)
 }
 

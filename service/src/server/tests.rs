@@ -204,6 +204,7 @@ async fn too_many_too_large_and_too_slow_are_turned_away() {
     let limited = client().get(running.url("/id")).send().await.unwrap();
     assert_eq!(limited.status(), 429);
     assert!(limited.headers().contains_key("retry-after"));
+    assert_eq!(limited.headers()["x-content-type-options"], "nosniff");
     // A head that never ends is not waited for.
     let address = running.address;
     let read = tokio::task::spawn_blocking(move || {
