@@ -5,6 +5,7 @@
 
 mod plan;
 mod run;
+mod sign;
 mod tokens;
 mod transcript;
 mod verify;
@@ -12,8 +13,8 @@ mod verify;
 use std::path::{Path, PathBuf};
 
 pub use plan::{
-    CertificatePlan, IssuingPlan, KeyPlan, Participant, PeerPlan, Plan, RootPlan, SecretPlan,
-    TokenPlan, Tokens,
+    CertificatePlan, Environment, IssuingPlan, KeyPlan, Participant, PeerPlan, Plan, RootPlan,
+    SecretPlan, TokenPlan, Tokens,
 };
 pub use run::{Outcome, run};
 pub use verify::{Report, verify};

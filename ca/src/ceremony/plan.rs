@@ -17,6 +17,8 @@ use super::CeremonyError;
 const MAX_FILE: usize = 256 * 1024;
 /// Most shards of one authority's revocation lists.
 const MAX_SHARDS: u16 = 4096;
+/// Arcs set aside for examples (X.660, RFC 5612).
+const EXAMPLE_ARCS: [&str; 2] = ["2.999", "1.3.6.1.4.1.32473"];
 /// Longest life of a revocation list, in days.
 const MAX_CRL_DAYS: u16 = 400;
 
@@ -26,6 +28,8 @@ const MAX_CRL_DAYS: u16 = 400;
 pub struct Plan {
     /// What the hierarchy is called.
     pub name: String,
+    /// What it is for.
+    pub environment: Environment,
     /// The arc below which policies are identified.
     pub oid_arc: String,
     /// Where status and issuers are published; stands in every certificate.
@@ -51,6 +55,16 @@ pub struct Plan {
     /// Services that prove their name to others.
     #[serde(rename = "peer", default)]
     pub peers: Vec<PeerPlan>,
+}
+
+/// What a hierarchy is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Environment {
+    /// Trying things out: examples are permitted where names are needed.
+    Development,
+    /// Real people: names that stay for decades.
+    Production,
 }
 
 /// Somebody in the room.
@@ -237,10 +251,39 @@ impl Plan {
                 return Err(CeremonyError::plan("initialise needs so_pin_file"));
             }
         }
+        self.check_environment()?;
         self.check_labels()?;
         self.check_authorities()?;
         self.check_certificates()?;
         self.check_peers()
+    }
+
+    /// What production certificates carry must mean something outside this machine.
+    fn check_environment(&self) -> Result<(), CeremonyError> {
+        if self.environment == Environment::Development {
+            return Ok(());
+        }
+        let below = |arc: &str| {
+            self.oid_arc
+                .strip_prefix(arc)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        if EXAMPLE_ARCS.into_iter().any(below) {
+            return Err(CeremonyError::plan(
+                "oid_arc is an example arc; production needs one of its own",
+            ));
+        }
+        let host = url::Url::parse(&self.publish_base_url)
+            .ok()
+            .and_then(|url| url.host_str().map(str::to_owned))
+            .unwrap_or_default();
+        let local = host == "localhost" || host.ends_with(".localhost");
+        if local || host.starts_with("127.") || host == "[::1]" {
+            return Err(CeremonyError::plan(
+                "publish_base_url is local to this machine",
+            ));
+        }
+        Ok(())
     }
 
     fn check_labels(&self) -> Result<(), CeremonyError> {
@@ -403,13 +446,35 @@ mod tests {
                 "key = \"idp/other/g1\"",
                 "not a [[key]]",
             ),
-            ("oid_arc = \"2.999\"", "oid_arc = \"nonsense\"", "arc"),
+            (
+                "oid_arc = \"1.3.6.1.4.1.32473\"",
+                "oid_arc = \"nonsense\"",
+                "arc",
+            ),
             ("http://localhost:8082", "ftp://localhost", "base address"),
             ("[root]", "surprise = 1\n[root]", "surprise"),
         ] {
             let message = refused(from, to);
             assert!(message.contains(word), "{word} is not in: {message}");
         }
+    }
+
+    #[test]
+    fn production_refuses_example_arcs_and_local_addresses() {
+        let production = DEVELOPMENT.replace("\"development\"", "\"production\"");
+        let refused = |text: &str, word: &str| {
+            let error = Plan::parse(text, Path::new("/"))
+                .expect_err(word)
+                .to_string();
+            assert!(error.contains(word), "{error}");
+        };
+        refused(&production, "example arc");
+        let old = production.replace("1.3.6.1.4.1.32473", "2.999.7");
+        refused(&old, "example arc");
+        let own = production.replace("1.3.6.1.4.1.32473", "1.3.6.1.4.1.324731");
+        refused(&own, "local");
+        let sound = own.replace("http://localhost:8082", "http://status.example.kh");
+        assert!(Plan::parse(&sound, Path::new("/")).is_ok());
     }
 
     proptest::proptest! {

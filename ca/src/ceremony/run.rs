@@ -3,21 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU16;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use hsm_bridge::pkcs11::Token;
-use hsm_bridge::verify::OpenSslVerifier;
 use hsm_bridge::{KeyAlgorithm, KeyId, KeyLabel, KeyStore, SecretStore, Signer};
-use jiff::{SignedDuration, Timestamp};
-use pki::Certificate;
-use pki::crl::CrlBuilder;
-use pki::issue::{Issuer, Request, prepare, prepare_anchor};
+use jiff::Timestamp;
+use pki::issue::Issuer;
 use pki::jose::Jwk;
 use pki::key::IssuerId;
 use pki::name::DistinguishedName;
-use pki::profile::{Profile, ProfileName, Profiles};
-use pki::serial::SerialNumber;
+use pki::profile::{ProfileName, Profiles};
 use service::Sources;
 
 use super::plan::Plan;
@@ -28,15 +23,8 @@ use crate::hierarchy::{
     RootEntry, ServiceEntry,
 };
 
-/// Random octets behind the hint of a serial number.
-const SERIAL_RANDOM: usize = 19;
 /// Serial number hint of certificates that the root signs.
 const ROOT_HINT: u8 = 0x7f;
-/// The number of a shard's first list.
-const FIRST_CRL: u64 = 1;
-const DAY: u64 = 24 * 60 * 60;
-/// How late clocks of relying parties may be when they read the first lists.
-const BACKDATE: SignedDuration = SignedDuration::from_mins(5);
 
 /// What a ceremony came to.
 #[derive(Clone, Debug)]
@@ -120,31 +108,31 @@ fn refuse_existing(plan: &Plan, root: &Token, online: &Token) -> Result<(), Cere
     }
 }
 
-struct Ceremony<'a> {
-    plan: &'a Plan,
-    root: Token,
-    online: Token,
-    sources: &'a Sources,
-    profiles: Profiles,
-    transcript: Transcript<'a>,
+pub(super) struct Ceremony<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) root: Token,
+    pub(super) online: Token,
+    pub(super) sources: &'a Sources,
+    pub(super) profiles: Profiles,
+    pub(super) transcript: Transcript<'a>,
     /// Authorities made so far, by the label of their key.
-    certified: BTreeMap<KeyLabel, Authority>,
+    pub(super) certified: BTreeMap<KeyLabel, Authority>,
 }
 
-struct Authority {
-    id: IssuerId,
-    issuer: Issuer,
-    signer: Box<dyn Signer>,
-    hint: u8,
+pub(super) struct Authority {
+    pub(super) id: IssuerId,
+    pub(super) issuer: Issuer,
+    pub(super) signer: Box<dyn Signer>,
+    pub(super) hint: u8,
 }
 
 /// One certificate to make.
-struct Wanted<'a> {
-    profile: ProfileName,
-    key: &'a KeyLabel,
-    subject: &'a DistinguishedName,
-    public_key: spki::SubjectPublicKeyInfoOwned,
-    hint: u8,
+pub(super) struct Wanted<'a> {
+    pub(super) profile: ProfileName,
+    pub(super) key: &'a KeyLabel,
+    pub(super) subject: &'a DistinguishedName,
+    pub(super) public_key: spki::SubjectPublicKeyInfoOwned,
+    pub(super) hint: u8,
 }
 
 impl Ceremony<'_> {
@@ -347,112 +335,6 @@ impl Ceremony<'_> {
         Ok(PeersFile { peers })
     }
 
-    /// Makes, checks and writes one certificate; without `issuer` the key certifies itself.
-    fn certify(
-        &mut self,
-        wanted: &Wanted<'_>,
-        issuer: Option<&KeyLabel>,
-    ) -> Result<(Certificate, PathBuf), CeremonyError> {
-        let random = self.sources.random::<SERIAL_RANDOM>();
-        let serial = SerialNumber::new(wanted.hint, &random).map_err(CeremonyError::artefact)?;
-        let request = Request {
-            public_key: wanted.public_key.clone(),
-            subject: wanted.subject.clone(),
-            san: Vec::new(),
-            serial,
-            validity: None,
-        };
-        let profile = self
-            .profiles
-            .find(wanted.profile)
-            .cloned()
-            .ok_or_else(|| CeremonyError::plan("an unknown profile"))?;
-        let certificate = match issuer {
-            None => self.sign_anchor(&profile, request, wanted.key)?,
-            Some(label) => {
-                let authority = self.authority(label)?;
-                let now = self.sources.now().into();
-                let prepared = prepare(&profile, &authority.issuer, request, now)?;
-                self.intend(wanted, prepared.tbs_der())?;
-                prepared.sign(&*self.authority(label)?.signer, &OpenSslVerifier)?
-            }
-        };
-        let path = PathBuf::from(format!("certificates/{}.pem", file_name(wanted.key)));
-        let mut facts = certificate_facts(&certificate, wanted)?;
-        let pem = certificate.pem().map_err(CeremonyError::artefact)?;
-        self.transcript
-            .write(&path.to_string_lossy(), pem.as_bytes(), &mut facts)?;
-        self.record("certificate signed and verified", facts)?;
-        Ok((certificate, path))
-    }
-
-    fn sign_anchor(
-        &mut self,
-        profile: &dyn Profile,
-        request: Request,
-        label: &KeyLabel,
-    ) -> Result<Certificate, CeremonyError> {
-        let prepared = prepare_anchor(profile, request, self.sources.now().into())?;
-        let facts = Facts::from([
-            ("key".to_owned(), label.to_string()),
-            (
-                "sha256 of what will be signed".to_owned(),
-                sha256(prepared.tbs_der()),
-            ),
-        ]);
-        self.record("certificate about to be signed", facts)?;
-        let id = self
-            .root
-            .find(label)?
-            .ok_or_else(|| CeremonyError::Artefact(format!("{label} vanished from the token")))?;
-        Ok(prepared.sign(&*self.root.signer(id, None)?, &OpenSslVerifier)?)
-    }
-
-    fn intend(&mut self, wanted: &Wanted<'_>, tbs: &[u8]) -> Result<(), CeremonyError> {
-        let facts = Facts::from([
-            ("key".to_owned(), wanted.key.to_string()),
-            ("sha256 of what will be signed".to_owned(), sha256(tbs)),
-        ]);
-        self.record("certificate about to be signed", facts)
-    }
-
-    /// Signs an empty list for every shard of an authority.
-    fn first_crls(
-        &mut self,
-        label: &KeyLabel,
-        authority: &Authority,
-        days: u16,
-    ) -> Result<Vec<PathBuf>, CeremonyError> {
-        let now = self.sources.now();
-        let life = Duration::from_secs(u64::from(days) * DAY);
-        let end = now.checked_add(life).map_err(CeremonyError::artefact)?;
-        let start = now.checked_sub(BACKDATE).map_err(CeremonyError::artefact)?;
-        let mut facts = Facts::from([
-            ("issuer".to_owned(), label.to_string()),
-            ("number".to_owned(), FIRST_CRL.to_string()),
-            ("next update".to_owned(), end.to_string()),
-        ]);
-        let mut paths = Vec::new();
-        for shard in 0..authority.issuer.publish.shards().get() {
-            let builder = CrlBuilder {
-                issuer: &authority.issuer,
-                shard,
-                number: FIRST_CRL,
-                this_update: start.into(),
-                next_update: end.into(),
-            };
-            let list = builder
-                .build([])?
-                .sign(&*authority.signer, &OpenSslVerifier)?;
-            let path = PathBuf::from(format!("crls/{}/{shard}.crl", authority.id));
-            self.transcript
-                .write(&path.to_string_lossy(), list.der(), &mut facts)?;
-            paths.push(path);
-        }
-        self.record("revocation lists signed and verified", facts)?;
-        Ok(paths)
-    }
-
     fn record_key(
         &mut self,
         token: &str,
@@ -478,48 +360,16 @@ impl Ceremony<'_> {
         self.record(&format!("key made in the {token} token"), facts)
     }
 
-    fn authority(&self, label: &KeyLabel) -> Result<&Authority, CeremonyError> {
+    pub(super) fn authority(&self, label: &KeyLabel) -> Result<&Authority, CeremonyError> {
         self.certified
             .get(label)
             .ok_or_else(|| CeremonyError::Plan(format!("{label} certifies before it is certified")))
     }
 
-    fn record(&mut self, step: &str, facts: Facts) -> Result<(), CeremonyError> {
+    pub(super) fn record(&mut self, step: &str, facts: Facts) -> Result<(), CeremonyError> {
         let at: Timestamp = self.sources.now();
         self.transcript.record(at, step, facts)
     }
-}
-
-/// A key label as a file name.
-pub(super) fn file_name(label: &KeyLabel) -> String {
-    label.as_str().replace('/', "-")
-}
-
-fn certificate_facts(
-    certificate: &Certificate,
-    wanted: &Wanted<'_>,
-) -> Result<Facts, CeremonyError> {
-    let second = |at: u64| {
-        i64::try_from(at)
-            .ok()
-            .and_then(|at| Timestamp::from_second(at).ok())
-            .map(|at| at.to_string())
-            .unwrap_or_default()
-    };
-    let serial = certificate.serial().map_err(CeremonyError::artefact)?;
-    Ok(Facts::from([
-        ("key".to_owned(), wanted.key.to_string()),
-        ("profile".to_owned(), wanted.profile.to_string()),
-        ("subject".to_owned(), certificate.subject().to_string()),
-        ("issuer".to_owned(), certificate.issuer().to_string()),
-        ("serial".to_owned(), serial.to_string()),
-        ("not before".to_owned(), second(certificate.not_before())),
-        ("not after".to_owned(), second(certificate.not_after())),
-        (
-            "sha256 of the certificate in DER".to_owned(),
-            sha256(certificate.der()),
-        ),
-    ]))
 }
 
 fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, CeremonyError> {

@@ -58,7 +58,7 @@ async fn openssl_accepts_the_token_and_refuses_it_for_other_data() {
     }
     let (_, said) = judges::run(&openssl, &["ts", "-reply", "-in", &reply, "-text"]);
     assert!(
-        said.contains("2.999.2.1") && said.contains("Serial number: 0x01"),
+        said.contains("1.3.6.1.4.1.32473.2.1") && said.contains("Serial number: 0x01"),
         "{said}"
     );
     assert_eq!(authority.audited(action::CA_TIMESTAMP_ISSUED).await, 1);
