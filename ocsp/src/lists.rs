@@ -97,7 +97,7 @@ impl Lists {
                     match parse(der, None, &authority.certificate, &*own.verifier) {
                         Ok(list) => own.keep_newer(place, list),
                         Err(reason) => {
-                            tracing::error!(%reason, issuer = %authority.id, shard, "list not usable")
+                            tracing::error!(%reason, issuer = %authority.id, shard, "list not usable");
                         }
                     }
                 }
