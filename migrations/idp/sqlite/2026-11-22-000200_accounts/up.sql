@@ -10,9 +10,9 @@ CREATE TABLE accounts (
     wrapped_key BLOB NOT NULL,
     display_name_sealed BLOB,
     office TEXT,
-    created_at BIGINT NOT NULL,
-    activated_at BIGINT,
-    closed_at BIGINT
+    created_at INTEGER NOT NULL,
+    activated_at INTEGER,
+    closed_at INTEGER
 ) STRICT;
 
 CREATE TABLE account_identifiers (
@@ -21,8 +21,8 @@ CREATE TABLE account_identifiers (
     kind TEXT NOT NULL CHECK (kind IN ('email', 'phone')),
     blind_index BLOB NOT NULL,
     value_sealed BLOB NOT NULL,
-    verified_at BIGINT,
-    created_at BIGINT NOT NULL
+    verified_at INTEGER,
+    created_at INTEGER NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX account_identifiers_lookup ON account_identifiers (kind, blind_index);
 CREATE INDEX account_identifiers_account ON account_identifiers (account_id);
@@ -30,7 +30,7 @@ CREATE INDEX account_identifiers_account ON account_identifiers (account_id);
 CREATE TABLE staff_roles (
     account_id TEXT NOT NULL REFERENCES accounts (id),
     role TEXT NOT NULL CHECK (role IN ('operator', 'supervisor', 'official', 'auditor', 'client-admin')),
-    granted_at BIGINT NOT NULL,
+    granted_at INTEGER NOT NULL,
     PRIMARY KEY (account_id, role)
 ) STRICT;
 
@@ -40,32 +40,32 @@ CREATE TABLE passkeys (
     credential_id BLOB NOT NULL UNIQUE,
     credential TEXT NOT NULL,
     name TEXT NOT NULL,
-    backup_eligible BIGINT NOT NULL CHECK (backup_eligible IN (0, 1)),
-    created_at BIGINT NOT NULL,
-    last_used_at BIGINT
+    backup_eligible INTEGER NOT NULL CHECK (backup_eligible IN (0, 1)),
+    created_at INTEGER NOT NULL,
+    last_used_at INTEGER
 ) STRICT;
 CREATE INDEX passkeys_account ON passkeys (account_id);
 
 CREATE TABLE passwords (
     account_id TEXT NOT NULL PRIMARY KEY REFERENCES accounts (id),
     hash TEXT NOT NULL,
-    changed_at BIGINT NOT NULL
+    changed_at INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE authenticator_apps (
     account_id TEXT NOT NULL PRIMARY KEY REFERENCES accounts (id),
     secret_sealed BLOB NOT NULL,
-    last_step BIGINT,
-    created_at BIGINT NOT NULL,
-    last_used_at BIGINT
+    last_step INTEGER,
+    created_at INTEGER NOT NULL,
+    last_used_at INTEGER
 ) STRICT;
 
 CREATE TABLE recovery_codes (
     id TEXT NOT NULL PRIMARY KEY,
     account_id TEXT NOT NULL REFERENCES accounts (id),
     code_hash BLOB NOT NULL,
-    created_at BIGINT NOT NULL,
-    used_at BIGINT
+    created_at INTEGER NOT NULL,
+    used_at INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX recovery_codes_lookup ON recovery_codes (account_id, code_hash);
 
@@ -73,9 +73,9 @@ CREATE TABLE invitations (
     id TEXT NOT NULL PRIMARY KEY,
     account_id TEXT NOT NULL REFERENCES accounts (id),
     code_hash BLOB NOT NULL UNIQUE,
-    created_at BIGINT NOT NULL,
-    expires_at BIGINT NOT NULL,
-    used_at BIGINT
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    used_at INTEGER
 ) STRICT;
 CREATE INDEX invitations_expiry ON invitations (expires_at);
 
@@ -86,8 +86,8 @@ CREATE TABLE enrolments (
     invitation_id TEXT,
     purpose TEXT NOT NULL CHECK (purpose IN ('activation', 'recovery')),
     progress_sealed BLOB NOT NULL,
-    created_at BIGINT NOT NULL,
-    expires_at BIGINT NOT NULL
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX enrolments_expiry ON enrolments (expires_at);
 
@@ -96,7 +96,7 @@ CREATE TABLE ceremonies (
     kind TEXT NOT NULL CHECK (kind IN ('enrol', 'add', 'sign-in', 'step-up')),
     bound_to BLOB NOT NULL,
     state TEXT NOT NULL,
-    expires_at BIGINT NOT NULL
+    expires_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX ceremonies_expiry ON ceremonies (expires_at);
 
@@ -106,36 +106,36 @@ CREATE TABLE sessions (
     account_id TEXT NOT NULL REFERENCES accounts (id),
     method TEXT NOT NULL,
     amr TEXT NOT NULL,
-    aal BIGINT NOT NULL,
+    aal INTEGER NOT NULL,
     client TEXT NOT NULL,
-    signed_in_at BIGINT NOT NULL,
-    last_seen_at BIGINT NOT NULL,
-    expires_at BIGINT NOT NULL,
-    ended_at BIGINT
+    signed_in_at INTEGER NOT NULL,
+    last_seen_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    ended_at INTEGER
 ) STRICT;
 CREATE INDEX sessions_account ON sessions (account_id, ended_at);
 CREATE INDEX sessions_expiry ON sessions (expires_at);
 
 CREATE TABLE throttles (
     key BLOB NOT NULL PRIMARY KEY,
-    tries BIGINT NOT NULL,
-    last_try_at BIGINT NOT NULL,
-    blocked_until BIGINT NOT NULL,
-    expires_at BIGINT NOT NULL
+    tries INTEGER NOT NULL,
+    last_try_at INTEGER NOT NULL,
+    blocked_until INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX throttles_expiry ON throttles (expires_at);
 
 CREATE TABLE data_accesses (
     id TEXT NOT NULL PRIMARY KEY,
     subject_id TEXT NOT NULL,
-    at BIGINT NOT NULL,
+    at INTEGER NOT NULL,
     kind TEXT NOT NULL CHECK (kind IN ('relying-party', 'staff', 'register', 'subject')),
     actor_id TEXT NOT NULL,
     actor_name TEXT NOT NULL,
     purpose TEXT NOT NULL,
     items TEXT NOT NULL,
     reference TEXT,
-    expires_at BIGINT NOT NULL
+    expires_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX data_accesses_subject ON data_accesses (subject_id, at);
 CREATE INDEX data_accesses_expiry ON data_accesses (expires_at);
@@ -148,12 +148,12 @@ CREATE TABLE outbox_messages (
     state TEXT NOT NULL CHECK (state IN ('queued', 'sent', 'failed')),
     wrapped_key BLOB,
     content_sealed BLOB,
-    attempts BIGINT NOT NULL,
-    next_attempt_at BIGINT NOT NULL,
+    attempts INTEGER NOT NULL,
+    next_attempt_at INTEGER NOT NULL,
     last_error TEXT,
-    created_at BIGINT NOT NULL,
-    sent_at BIGINT,
-    expires_at BIGINT NOT NULL
+    created_at INTEGER NOT NULL,
+    sent_at INTEGER,
+    expires_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX outbox_messages_due ON outbox_messages (state, next_attempt_at);
 CREATE INDEX outbox_messages_expiry ON outbox_messages (expires_at);
@@ -164,10 +164,10 @@ CREATE TABLE contact_codes (
     channel TEXT NOT NULL CHECK (channel IN ('email', 'sms')),
     target_index BLOB NOT NULL,
     code_hash BLOB NOT NULL,
-    tries BIGINT NOT NULL,
-    created_at BIGINT NOT NULL,
-    expires_at BIGINT NOT NULL,
-    used_at BIGINT
+    tries INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    used_at INTEGER
 ) STRICT;
 CREATE INDEX contact_codes_owner ON contact_codes (owner_id, target_index, created_at);
 CREATE INDEX contact_codes_target ON contact_codes (target_index, created_at);
@@ -180,7 +180,7 @@ CREATE TABLE signing_credentials (
     webauthn_id BLOB NOT NULL,
     serial TEXT NOT NULL,
     certificate TEXT NOT NULL,
-    created_at BIGINT NOT NULL
+    created_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX signing_credentials_account ON signing_credentials (account_id, created_at);
 
@@ -191,9 +191,9 @@ CREATE TABLE signing_documents (
     state TEXT NOT NULL CHECK (state IN ('waiting', 'signed')),
     details_sealed BLOB NOT NULL,
     document_sealed BLOB,
-    created_at BIGINT NOT NULL,
-    signed_at BIGINT,
-    expires_at BIGINT NOT NULL
+    created_at INTEGER NOT NULL,
+    signed_at INTEGER,
+    expires_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX signing_documents_account ON signing_documents (account_id, created_at);
 CREATE INDEX signing_documents_expiry ON signing_documents (expires_at);
