@@ -128,7 +128,7 @@ mod tests {
                 for start in ["page.t(\"", "page.t1(\"", "page.t2(\""] {
                     for part in template.split(start).skip(1) {
                         let key = part.split('"').next().unwrap();
-                        if TEXTS.try_lookup_with_args::<&str>(&KM, key, &HashMap::new()).is_none() {
+                        if TEXTS.try_lookup_with_args(&KM, key, &HashMap::new()).is_none() {
                             missing.push(format!("{}: {key}", path.display()));
                         }
                     }

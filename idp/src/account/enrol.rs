@@ -33,7 +33,7 @@ const TABLE: &str = "enrolments";
 /// Its column.
 const COLUMN: &str = "progress_sealed";
 
-pub(super) use authenticator::{otpauth_uri, qr_code, shown_secret};
+pub(super) use authenticator::{otpauth_uri, shown_secret};
 pub(super) use finish::recovery_rows;
 pub(super) use recovery::new_codes;
 

@@ -130,7 +130,7 @@ pub(in crate::account) fn shown_secret(secret: &[u8]) -> Zeroizing<String> {
 }
 
 /// A QR code (ISO/IEC 18004) as an SVG element to stand inside a page.
-pub(in crate::account) fn qr_code(text: &str) -> Result<String, AccountError> {
+fn qr_code(text: &str) -> Result<String, AccountError> {
     let code = QrCode::new(text.as_bytes()).map_err(|_| AccountError::Invalid("QR code"))?;
     let picture = code
         .render::<svg::Color<'_>>()
