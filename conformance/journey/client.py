@@ -126,7 +126,7 @@ class Page:
     def form(self, part_of_action: str) -> Form:
         for form in self._reader.forms:
             target = form.action or self.url
-            if part_of_action in target:
+            if urllib.parse.urlsplit(target).path.endswith(part_of_action):
                 return form
         raise AssertionError(f"no form to …{part_of_action} on {self.url} ({self.status}): {self.text[:400]}")
 
@@ -173,7 +173,7 @@ class Client:
     def submit(self, page: Page, part_of_action: str, values: dict[str, str] | None = None,
                files: dict[str, tuple[str, str, bytes]] | None = None, button: tuple[str, str] | None = None,
                follow: bool = True) -> Page:
-        """Sends the form whose action contains the text, its own values first, then `values`."""
+        """Sends the form whose action ends with the text, its own values first, then `values`."""
         form = page.form(part_of_action)
         fields = {**form.fields, **(values or {})}
         if button:

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod app;
 pub mod apply;
+pub mod command;
 pub mod config;
 pub mod desk;
 pub mod evidence;
