@@ -34,7 +34,7 @@ struct Ministry {
 pub async fn run(options: Options) -> Result<(), String> {
     let config = Config::load(options)?;
     let address = (config.bind.clone(), config.port);
-    let provider = Provider::new(&config)?;
+    let provider = Provider::new()?;
     println!("{} at {}", config.name_en, config.base_url);
     let ministry = Data::new(Ministry { config, provider, sessions: Sessions::default() });
     HttpServer::new(move || App::new().app_data(ministry.clone()).configure(routes))

@@ -47,7 +47,7 @@ pub(super) struct Provider {
 
 impl Provider {
     /// Prepares calls: limited in time, and never following a redirect, which could lead elsewhere.
-    pub(super) fn new(_config: &Config) -> Result<Self, String> {
+    pub(super) fn new() -> Result<Self, String> {
         let http = reqwest::Client::builder()
             .timeout(TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())

@@ -13,7 +13,7 @@ use super::{bearer, client_auth, read};
 use crate::app::App;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.route("/introspect", web::post().to(introspect));
+    config.service(web::resource("/introspect").post(introspect));
 }
 
 async fn introspect(request: HttpRequest, app: Data<App>, body: Bytes) -> HttpResponse {

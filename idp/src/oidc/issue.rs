@@ -5,7 +5,6 @@ use domain::audit::{Actor, AuditEvent, action};
 use domain::oidc::authorization::SignIn;
 use domain::oidc::subject::{encode_subject, pairwise_message};
 use domain::oidc::{Authorization, Client, Consent, Scope};
-use hsm_bridge::SecretStore as _;
 use service::RequestId;
 use std::sync::Arc;
 use store::StoreError;

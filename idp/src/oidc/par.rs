@@ -17,7 +17,7 @@ use super::{client_auth, read};
 use crate::app::App;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.route("/par", web::post().to(push));
+    config.service(web::resource("/par").post(push));
 }
 
 async fn push(request: HttpRequest, app: Data<App>, body: Bytes) -> HttpResponse {

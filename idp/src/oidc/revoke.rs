@@ -15,7 +15,7 @@ use super::{client_auth, read};
 use crate::app::App;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.route("/revoke", web::post().to(revoke));
+    config.service(web::resource("/revoke").post(revoke));
 }
 
 async fn revoke(request: HttpRequest, app: Data<App>, body: Bytes) -> HttpResponse {

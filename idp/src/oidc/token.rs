@@ -11,7 +11,7 @@ use super::{client_auth, read, token_code, token_machine, token_refresh};
 use crate::app::App;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.route("/token", web::post().to(token));
+    config.service(web::resource("/token").post(token));
 }
 
 async fn token(request: HttpRequest, app: Data<App>, body: Bytes) -> HttpResponse {

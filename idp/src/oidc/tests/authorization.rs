@@ -21,7 +21,7 @@ async fn a_pushed_request_leads_over_consent_to_a_code() {
     ] {
         assert!(page.body.contains(text), "{text} is missing: {}", page.body);
     }
-    assert!(page.body.contains("id=\"share-email\"") && !page.body.contains("checked"));
+    assert!(page.body.contains("id=\"share-email\"") && !page.body.contains(" checked>"));
     let policy = page.headers.get(header::CONTENT_SECURITY_POLICY).unwrap().to_str().unwrap();
     assert!(policy.contains("form-action 'self' https://tax.gov.kh;"), "{policy}");
 

@@ -73,8 +73,8 @@ pub(super) async fn world() -> Option<World> {
     let app = App::new(Parts {
         config,
         store: Store::in_memory(Schema::Idp).unwrap(),
-        keys: Arc::<Token>::clone(&token) as Arc<dyn KeyStore>,
-        secrets: Arc::<Token>::clone(&token) as Arc<dyn SecretStore>,
+        keys: Arc::<Token>::clone(&token),
+        secrets: Arc::<Token>::clone(&token),
         sources,
     })
     .unwrap();

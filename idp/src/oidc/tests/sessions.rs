@@ -76,7 +76,7 @@ async fn metadata_says_what_is_there() {
         if name.ends_with("_endpoint") || name == "jwks_uri" {
             let path = value.as_str().unwrap().strip_prefix(ISSUER).unwrap();
             let answer = send(&service, TestRequest::get().uri(path)).await;
-            assert_ne!(answer.status, StatusCode::NOT_FOUND, "{name}");
+            assert_ne!(answer.status, StatusCode::NOT_FOUND, "{name}: not even for another method");
         }
     }
     let jwks = send(&service, TestRequest::get().uri("/jwks")).await.json();
