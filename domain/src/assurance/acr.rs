@@ -17,7 +17,10 @@ pub fn acr_from_urn(urn: &str) -> Option<Level> {
 ///
 /// `None` where the authentication has no level at all.
 pub fn reached(identity: Level, aal: u8) -> Option<Level> {
-    Level::ALL.into_iter().rfind(|level| level.number() <= aal).map(|level| level.min(identity))
+    Level::ALL
+        .into_iter()
+        .rfind(|level| level.number() <= aal)
+        .map(|level| level.min(identity))
 }
 
 #[cfg(test)]

@@ -20,20 +20,31 @@ pub struct AssurancePolicy {
 }
 
 /// The rules in force from November 2026.
-pub static KH_2026_11: AssurancePolicy =
-    AssurancePolicy { version: "kh-2026-11", documents: &DOCUMENTS, officers_for_two: 2 };
+pub static KH_2026_11: AssurancePolicy = AssurancePolicy {
+    version: "kh-2026-11",
+    documents: &DOCUMENTS,
+    officers_for_two: 2,
+};
 
 /// The level that the evidence gives on a day; `None` where it gives none.
 ///
 /// A foreigner's account lives no longer than the passport, so an expired document counts only where its rule
 /// lets cards outlive their date.
-pub fn compute(evidence: &[EvidenceRecord], policy: &AssurancePolicy, on: Date) -> Option<Assurance> {
+pub fn compute(
+    evidence: &[EvidenceRecord],
+    policy: &AssurancePolicy,
+    on: Date,
+) -> Option<Assurance> {
     evidence
         .iter()
         .filter(|record| counts(record, policy, on))
         .filter_map(|record| level_of(record, policy))
         .max_by_key(|(level, _)| *level)
-        .map(|(level, reason)| Assurance { level, policy: policy.version.to_owned(), reason })
+        .map(|(level, reason)| Assurance {
+            level,
+            policy: policy.version.to_owned(),
+            reason,
+        })
 }
 
 /// Worth of a document after the checks recorded on it.
@@ -49,7 +60,11 @@ pub fn strength(record: &EvidenceRecord, policy: &DocumentPolicy) -> Strength {
         }
         other => record.passed(*other),
     });
-    if raised { rule.strength.max(Strength::Strong) } else { rule.strength }
+    if raised {
+        rule.strength.max(Strength::Strong)
+    } else {
+        rule.strength
+    }
 }
 
 fn counts(record: &EvidenceRecord, policy: &AssurancePolicy, on: Date) -> bool {
@@ -57,9 +72,10 @@ fn counts(record: &EvidenceRecord, policy: &AssurancePolicy, on: Date) -> bool {
     let strict = policy.documents.rule(record.document).expiry == ExpiryRule::Required;
     // A passport of our own state proves who someone is for as long as the account is renewed; a foreign one caps it.
     let caps = strict && record.issuer != "KHM";
-    let contradicted = record.checks.iter().any(|check| {
-        check.kind == CheckKind::MrzCheckDigits && check.outcome == Outcome::Wrong
-    });
+    let contradicted = record
+        .checks
+        .iter()
+        .any(|check| check.kind == CheckKind::MrzCheckDigits && check.outcome == Outcome::Wrong);
     !(contradicted || (expired && caps))
 }
 
@@ -119,7 +135,12 @@ mod tests {
     fn two_officers() -> Vec<CheckRecord> {
         [1, 2]
             .into_iter()
-            .flat_map(|o| [check(CheckKind::DocumentInspected, o), check(CheckKind::FaceCompared, o)])
+            .flat_map(|o| {
+                [
+                    check(CheckKind::DocumentInspected, o),
+                    check(CheckKind::FaceCompared, o),
+                ]
+            })
             .collect()
     }
 
@@ -165,14 +186,20 @@ mod tests {
             Some((Level::Two, Reason::RegisterMatched))
         );
         let chip = vec![check(CheckKind::ChipVerified, 0)];
-        assert_eq!(level(DocumentKind::Passport, chip), Some((Level::Three, Reason::ChipVerified)));
+        assert_eq!(
+            level(DocumentKind::Passport, chip),
+            Some((Level::Three, Reason::ChipVerified))
+        );
         let mut seen = two_officers();
         seen.push(check(CheckKind::InPerson, 1));
         assert_eq!(
             level(DocumentKind::NationalIdCard, seen),
             Some((Level::Three, Reason::SeenInPerson))
         );
-        let weak = vec![check(CheckKind::InPerson, 1), check(CheckKind::DocumentInspected, 1)];
+        let weak = vec![
+            check(CheckKind::InPerson, 1),
+            check(CheckKind::DocumentInspected, 1),
+        ];
         assert_eq!(
             level(DocumentKind::NssfCard, weak),
             Some((Level::One, Reason::DocumentInspected))

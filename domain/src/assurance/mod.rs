@@ -60,7 +60,10 @@ impl TryFrom<u8> for Level {
     type Error = NoSuchLevel;
 
     fn try_from(number: u8) -> Result<Self, NoSuchLevel> {
-        Self::ALL.into_iter().find(|level| level.number() == number).ok_or(NoSuchLevel)
+        Self::ALL
+            .into_iter()
+            .find(|level| level.number() == number)
+            .ok_or(NoSuchLevel)
     }
 }
 

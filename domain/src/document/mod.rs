@@ -157,8 +157,13 @@ pub enum ImageRole {
 
 impl ImageRole {
     /// Every role.
-    pub const ALL: [Self; 5] =
-        [Self::Front, Self::Back, Self::DataPage, Self::Document, Self::Portrait];
+    pub const ALL: [Self; 5] = [
+        Self::Front,
+        Self::Back,
+        Self::DataPage,
+        Self::Document,
+        Self::Portrait,
+    ];
 
     /// The word used in forms, tables and text keys.
     pub fn as_str(self) -> &'static str {
@@ -193,7 +198,11 @@ mod tests {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
             assert_eq!(KH_2026_11.rule(kind).kind, kind);
             assert!(!KH_2026_11.rule(kind).images.is_empty());
-            assert!(ApplicantKind::ALL.iter().any(|who| who.documents().contains(&kind)));
+            assert!(
+                ApplicantKind::ALL
+                    .iter()
+                    .any(|who| who.documents().contains(&kind))
+            );
         }
     }
 }

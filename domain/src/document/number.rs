@@ -80,11 +80,23 @@ mod tests {
     #[test]
     fn one_form_for_all_typings() {
         let card = NumberRule::Digits(9);
-        for typed in ["123456789", "123 456 789", "១២៣៤៥៦៧៨៩", "123-456-789", "123\u{200B}456789"] {
+        for typed in [
+            "123456789",
+            "123 456 789",
+            "១២៣៤៥៦៧៨៩",
+            "123-456-789",
+            "123\u{200B}456789",
+        ] {
             assert_eq!(card.normalise(typed).unwrap(), "123456789");
         }
-        assert_eq!(card.normalise("12345678"), Err(NumberError::Length { min: 9, max: 9 }));
-        assert_eq!(card.normalise("12345678A"), Err(NumberError::Character('A')));
+        assert_eq!(
+            card.normalise("12345678"),
+            Err(NumberError::Length { min: 9, max: 9 })
+        );
+        assert_eq!(
+            card.normalise("12345678A"),
+            Err(NumberError::Character('A'))
+        );
         assert_eq!(card.normalise("  "), Err(NumberError::Empty));
         let passport = NumberRule::Alphanumeric { min: 5, max: 20 };
         assert_eq!(passport.normalise("n1234 5678").unwrap(), "N12345678");

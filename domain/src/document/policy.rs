@@ -77,7 +77,16 @@ pub enum ExpiryRule {
 impl DocumentPolicy {
     /// The rule for a kind; every kind has one.
     pub fn rule(&self, kind: DocumentKind) -> &DocumentRule {
-        let [card, passport, licence, birth, nssf, commercial, association, other] = &self.rules;
+        let [
+            card,
+            passport,
+            licence,
+            birth,
+            nssf,
+            commercial,
+            association,
+            other,
+        ] = &self.rules;
         match kind {
             DocumentKind::NationalIdCard => card,
             DocumentKind::Passport => passport,

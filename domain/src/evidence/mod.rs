@@ -42,7 +42,9 @@ impl EvidenceRecord {
 
     /// Whether a check of this kind was made and found right.
     pub fn passed(&self, kind: CheckKind) -> bool {
-        self.checks.iter().any(|check| check.kind == kind && check.outcome == Outcome::Right)
+        self.checks
+            .iter()
+            .any(|check| check.kind == kind && check.outcome == Outcome::Right)
     }
 
     /// How many different officers made a check of this kind and found it right.
@@ -62,7 +64,9 @@ impl EvidenceRecord {
 /// A document number with all but its last three characters replaced by `*`.
 pub fn mask(number: &str) -> String {
     let length = number.chars().count();
-    let hidden = length.saturating_sub(SHOWN_OF_NUMBER).max(length.div_ceil(2));
+    let hidden = length
+        .saturating_sub(SHOWN_OF_NUMBER)
+        .max(length.div_ceil(2));
     "*".repeat(hidden) + &number.chars().skip(hidden).collect::<String>()
 }
 

@@ -108,7 +108,10 @@ impl Step {
 
     /// Position, counted from one.
     pub fn number(self) -> usize {
-        Self::ALL.iter().position(|step| *step == self).map_or(1, |index| index + 1)
+        Self::ALL
+            .iter()
+            .position(|step| *step == self)
+            .map_or(1, |index| index + 1)
     }
 }
 
@@ -120,7 +123,9 @@ impl Application {
 
     /// The zone as read again on a day.
     pub fn read_zone(&self, today: Date) -> Option<Mrz> {
-        self.zone.as_deref().and_then(|text| mrz::parse_text(text, today).ok())
+        self.zone
+            .as_deref()
+            .and_then(|text| mrz::parse_text(text, today).ok())
     }
 
     /// Whether the step's question is answered.
@@ -140,7 +145,10 @@ impl Application {
                 rule.is_some_and(|rule| rule.images.iter().all(|role| images.contains(role)))
             }
             Step::Name => self.names_answered(),
-            Step::Contact => self.contact.as_ref().is_some_and(|c| c.verified_at.is_some()),
+            Step::Contact => self
+                .contact
+                .as_ref()
+                .is_some_and(|c| c.verified_at.is_some()),
             Step::Check => false,
         }
     }
@@ -148,8 +156,7 @@ impl Application {
     fn names_answered(&self) -> bool {
         let khmer_missing =
             self.khmer.is_none() && self.applicant != Some(ApplicantKind::Foreigner);
-        let entity_missing =
-            self.entity.is_none() && self.applicant == Some(ApplicantKind::Entity);
+        let entity_missing = self.entity.is_none() && self.applicant == Some(ApplicantKind::Entity);
         self.latin.is_some()
             && self.birth_date.is_some()
             && self.sex.is_some()
@@ -233,7 +240,10 @@ mod tests {
         let digest = application.digest(&images);
         assert_eq!(digest, application.digest(&[images[1], images[0]]));
         assert_ne!(digest, application.digest(&images[..1]));
-        assert_ne!(digest, application.digest(&[(ImageRole::Front, [2; 32]), (ImageRole::Back, [1; 32])]));
+        assert_ne!(
+            digest,
+            application.digest(&[(ImageRole::Front, [2; 32]), (ImageRole::Back, [1; 32])])
+        );
         application.number = Some("1".to_owned());
         assert_ne!(digest, application.digest(&images));
     }

@@ -211,8 +211,16 @@ impl Case {
             }
             Event::Take(officer) => {
                 let stage = self.may_take(*officer, now)?;
-                let until = now.checked_add(LEASE_MINUTES.minutes()).map_err(|_| Refusal::State)?;
-                next.state = CaseState::InReview(stage, Lease { officer: officer.account, until });
+                let until = now
+                    .checked_add(LEASE_MINUTES.minutes())
+                    .map_err(|_| Refusal::State)?;
+                next.state = CaseState::InReview(
+                    stage,
+                    Lease {
+                        officer: officer.account,
+                        until,
+                    },
+                );
             }
             Event::Release(officer) => {
                 let stage = self.held_by(*officer, now)?;
@@ -270,9 +278,16 @@ impl Case {
         if officer.person == self.subject || officer.account == self.subject {
             return Err(Refusal::OwnApplication);
         }
-        let decided = self.decisions.iter().any(|made| made.officer == officer.account)
+        let decided = self
+            .decisions
+            .iter()
+            .any(|made| made.officer == officer.account)
             || self.earlier_officers.contains(&officer.account);
-        if decided { Err(Refusal::SameOfficer) } else { Ok(()) }
+        if decided {
+            Err(Refusal::SameOfficer)
+        } else {
+            Ok(())
+        }
     }
 
     fn held_by(&self, officer: Officer, now: Timestamp) -> Result<Stage, Refusal> {
@@ -303,11 +318,17 @@ impl Case {
     fn reset_decisions(&mut self, officers_stay_away: bool) {
         let made = std::mem::take(&mut self.decisions);
         if officers_stay_away {
-            self.earlier_officers.extend(made.into_iter().map(|made| made.officer));
+            self.earlier_officers
+                .extend(made.into_iter().map(|made| made.officer));
         }
     }
 
-    fn decide(&mut self, officer: Officer, decision: &Decision, now: Timestamp) -> Result<(), Refusal> {
+    fn decide(
+        &mut self,
+        officer: Officer,
+        decision: &Decision,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
         // Being the one who decided before is the plainer answer, whoever holds the case now.
         self.impartial(officer)?;
         let stage = self.held_by(officer, now)?;

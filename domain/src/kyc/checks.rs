@@ -41,15 +41,28 @@ pub struct Finding {
 
 impl Finding {
     fn new(kind: CheckKind, outcome: Outcome) -> Self {
-        Self { kind, outcome, document: None, form: None, count: None }
+        Self {
+            kind,
+            outcome,
+            document: None,
+            form: None,
+            count: None,
+        }
     }
 
     fn compared(kind: CheckKind, outcome: Outcome, document: String, form: String) -> Self {
-        Self { document: Some(document), form: Some(form), ..Self::new(kind, outcome) }
+        Self {
+            document: Some(document),
+            form: Some(form),
+            ..Self::new(kind, outcome)
+        }
     }
 
     fn counted(kind: CheckKind, outcome: Outcome, count: usize) -> Self {
-        Self { count: u64::try_from(count).ok(), ..Self::new(kind, outcome) }
+        Self {
+            count: u64::try_from(count).ok(),
+            ..Self::new(kind, outcome)
+        }
     }
 }
 
@@ -60,19 +73,31 @@ pub fn automatic(
     around: Surroundings,
     today: Date,
 ) -> Vec<Finding> {
-    let Some(rule) = application.rule(policy) else { return Vec::new() };
+    let Some(rule) = application.rule(policy) else {
+        return Vec::new();
+    };
     let zone = application.read_zone(today);
-    let mut findings = vec![zone_digits(rule, zone.as_ref()), number_format(application, rule)];
+    let mut findings = vec![
+        zone_digits(rule, zone.as_ref()),
+        number_format(application, rule),
+    ];
     if let Some(zone) = &zone {
         findings.extend(agreement(application, zone));
     }
     findings.push(expiry(application, rule, today));
     findings.push(unused(CheckKind::DocumentUnused, around.same_document));
     findings.push(unused(CheckKind::ImageUnused, around.same_image));
-    let reached = application.contact.as_ref().is_some_and(|c| c.verified_at.is_some());
+    let reached = application
+        .contact
+        .as_ref()
+        .is_some_and(|c| c.verified_at.is_some());
     findings.push(Finding::new(
         CheckKind::ContactReached,
-        if reached { Outcome::Right } else { Outcome::Wrong },
+        if reached {
+            Outcome::Right
+        } else {
+            Outcome::Wrong
+        },
     ));
     findings
 }
@@ -87,7 +112,10 @@ fn zone_digits(rule: &DocumentRule, zone: Option<&Mrz>) -> Finding {
 }
 
 fn number_format(application: &Application, rule: &DocumentRule) -> Finding {
-    let normal = application.number.as_deref().map(|number| rule.number.normalise(number));
+    let normal = application
+        .number
+        .as_deref()
+        .map(|number| rule.number.normalise(number));
     let outcome = match (normal, application.number.as_deref()) {
         (Some(Ok(normal)), Some(number)) if normal == number => Outcome::Right,
         _ => Outcome::Wrong,
@@ -141,7 +169,14 @@ fn expiry(application: &Application, rule: &DocumentRule, today: Date) -> Findin
     match (application.expires_on, rule.expiry) {
         (Some(last), _) => Finding {
             document: Some(last.to_string()),
-            ..Finding::new(KIND, if last < today { Outcome::Wrong } else { Outcome::Right })
+            ..Finding::new(
+                KIND,
+                if last < today {
+                    Outcome::Wrong
+                } else {
+                    Outcome::Right
+                },
+            )
         },
         (None, ExpiryRule::Required) => Finding::new(KIND, Outcome::Wrong),
         (None, ExpiryRule::Optional | ExpiryRule::Never) => {
@@ -151,7 +186,11 @@ fn expiry(application: &Application, rule: &DocumentRule, today: Date) -> Findin
 }
 
 fn unused(kind: CheckKind, others: usize) -> Finding {
-    let outcome = if others == 0 { Outcome::Right } else { Outcome::Look };
+    let outcome = if others == 0 {
+        Outcome::Right
+    } else {
+        Outcome::Look
+    };
     Finding::counted(kind, outcome, others)
 }
 
@@ -173,7 +212,10 @@ mod tests {
             number: Some("123456789".to_owned()),
             zone: Some(ZONE.to_owned()),
             expires_on: Some(date(2033, 1, 1)),
-            latin: Some(NameParts { family: "Sok".to_owned(), given: "Dara".to_owned() }),
+            latin: Some(NameParts {
+                family: "Sok".to_owned(),
+                given: "Dara".to_owned(),
+            }),
             birth_date: "1990-01-01".parse().ok(),
             sex: Some(Sex::Male),
             ..Application::default()
@@ -181,12 +223,19 @@ mod tests {
     }
 
     fn outcome(findings: &[Finding], kind: CheckKind) -> Outcome {
-        findings.iter().find(|finding| finding.kind == kind).unwrap().outcome
+        findings
+            .iter()
+            .find(|finding| finding.kind == kind)
+            .unwrap()
+            .outcome
     }
 
     #[test]
     fn a_card_with_another_sex() {
-        let around = Surroundings { same_document: 1, same_image: 0 };
+        let around = Surroundings {
+            same_document: 1,
+            same_image: 0,
+        };
         let found = automatic(&application(), &KH_2026_11, around, date(2026, 11, 22));
         assert_eq!(outcome(&found, CheckKind::MrzCheckDigits), Outcome::Right);
         assert_eq!(outcome(&found, CheckKind::NameAgrees), Outcome::Right);
@@ -199,7 +248,10 @@ mod tests {
     #[test]
     fn valid_through_its_last_day() {
         let on = |day| {
-            outcome(&automatic(&application(), &KH_2026_11, Surroundings::default(), day), CheckKind::NotExpired)
+            outcome(
+                &automatic(&application(), &KH_2026_11, Surroundings::default(), day),
+                CheckKind::NotExpired,
+            )
         };
         assert_eq!(on(date(2033, 1, 1)), Outcome::Right);
         assert_eq!(on(date(2033, 1, 2)), Outcome::Wrong);
@@ -210,9 +262,21 @@ mod tests {
         let mut paper = application();
         paper.choose_document(DocumentKind::BirthCertificate);
         paper.number = Some("12/2026".to_owned());
-        let found = automatic(&paper, &KH_2026_11, Surroundings::default(), date(2026, 11, 22));
-        assert_eq!(outcome(&found, CheckKind::MrzCheckDigits), Outcome::NotApplicable);
+        let found = automatic(
+            &paper,
+            &KH_2026_11,
+            Surroundings::default(),
+            date(2026, 11, 22),
+        );
+        assert_eq!(
+            outcome(&found, CheckKind::MrzCheckDigits),
+            Outcome::NotApplicable
+        );
         assert_eq!(outcome(&found, CheckKind::NumberFormat), Outcome::Right);
-        assert!(!found.iter().any(|finding| finding.kind == CheckKind::NameAgrees));
+        assert!(
+            !found
+                .iter()
+                .any(|finding| finding.kind == CheckKind::NameAgrees)
+        );
     }
 }

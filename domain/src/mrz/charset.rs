@@ -12,7 +12,11 @@ pub(super) fn check(lines: &[&str]) -> Result<(), MrzError> {
             .chars()
             .position(|c| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '<'));
         if let Some(column) = wrong {
-            return Err(MrzError::at(MrzErrorKind::Character, line, column..column + 1));
+            return Err(MrzError::at(
+                MrzErrorKind::Character,
+                line,
+                column..column + 1,
+            ));
         }
     }
     Ok(())

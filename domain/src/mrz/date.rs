@@ -10,7 +10,11 @@ const EXPIRY_WINDOW_YEARS: i16 = 50;
 /// `Ok(None)` where every part is unknown.
 pub(super) fn birth(field: &[u8], today: Date) -> Result<Option<PartialDate>, ()> {
     let (Some(year), month, day) = parts(field)? else {
-        return if field.iter().all(|byte| *byte == b'<') { Ok(None) } else { Err(()) };
+        return if field.iter().all(|byte| *byte == b'<') {
+            Ok(None)
+        } else {
+            Err(())
+        };
     };
     let this_century = today.year() - today.year().rem_euclid(100) + i16::from(year);
     let date = |year| PartialDate::new(year, month, day);
@@ -41,7 +45,9 @@ pub(super) fn expiry(field: &[u8], today: Date) -> Result<Option<Date>, ()> {
 type Parts = (Option<i8>, Option<i8>, Option<i8>);
 
 fn parts(field: &[u8]) -> Result<Parts, ()> {
-    let [y1, y2, m1, m2, d1, d2] = field else { return Err(()) };
+    let [y1, y2, m1, m2, d1, d2] = field else {
+        return Err(());
+    };
     Ok((pair(*y1, *y2)?, pair(*m1, *m2)?, pair(*d1, *d2)?))
 }
 

@@ -76,7 +76,12 @@ pub struct MrzError {
 
 impl MrzError {
     pub(super) fn of(kind: MrzErrorKind) -> Self {
-        Self { kind, line: None, columns: None, repair: None }
+        Self {
+            kind,
+            line: None,
+            columns: None,
+            repair: None,
+        }
     }
 
     /// `line` and `columns` count from zero, end excluded.

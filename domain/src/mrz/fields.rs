@@ -15,11 +15,18 @@ struct Zone<'a>(&'a [&'a str]);
 
 impl<'a> Zone<'a> {
     fn get(&self, place: &Place) -> &'a str {
-        self.0.get(place.line).and_then(|line| line.get(place.columns.clone())).unwrap_or_default()
+        self.0
+            .get(place.line)
+            .and_then(|line| line.get(place.columns.clone()))
+            .unwrap_or_default()
     }
 
     fn byte(&self, line: usize, column: usize) -> u8 {
-        self.0.get(line).and_then(|line| line.as_bytes().get(column)).copied().unwrap_or(b'<')
+        self.0
+            .get(line)
+            .and_then(|line| line.as_bytes().get(column))
+            .copied()
+            .unwrap_or(b'<')
     }
 
     fn fail<T>(kind: MrzErrorKind, place: &Place) -> Result<T, MrzError> {
@@ -35,8 +42,10 @@ impl<'a> Zone<'a> {
         if empty || digit == check_digit(field.as_bytes()) {
             return Ok(());
         }
-        let with_digit =
-            Place { line: place.line, columns: place.columns.start..place.columns.end + 1 };
+        let with_digit = Place {
+            line: place.line,
+            columns: place.columns.start..place.columns.end + 1,
+        };
         Self::fail(kind, &with_digit)
     }
 }
@@ -57,7 +66,11 @@ pub(super) fn read(format: Format, lines: &[&str], today: Date) -> Result<Mrz, M
     }
     composite(&zone, layout)?;
     optional.extend(
-        layout.optional.iter().skip(optional.len()).map(|place| fillers_off(zone.get(place))),
+        layout
+            .optional
+            .iter()
+            .skip(optional.len())
+            .map(|place| fillers_off(zone.get(place))),
     );
 
     let Ok(birth_date) = date::birth(zone.get(&layout.birth).as_bytes(), today) else {
@@ -84,7 +97,11 @@ pub(super) fn read(format: Format, lines: &[&str], today: Date) -> Result<Mrz, M
         expires_on,
         name,
         truncated,
-        optional: optional.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "),
+        optional: optional
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(" "),
         check_digits,
     })
 }
@@ -103,12 +120,18 @@ fn document_code(zone: &Zone<'_>, format: Format) -> Result<String, MrzError> {
     if !known {
         // What readers and people take for an I.
         let repair = (format != Format::Td3 && matches!(first, b'L' | b'T' | b'1')).then_some('I');
-        return Err(MrzError { repair, ..MrzError::at(MrzErrorKind::DocumentCode, 0, 0..1) });
+        return Err(MrzError {
+            repair,
+            ..MrzError::at(MrzErrorKind::DocumentCode, 0, 0..1)
+        });
     }
     if second.is_ascii_digit() {
         return Err(MrzError::at(MrzErrorKind::DocumentCode, 0, 1..2));
     }
-    let code = [first, second].into_iter().filter(|byte| *byte != b'<').map(char::from);
+    let code = [first, second]
+        .into_iter()
+        .filter(|byte| *byte != b'<')
+        .map(char::from);
     Ok(code.collect())
 }
 
@@ -117,7 +140,11 @@ fn number(zone: &Zone<'_>, layout: &Layout) -> Result<(String, Vec<String>), Mrz
     const KIND: MrzErrorKind = MrzErrorKind::DocumentNumberCheckDigit;
     let place = &layout.number;
     let field = zone.get(place);
-    let first_optional = layout.optional.first().map(|place| zone.get(place)).unwrap_or_default();
+    let first_optional = layout
+        .optional
+        .first()
+        .map(|place| zone.get(place))
+        .unwrap_or_default();
     let long = zone.byte(place.line, place.columns.end) == b'<'
         && layout.optional_digit.is_none()
         && !field.ends_with('<')
@@ -130,7 +157,9 @@ fn number(zone: &Zone<'_>, layout: &Layout) -> Result<(String, Vec<String>), Mrz
         }
         return Ok((number.replace('<', ""), Vec::new()));
     }
-    let (rest, left) = first_optional.split_once('<').unwrap_or((first_optional, ""));
+    let (rest, left) = first_optional
+        .split_once('<')
+        .unwrap_or((first_optional, ""));
     let Some((rest, digit)) = rest.split_at_checked(rest.len().saturating_sub(1)) else {
         return Zone::fail(KIND, place);
     };
@@ -142,8 +171,12 @@ fn number(zone: &Zone<'_>, layout: &Layout) -> Result<(String, Vec<String>), Mrz
 }
 
 fn composite(zone: &Zone<'_>, layout: &Layout) -> Result<(), MrzError> {
-    let digit =
-        check_digit(layout.composite_over.iter().flat_map(|place| zone.get(place).as_bytes()));
+    let digit = check_digit(
+        layout
+            .composite_over
+            .iter()
+            .flat_map(|place| zone.get(place).as_bytes()),
+    );
     if zone.get(&layout.composite).as_bytes() == [digit] {
         return Ok(());
     }
@@ -165,7 +198,16 @@ fn names(zone: &Zone<'_>, layout: &Layout) -> Result<(NameParts, bool), MrzError
     }
     let (family, given) = field.split_once("<<").unwrap_or((field, ""));
     let words = |part: &str| {
-        part.split('<').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+        part.split('<')
+            .filter(|word| !word.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ")
     };
-    Ok((NameParts { family: words(family), given: words(given) }, !field.ends_with('<')))
+    Ok((
+        NameParts {
+            family: words(family),
+            given: words(given),
+        },
+        !field.ends_with('<'),
+    ))
 }

@@ -137,8 +137,10 @@ pub(super) fn detect(lines: &[&str]) -> Result<Format, MrzError> {
                 .iter()
                 .find_map(|line| Format::ALL.into_iter().find(|f| f.width() == line.len()))
                 .map(Format::width);
-            let odd = expected
-                .and_then(|width| lines.iter().position(|line| line.len() != width));
-            MrzError { line: odd.map(|line| line + 1), ..MrzError::of(MrzErrorKind::Length) }
+            let odd = expected.and_then(|width| lines.iter().position(|line| line.len() != width));
+            MrzError {
+                line: odd.map(|line| line + 1),
+                ..MrzError::of(MrzErrorKind::Length)
+            }
         })
 }

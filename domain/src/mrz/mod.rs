@@ -68,8 +68,10 @@ pub fn parse_text(text: &str, today: Date) -> Result<Mrz, MrzError> {
     if text.len() > MAX_TEXT {
         return Err(MrzError::of(MrzErrorKind::Length));
     }
-    let lines: Vec<&str> =
-        text.split(['\n', '\r']).filter(|line| !line.trim().is_empty()).collect();
+    let lines: Vec<&str> = text
+        .split(['\n', '\r'])
+        .filter(|line| !line.trim().is_empty())
+        .collect();
     parse(&lines, today)
 }
 
@@ -77,7 +79,12 @@ pub fn parse_text(text: &str, today: Date) -> Result<Mrz, MrzError> {
 /// run of characters cut into lines. The result may still be wrong; [`parse_text`] decides.
 pub fn tidy(typed: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
-    for line in typed.chars().take(MAX_TEXT).collect::<String>().split(['\n', '\r']) {
+    for line in typed
+        .chars()
+        .take(MAX_TEXT)
+        .collect::<String>()
+        .split(['\n', '\r'])
+    {
         let mut tidy = String::new();
         for c in crate::name::digits::to_ascii(line).chars() {
             match c {
@@ -98,7 +105,10 @@ pub fn tidy(typed: &str) -> String {
             .map(Format::width);
         if let Some(width) = width {
             let all: Vec<char> = only.chars().collect();
-            lines = all.chunks(width).map(|chunk| chunk.iter().collect()).collect();
+            lines = all
+                .chunks(width)
+                .map(|chunk| chunk.iter().collect())
+                .collect();
         }
     }
     lines.join("\n")

@@ -16,11 +16,20 @@ const CARD: [&str; 3] = [
 #[test]
 fn a_khmer_card() {
     let mrz = parse(&CARD, TODAY).unwrap();
-    assert_eq!((mrz.format, mrz.code.as_str(), mrz.issuer.as_str()), (Format::Td1, "ID", "KHM"));
+    assert_eq!(
+        (mrz.format, mrz.code.as_str(), mrz.issuer.as_str()),
+        (Format::Td1, "ID", "KHM")
+    );
     assert_eq!((mrz.number.as_str(), mrz.check_digits), ("123456789", 4));
-    assert_eq!((mrz.name.family.as_str(), mrz.name.given.as_str()), ("SOK", "DARA"));
+    assert_eq!(
+        (mrz.name.family.as_str(), mrz.name.given.as_str()),
+        ("SOK", "DARA")
+    );
     assert_eq!(mrz.birth_date, "1990-01-01".parse().ok());
-    assert_eq!((mrz.expires_on, mrz.sex), (Some(date(2033, 1, 1)), Sex::Female));
+    assert_eq!(
+        (mrz.expires_on, mrz.sex),
+        (Some(date(2033, 1, 1)), Sex::Female)
+    );
     assert!(!mrz.truncated);
 }
 
@@ -37,7 +46,11 @@ fn a_long_number_continues_in_the_optional_data() {
         Ok(number) => return assert_eq!(number, "D23145890734"),
         Err(error) => error.kind,
     };
-    assert_eq!(composite, MrzErrorKind::CompositeCheckDigit, "the number itself is read");
+    assert_eq!(
+        composite,
+        MrzErrorKind::CompositeCheckDigit,
+        "the number itself is read"
+    );
 }
 
 #[test]
@@ -63,7 +76,8 @@ fn tidying_repairs_the_form_only() {
 
 #[test]
 fn centuries() {
-    let birth = |field: &str| super::date::birth(field.as_bytes(), TODAY).map(|d| d.map(|d| d.to_string()));
+    let birth =
+        |field: &str| super::date::birth(field.as_bytes(), TODAY).map(|d| d.map(|d| d.to_string()));
     assert_eq!(birth("261122"), Ok(Some("2026-11-22".to_owned())));
     assert_eq!(birth("261123"), Ok(Some("1926-11-23".to_owned())));
     assert_eq!(birth("55<<<<"), Ok(Some("1955".to_owned())));
@@ -71,7 +85,8 @@ fn centuries() {
     assert_eq!(birth("<<0101"), Err(()));
     assert_eq!(birth("9002<<"), Ok(Some("1990-02".to_owned())));
     assert_eq!(birth("900230"), Err(()));
-    let expiry = |field: &str| super::date::expiry(field.as_bytes(), TODAY).map(|d| d.map(|d| d.year()));
+    let expiry =
+        |field: &str| super::date::expiry(field.as_bytes(), TODAY).map(|d| d.map(|d| d.year()));
     assert_eq!(expiry("120415"), Ok(Some(2012)));
     assert_eq!(expiry("760415"), Ok(Some(2076)));
     assert_eq!(expiry("770415"), Ok(Some(1977)));
@@ -80,7 +95,10 @@ fn centuries() {
 
 #[test]
 fn shared_vectors() {
-    #[expect(clippy::disallowed_methods, reason = "the one setting of tests: where their material lies")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one setting of tests: where their material lies"
+    )]
     let folder = std::env::var("ROMDUOL_TEST_DATA").map_or_else(
         |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
         PathBuf::from,
@@ -93,8 +111,12 @@ fn shared_vectors() {
     assert!(cases.len() >= 14);
     for case in cases {
         let name = case["name"].as_str().unwrap();
-        let lines: Vec<&str> =
-            case["lines"].as_array().unwrap().iter().filter_map(|line| line.as_str()).collect();
+        let lines: Vec<&str> = case["lines"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|line| line.as_str())
+            .collect();
         match (case["valid"].as_bool().unwrap(), parse(&lines, TODAY)) {
             (true, Ok(mrz)) => agrees(name, &case, &mrz),
             (false, Err(error)) => {
@@ -118,7 +140,12 @@ fn agrees(name: &str, case: &serde_json::Value, mrz: &Mrz) {
     same("surname", &mrz.name.family);
     same("given_names", &mrz.name.given);
     same("nationality", &mrz.nationality);
-    same("birth_date", &mrz.birth_date.map(|date| date.to_string()).unwrap_or_default());
+    same(
+        "birth_date",
+        &mrz.birth_date
+            .map(|date| date.to_string())
+            .unwrap_or_default(),
+    );
     same("sex", if mrz.sex == Sex::Female { "F" } else { "M" });
     if let Some(truncated) = case["truncated"].as_bool() {
         assert_eq!(mrz.truncated, truncated, "{name}");
@@ -132,24 +159,35 @@ fn name() -> impl Strategy<Value = NameParts> {
 
 fn zone() -> impl Strategy<Value = (Format, Vec<String>, String, NameParts)> {
     let dates = (1930i16..=2020, 1i8..=12, 1i8..=28, 0usize..3);
-    (0usize..3, "[A-Z0-9]{1,9}", name(), dates, 0usize..3, 2027i16..=2060).prop_map(
-        |(format, number, name, (year, month, day, known), sex, expiry)| {
-            let format = Format::ALL[format];
-            let birth =
-                PartialDate::new(year, (known > 0).then_some(month), (known > 1).then_some(day));
-            let draft = Draft {
-                code: if format == Format::Td3 { "P" } else { "ID" },
-                issuer: "KHM",
-                number: &number,
-                nationality: "KHM",
-                birth_date: birth.ok(),
-                sex: [Sex::Female, Sex::Male, Sex::Unspecified][sex],
-                expires_on: Some(date(expiry, month, day)),
-                name: &name,
-            };
-            (format, write(format, &draft), number.clone(), name.clone())
-        },
+    (
+        0usize..3,
+        "[A-Z0-9]{1,9}",
+        name(),
+        dates,
+        0usize..3,
+        2027i16..=2060,
     )
+        .prop_map(
+            |(format, number, name, (year, month, day, known), sex, expiry)| {
+                let format = Format::ALL[format];
+                let birth = PartialDate::new(
+                    year,
+                    (known > 0).then_some(month),
+                    (known > 1).then_some(day),
+                );
+                let draft = Draft {
+                    code: if format == Format::Td3 { "P" } else { "ID" },
+                    issuer: "KHM",
+                    number: &number,
+                    nationality: "KHM",
+                    birth_date: birth.ok(),
+                    sex: [Sex::Female, Sex::Male, Sex::Unspecified][sex],
+                    expires_on: Some(date(expiry, month, day)),
+                    name: &name,
+                };
+                (format, write(format, &draft), number.clone(), name.clone())
+            },
+        )
 }
 
 proptest! {

@@ -83,7 +83,9 @@ fn order_subscripts(text: &str) -> String {
             held_ro = false;
         }
         out.push(c);
-        if c == COENG && let Some(letter) = chars.next() {
+        if c == COENG
+            && let Some(letter) = chars.next()
+        {
             out.push(letter);
         }
     }
@@ -100,7 +102,8 @@ mod tests {
 
     #[test]
     fn names_of_people() {
-        for name in ["សុខ", "ដារ៉ា", "ចាន់ សុភ័ក្ត្រ", "ញ៉ែម", "ឯម", "ហ៊ុន"] {
+        for name in ["សុខ", "ដារ៉ា", "ចាន់ សុភ័ក្ត្រ", "ញ៉ែម", "ឯម", "ហ៊ុន"]
+        {
             assert_eq!(normalise(name).unwrap(), name);
         }
         assert_eq!(normalise("  សុខ\u{200B}ដារ៉ា ").unwrap(), "សុខដារ៉ា");
@@ -111,8 +114,14 @@ mod tests {
         assert_eq!(normalise(" \u{200B} "), Err(NameError::Empty));
         assert_eq!(normalise("Sok"), Err(NameError::Character('S')));
         assert_eq!(normalise("សុខ១"), Err(NameError::Character('១')));
-        assert_eq!(normalise("សុ\u{202E}ខ"), Err(NameError::Invisible('\u{202E}')));
-        assert_eq!(normalise("សុ\u{17B4}ខ"), Err(NameError::Invisible('\u{17B4}')));
+        assert_eq!(
+            normalise("សុ\u{202E}ខ"),
+            Err(NameError::Invisible('\u{202E}'))
+        );
+        assert_eq!(
+            normalise("សុ\u{17B4}ខ"),
+            Err(NameError::Invisible('\u{17B4}'))
+        );
         assert_eq!(normalise("\u{17B6}ក"), Err(NameError::Order('\u{17B6}')));
         assert_eq!(normalise("ក្"), Err(NameError::Order(COENG)));
         assert_eq!(normalise(&"ក".repeat(101)), Err(NameError::TooLong));

@@ -42,7 +42,9 @@ pub fn mrz_form(name: &str) -> String {
             'Ð' | 'Đ' => out.push('D'),
             'Ł' => out.push('L'),
             other => out.extend(
-                std::iter::once(other).nfd().filter(char::is_ascii_uppercase),
+                std::iter::once(other)
+                    .nfd()
+                    .filter(char::is_ascii_uppercase),
             ),
         }
     }
@@ -97,7 +99,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn parts(family: &str, given: &str) -> NameParts {
-        NameParts { family: family.to_owned(), given: given.to_owned() }
+        NameParts {
+            family: family.to_owned(),
+            given: given.to_owned(),
+        }
     }
 
     #[test]
@@ -107,7 +112,10 @@ mod tests {
         assert_eq!(normalise("e\u{301}"), Ok("é".to_owned()));
         assert_eq!(normalise("Sok1"), Err(NameError::Character('1')));
         // Cyrillic а looks like Latin a.
-        assert_eq!(normalise("D\u{0430}ra"), Err(NameError::Character('\u{0430}')));
+        assert_eq!(
+            normalise("D\u{0430}ra"),
+            Err(NameError::Character('\u{0430}'))
+        );
         assert_eq!(normalise("សុខ"), Err(NameError::Character('ស')));
         assert_eq!(normalise("-"), Err(NameError::Empty));
         assert_eq!(normalise("<b>"), Err(NameError::Character('<')));
@@ -122,10 +130,22 @@ mod tests {
     #[test]
     fn comparing() {
         let zone = parts("SOK", "DARA");
-        assert_eq!(compare(&parts("SOK", "DARA"), &zone, false), NameMatch::Same);
-        assert_eq!(compare(&parts("Sok", "Dara"), &zone, false), NameMatch::ByRules);
-        assert_eq!(compare(&parts("Dara", "Sok"), &zone, false), NameMatch::ByRules);
-        assert_eq!(compare(&parts("Sok", "Daro"), &zone, false), NameMatch::Differs);
+        assert_eq!(
+            compare(&parts("SOK", "DARA"), &zone, false),
+            NameMatch::Same
+        );
+        assert_eq!(
+            compare(&parts("Sok", "Dara"), &zone, false),
+            NameMatch::ByRules
+        );
+        assert_eq!(
+            compare(&parts("Dara", "Sok"), &zone, false),
+            NameMatch::ByRules
+        );
+        assert_eq!(
+            compare(&parts("Sok", "Daro"), &zone, false),
+            NameMatch::Differs
+        );
         let cut = parts("CHHORNVICHHEKA", "SOVANNAROTHANA");
         let whole = parts("Chhornvichheka", "Sovannarothanak");
         assert_eq!(compare(&whole, &cut, true), NameMatch::ByRules);

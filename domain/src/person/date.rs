@@ -59,7 +59,8 @@ impl PartialDate {
 
     /// OpenID Connect Core §5.1 `birthdate`: `YYYY-MM-DD`, or `YYYY` where the day is not known.
     pub fn claim(self) -> String {
-        self.full().map_or_else(|| format!("{:04}", self.year), |date| date.to_string())
+        self.full()
+            .map_or_else(|| format!("{:04}", self.year), |date| date.to_string())
     }
 
     /// Whether both can mean the same day: parts that one of them lacks are not compared.
@@ -73,7 +74,11 @@ impl PartialDate {
 
 impl From<Date> for PartialDate {
     fn from(date: Date) -> Self {
-        Self { year: date.year(), month: Some(date.month()), day: Some(date.day()) }
+        Self {
+            year: date.year(),
+            month: Some(date.month()),
+            day: Some(date.day()),
+        }
     }
 }
 
@@ -139,7 +144,10 @@ mod tests {
         assert!("1990-1-1".parse::<PartialDate>().is_err());
         assert_eq!("1955".parse::<PartialDate>().unwrap().claim(), "1955");
         assert_eq!("1955-04".parse::<PartialDate>().unwrap().claim(), "1955");
-        assert_eq!("1955-04-01".parse::<PartialDate>().unwrap().claim(), "1955-04-01");
+        assert_eq!(
+            "1955-04-01".parse::<PartialDate>().unwrap().claim(),
+            "1955-04-01"
+        );
     }
 
     proptest! {

@@ -76,8 +76,17 @@ impl PersonRecord {
         updated_at: Timestamp,
     ) -> Option<PersonFacts> {
         let assurance = crate::assurance::compute(&self.evidence, policy, on)?;
-        let Self { kind, latin, khmer, birth_date, sex, nationality, entity, contacts, evidence } =
-            self;
+        let Self {
+            kind,
+            latin,
+            khmer,
+            birth_date,
+            sex,
+            nationality,
+            entity,
+            contacts,
+            evidence,
+        } = self;
         Some(PersonFacts {
             person,
             kind,

@@ -25,8 +25,16 @@ async fn take(request: HttpRequest, app: Data<App>, form: Form<Token>) -> HttpRe
             return Ok(see_other("/apply/continue"));
         };
         let (id, now) = (draft.row.id, app.sources.now());
-        let actor = Actor::Person { id: draft.row.case.subject };
-        let event = event(&request, &app, actor, action::IDP_CASE_APPEALED, format!("case:{id}"));
+        let actor = Actor::Person {
+            id: draft.row.case.subject,
+        };
+        let event = event(
+            &request,
+            &app,
+            actor,
+            action::IDP_CASE_APPEALED,
+            format!("case:{id}"),
+        );
         let outcome = app
             .store
             .write(event, move |w| {

@@ -18,7 +18,9 @@ use crate::app::App;
 use crate::page::{Page, check_csrf, respond, see_other};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.route("/apply/check", web::get().to(show)).route("/apply/check", web::post().to(take));
+    config
+        .route("/apply/check", web::get().to(show))
+        .route("/apply/check", web::post().to(take));
 }
 
 /// One answer and the page that changes it.
@@ -48,7 +50,12 @@ async fn show(request: HttpRequest, app: Data<App>) -> HttpResponse {
         let page = Page::new(&request, &app, "apply-check-title");
         let answers = answers(&page, &draft);
         let progress = Some(progress(&page, Step::Check));
-        let view = View { progress, answers, code: Some(draft.code.clone()), page };
+        let view = View {
+            progress,
+            answers,
+            code: Some(draft.code.clone()),
+            page,
+        };
         Ok(respond(&view.page, &view, StatusCode::OK))
     })
     .await
@@ -63,7 +70,11 @@ async fn complete(
         Ok(draft) => draft,
         Err(way) => return Ok(Err(way)),
     };
-    Ok(if draft.next_step() == Step::Check { Ok(draft) } else { Err(see_other(&draft.next_path())) })
+    Ok(if draft.next_step() == Step::Check {
+        Ok(draft)
+    } else {
+        Err(see_other(&draft.next_path()))
+    })
 }
 
 async fn take(request: HttpRequest, app: Data<App>, form: Form<Token>) -> HttpResponse {
@@ -96,26 +107,57 @@ fn answers(page: &Page, draft: &Draft) -> Vec<Answered> {
     };
     let full = |name: &Option<NameParts>| name.as_ref().map(NameParts::full);
     let mut rows = vec![
-        row("who", Step::Who, one(application.applicant.map(|who| page.t(&format!("applicant-{}", who.as_str()))))),
-        row("document", Step::Document, one(application.document.map(|kind| page.t(&format!("document-{}", kind.as_str()))))),
+        row(
+            "who",
+            Step::Who,
+            one(application
+                .applicant
+                .map(|who| page.t(&format!("applicant-{}", who.as_str())))),
+        ),
+        row(
+            "document",
+            Step::Document,
+            one(application
+                .document
+                .map(|kind| page.t(&format!("document-{}", kind.as_str())))),
+        ),
         row("number", Step::Number, one(application.number.clone())),
     ];
     if let Some(zone) = &application.zone {
         let lines = zone.lines().map(ToOwned::to_owned).collect();
-        rows.push(Answered { mono: true, ..row("zone", Step::Number, lines) });
+        rows.push(Answered {
+            mono: true,
+            ..row("zone", Step::Number, lines)
+        });
     }
     if let Some(last) = application.expires_on {
         rows.push(row("expires", Step::Number, vec![page.date(&last)]));
     }
     rows.push(row("photos", Step::Photos, photos(page, draft)));
     if let Some(entity) = &application.entity {
-        rows.push(row("entity", Step::Name, vec![entity.khmer.clone(), entity.latin.clone()]));
+        rows.push(row(
+            "entity",
+            Step::Name,
+            vec![entity.khmer.clone(), entity.latin.clone()],
+        ));
     }
-    let names = full(&application.khmer).into_iter().chain(full(&application.latin)).collect();
+    let names = full(&application.khmer)
+        .into_iter()
+        .chain(full(&application.latin))
+        .collect();
     rows.push(row("name", Step::Name, names));
     rows.push(row("birth", Step::Name, one(birth(page, application))));
-    rows.push(row("sex", Step::Name, one(application.sex.map(|sex| page.t(&format!("sex-{}", sex.as_str()))))));
-    let contact = application.contact.as_ref().map(|contact| contact.value.clone());
+    rows.push(row(
+        "sex",
+        Step::Name,
+        one(application
+            .sex
+            .map(|sex| page.t(&format!("sex-{}", sex.as_str())))),
+    ));
+    let contact = application
+        .contact
+        .as_ref()
+        .map(|contact| contact.value.clone());
     rows.push(row("contact", Step::Contact, one(contact)));
     rows
 }
@@ -126,11 +168,22 @@ fn one(value: Option<String>) -> Vec<String> {
 
 fn birth(page: &Page, application: &Application) -> Option<String> {
     let birth = application.birth_date?;
-    Some(birth.full().map_or_else(|| birth.to_string(), |date| page.date(&date)))
+    Some(
+        birth
+            .full()
+            .map_or_else(|| birth.to_string(), |date| page.date(&date)),
+    )
 }
 
 fn photos(page: &Page, draft: &Draft) -> Vec<String> {
-    let asked = draft.application.rule(&KH_2026_11).map_or(&[][..], |rule| rule.images);
-    let held = draft.evidence.iter().filter(|item| asked.contains(&item.role));
-    held.map(|item| page.t(&format!("photo-{}", item.role.as_str().replace('_', "-")))).collect()
+    let asked = draft
+        .application
+        .rule(&KH_2026_11)
+        .map_or(&[][..], |rule| rule.images);
+    let held = draft
+        .evidence
+        .iter()
+        .filter(|item| asked.contains(&item.role));
+    held.map(|item| page.t(&format!("photo-{}", item.role.as_str().replace('_', "-"))))
+        .collect()
 }

@@ -55,7 +55,12 @@ fn who(request: &HttpRequest, app: &App, draft: &Draft, missing: bool) -> HttpRe
     }
     let error = errors.of("choice").map(ToOwned::to_owned);
     StepView::new(page, errors, Step::Who, draft)
-        .part(Part::Choice(Choice { id: "choice", legend: None, error, options }))
+        .part(Part::Choice(Choice {
+            id: "choice",
+            legend: None,
+            error,
+            options,
+        }))
         .answer()
 }
 
@@ -91,7 +96,10 @@ async fn show_document(request: HttpRequest, app: Data<App>) -> HttpResponse {
 }
 
 fn documents(draft: &Draft) -> &'static [DocumentKind] {
-    draft.application.applicant.map_or(&[], ApplicantKind::documents)
+    draft
+        .application
+        .applicant
+        .map_or(&[], ApplicantKind::documents)
 }
 
 fn document(request: &HttpRequest, app: &App, draft: &Draft, missing: bool) -> HttpResponse {
@@ -112,7 +120,12 @@ fn document(request: &HttpRequest, app: &App, draft: &Draft, missing: bool) -> H
     let error = errors.of("choice").map(ToOwned::to_owned);
     StepView::new(page, errors, Step::Document, draft)
         .lead("apply-document-lead")
-        .part(Part::Choice(Choice { id: "choice", legend: None, error, options }))
+        .part(Part::Choice(Choice {
+            id: "choice",
+            legend: None,
+            error,
+            options,
+        }))
         .answer()
 }
 
@@ -123,15 +136,22 @@ async fn choose_document(request: HttpRequest, app: Data<App>, form: Form<Chosen
             Ok(draft) => draft,
             Err(way) => return Ok(way),
         };
-        let kind = DocumentKind::parse(&form.choice).filter(|kind| documents(&draft).contains(kind));
-        let Some(kind) = kind else { return Ok(document(&request, &app, &draft, true)) };
+        let kind =
+            DocumentKind::parse(&form.choice).filter(|kind| documents(&draft).contains(kind));
+        let Some(kind) = kind else {
+            return Ok(document(&request, &app, &draft, true));
+        };
         let changed = draft.application.document != Some(kind);
         draft.application.choose_document(kind);
         let locale = page(&request, &app, "apply-document-title").locale();
         draft::save(&request, &app, &draft, locale).await?;
         // Whoever comes to mend the document goes on to its number even when the kind stays.
         let mends = !changed && draft.row.number.is_some();
-        let way = if mends { draft::path(Step::Number) } else { draft.next_path() };
+        let way = if mends {
+            draft::path(Step::Number)
+        } else {
+            draft.next_path()
+        };
         Ok(see_other(&way))
     })
     .await

@@ -52,7 +52,12 @@ async fn waiting(
 async fn show(request: HttpRequest, app: Data<App>) -> HttpResponse {
     answer(&request, &app, async {
         match waiting(&request, &app).await? {
-            Ok((draft, to)) => Ok(view(page(&request, &app, "apply-code-title"), &draft, &to, None)),
+            Ok((draft, to)) => Ok(view(
+                page(&request, &app, "apply-code-title"),
+                &draft,
+                &to,
+                None,
+            )),
             Err(way) => Ok(way),
         }
     })
@@ -118,7 +123,10 @@ async fn take(request: HttpRequest, app: Data<App>, form: Form<CodeForm>) -> Htt
 async fn has_account(app: &App, to: &Identifier) -> Result<bool, AccountError> {
     let (sealer, kind, value) = (app.sealer.clone(), to.kind(), to.normalised().to_owned());
     let index = in_token(app, move || sealer.blind_index(kind.as_str(), &value)).await?;
-    let found = app.store.read(move |r| r.find_account_by_identifier(kind, &index)).await?;
+    let found = app
+        .store
+        .read(move |r| r.find_account_by_identifier(kind, &index))
+        .await?;
     Ok(found.is_some())
 }
 

@@ -35,7 +35,11 @@ async fn show(request: HttpRequest, app: Data<App>) -> HttpResponse {
             Ok(draft) => draft,
             Err(way) => return Ok(way),
         };
-        let known = draft.application.contact.as_ref().map(|contact| contact.value.clone());
+        let known = draft
+            .application
+            .contact
+            .as_ref()
+            .map(|contact| contact.value.clone());
         let page = page(&request, &app, "apply-contact-title");
         Ok(view(page, &draft, &known.unwrap_or_default(), None))
     })
@@ -71,7 +75,8 @@ async fn take(request: HttpRequest, app: Data<App>, form: Form<ContactForm>) -> 
             return Ok(view(page, &draft, &form.contact, error));
         };
         let known = draft.application.contact.as_ref();
-        if known.is_some_and(|known| known.value == to.normalised() && known.verified_at.is_some()) {
+        if known.is_some_and(|known| known.value == to.normalised() && known.verified_at.is_some())
+        {
             return Ok(see_other(&draft.next_path()));
         }
         draft.application.contact = Some(Contact {
@@ -107,7 +112,11 @@ pub(super) async fn send(
         // The code sent just now still counts for whoever asked for it; another applicant waits.
         Err(SendError::TooSoon(wait)) => {
             let seconds = wait.as_secs().max(1).to_string();
-            Ok(Some(page.t1("apply-contact-too-soon", "seconds", page.digits(&seconds))))
+            Ok(Some(page.t1(
+                "apply-contact-too-soon",
+                "seconds",
+                page.digits(&seconds),
+            )))
         }
         Err(SendError::TooMany) => Ok(Some(page.t("apply-contact-too-many"))),
         Err(SendError::Fault(error)) => Err(error),

@@ -30,5 +30,11 @@ pub(super) fn code(request: &HttpRequest, secure: bool) -> Option<String> {
 /// What is kept of a code: a hash, for 80 random bits need neither salt nor stretching. `None` for what cannot be one.
 pub(super) fn hash(typed: &str) -> Option<[u8; 32]> {
     let normal = code::normalise(typed)?;
-    Some(Sha256::new().chain_update(DOMAIN).chain_update(normal).finalize().into())
+    Some(
+        Sha256::new()
+            .chain_update(DOMAIN)
+            .chain_update(normal)
+            .finalize()
+            .into(),
+    )
 }

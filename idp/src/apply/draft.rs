@@ -78,13 +78,17 @@ pub(super) fn path(step: Step) -> String {
 
 /// This browser's application, whatever its state.
 pub(super) async fn find(request: &HttpRequest, app: &App) -> Result<Option<Draft>, AccountError> {
-    let Some(code) = cookie::code(request, app.config.secure()) else { return Ok(None) };
+    let Some(code) = cookie::code(request, app.config.secure()) else {
+        return Ok(None);
+    };
     by_code(app, code).await
 }
 
 /// The application that a code opens.
 pub(super) async fn by_code(app: &App, code: String) -> Result<Option<Draft>, AccountError> {
-    let Some(hash) = cookie::hash(&code) else { return Ok(None) };
+    let Some(hash) = cookie::hash(&code) else {
+        return Ok(None);
+    };
     let opened = open_application(app, move |r| r.find_case_by_code(&hash)).await?;
     Ok(opened.map(|opened| Draft { opened, code }))
 }
@@ -95,7 +99,9 @@ pub(super) async fn editable(
     app: &App,
     step: Step,
 ) -> Result<Result<Draft, HttpResponse>, AccountError> {
-    let Some(draft) = find(request, app).await? else { return Ok(Err(see_other("/apply"))) };
+    let Some(draft) = find(request, app).await? else {
+        return Ok(Err(see_other("/apply")));
+    };
     if !draft.row.case.state.is_editable() {
         return Ok(Err(see_other("/apply/status")));
     }
@@ -124,13 +130,23 @@ pub(super) async fn save(
     let document = draft.application.document;
     let now = app.sources.unix();
     let forgotten = now + i64::from(app.config.apply.draft_days) * SECONDS_PER_DAY;
-    let actor = Actor::Person { id: draft.row.case.subject };
-    let event = event(request, app, actor, action::IDP_CASE_SAVED, format!("case:{id}"));
+    let actor = Actor::Person {
+        id: draft.row.case.subject,
+    };
+    let event = event(
+        request,
+        app,
+        actor,
+        action::IDP_CASE_SAVED,
+        format!("case:{id}"),
+    );
     app.store
         .write(event, move |w| {
             let mut case = w.load_case(id)?;
             if !case.case.state.is_editable() {
-                return Err(StoreError::Conflict("the application was handed in meanwhile"));
+                return Err(StoreError::Conflict(
+                    "the application was handed in meanwhile",
+                ));
             }
             case.application_sealed = sealed;
             case.document = document;

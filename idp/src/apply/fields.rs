@@ -112,7 +112,9 @@ pub(super) struct TypedDate {
 
 impl TypedDate {
     pub(super) fn is_empty(&self) -> bool {
-        [&self.day, &self.month, &self.year].iter().all(|part| part.trim().is_empty())
+        [&self.day, &self.month, &self.year]
+            .iter()
+            .all(|part| part.trim().is_empty())
     }
 
     /// The date meant; Khmer digits are understood, day and month may be missing.
@@ -127,7 +129,11 @@ impl TypedDate {
             }
             text.parse().ok().map(Some)
         }
-        let (day, month, year) = (number(&self.day)?, number(&self.month)?, number(&self.year)?);
+        let (day, month, year) = (
+            number(&self.day)?,
+            number(&self.month)?,
+            number(&self.year)?,
+        );
         PartialDate::new(year?, month, day).ok()
     }
 }
@@ -135,7 +141,11 @@ impl TypedDate {
 impl From<PartialDate> for TypedDate {
     fn from(date: PartialDate) -> Self {
         let part = |part: Option<i8>| part.map(|part| part.to_string()).unwrap_or_default();
-        Self { day: part(date.day()), month: part(date.month()), year: date.year().to_string() }
+        Self {
+            day: part(date.day()),
+            month: part(date.month()),
+            year: date.year().to_string(),
+        }
     }
 }
 
@@ -169,7 +179,11 @@ mod tests {
     use super::*;
 
     fn typed(day: &str, month: &str, year: &str) -> Option<String> {
-        let typed = TypedDate { day: day.into(), month: month.into(), year: year.into() };
+        let typed = TypedDate {
+            day: day.into(),
+            month: month.into(),
+            year: year.into(),
+        };
         typed.read().map(|date| date.to_string())
     }
 

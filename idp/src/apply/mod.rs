@@ -45,7 +45,10 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { draft_days: 30, picture_days: 90 }
+        Self {
+            draft_days: 30,
+            picture_days: 90,
+        }
     }
 }
 

@@ -16,7 +16,9 @@ use crate::app::App;
 use crate::page::{FormErrors, Page, check_csrf, see_other};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.route("/apply/name", web::get().to(show)).route("/apply/name", web::post().to(take));
+    config
+        .route("/apply/name", web::get().to(show))
+        .route("/apply/name", web::post().to(take));
 }
 
 fn heading(draft: &Draft) -> &'static str {
@@ -32,7 +34,9 @@ async fn show(request: HttpRequest, app: Data<App>) -> HttpResponse {
             Ok(draft) => draft,
             Err(way) => return Ok(way),
         };
-        let zone = draft.application.read_zone(today_in_cambodia(app.sources.now()));
+        let zone = draft
+            .application
+            .read_zone(today_in_cambodia(app.sources.now()));
         let form = NameForm::of(&draft.application, zone.as_ref());
         let page = page(&request, &app, heading(&draft));
         Ok(view(page, &draft, &form, FormErrors::new(), zone.as_ref()))
@@ -68,11 +72,17 @@ fn view(
 ) -> HttpResponse {
     let mut parts = Vec::new();
     if let Some(zone) = zone {
-        parts.push(Part::Words(page.t1("name-from-zone", "name", zone.name.full())));
+        parts.push(Part::Words(page.t1(
+            "name-from-zone",
+            "name",
+            zone.name.full(),
+        )));
     }
     if draft.application.applicant == Some(ApplicantKind::Entity) {
         let field = |id, label, value: &str| Text::new(&page, &errors, id, label).value(value);
-        parts.push(Part::Text(field("entity_km", "entity-km", &form.entity_km).lang("km")));
+        parts.push(Part::Text(
+            field("entity_km", "entity-km", &form.entity_km).lang("km"),
+        ));
         parts.push(Part::Text(
             field("entity_la", "entity-la", &form.entity_la).autocomplete("organization"),
         ));
@@ -104,9 +114,17 @@ fn view(
 fn names(page: &Page, errors: &FormErrors, draft: &Draft, form: &NameForm) -> Vec<Part> {
     let field = |id, label, value: &str| Text::new(page, errors, id, label).value(value);
     let optional = draft.application.applicant == Some(ApplicantKind::Foreigner);
-    let khmer_hint = page.t(if optional { "name-km-hint-foreigner" } else { "name-km-hint" });
+    let khmer_hint = page.t(if optional {
+        "name-km-hint-foreigner"
+    } else {
+        "name-km-hint"
+    });
     vec![
-        Part::Text(field("family_km", "family-km", &form.family_km).lang("km").hint(khmer_hint)),
+        Part::Text(
+            field("family_km", "family-km", &form.family_km)
+                .lang("km")
+                .hint(khmer_hint),
+        ),
         Part::Text(field("given_km", "given-km", &form.given_km).lang("km")),
         Part::Text(
             field("family_la", "family-la", &form.family_la)

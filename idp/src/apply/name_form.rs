@@ -38,7 +38,9 @@ fn name(
     typed: &str,
     normalise: fn(&str) -> Result<String, NameError>,
 ) -> Option<String> {
-    normalise(typed).map_err(|error| errors.add(field, name_words(page, field, error))).ok()
+    normalise(typed)
+        .map_err(|error| errors.add(field, name_words(page, field, error)))
+        .ok()
 }
 
 /// A part of a name that may be missing.
@@ -58,9 +60,11 @@ fn optional_name(
 fn name_words(page: &Page, field: &str, error: NameError) -> String {
     let script = if field.ends_with("_km") { "km" } else { "la" };
     match error {
-        NameError::Character(c) => {
-            page.t1(&format!("name-error-character-{script}"), "character", c.to_string())
-        }
+        NameError::Character(c) => page.t1(
+            &format!("name-error-character-{script}"),
+            "character",
+            c.to_string(),
+        ),
         NameError::Empty => page.t(&format!("name-error-empty-{script}")),
         other => page.t(&format!("name-error-{}", other.code())),
     }
@@ -72,17 +76,23 @@ impl NameForm {
         let from_zone = zone.map(|zone| zone.name.clone());
         let latin = application.latin.clone().or(from_zone);
         let khmer = application.khmer.clone();
-        let birth = application.birth_date.or_else(|| zone.and_then(|zone| zone.birth_date));
+        let birth = application
+            .birth_date
+            .or_else(|| zone.and_then(|zone| zone.birth_date));
         let sex = application.sex.or_else(|| zone.map(|zone| zone.sex));
         let split = |name: Option<NameParts>| {
-            name.map(|name| (name.family, name.given)).unwrap_or_default()
+            name.map(|name| (name.family, name.given))
+                .unwrap_or_default()
         };
         let ((family_la, given_la), (family_km, given_km)) = (split(latin), split(khmer));
         let TypedDate { day, month, year } = birth.map(TypedDate::from).unwrap_or_default();
         let entity = application.entity.clone();
         Self {
             csrf: None,
-            entity_km: entity.as_ref().map(|entity| entity.khmer.clone()).unwrap_or_default(),
+            entity_km: entity
+                .as_ref()
+                .map(|entity| entity.khmer.clone())
+                .unwrap_or_default(),
             entity_la: entity.map(|entity| entity.latin).unwrap_or_default(),
             family_km,
             given_km,
@@ -115,9 +125,24 @@ impl NameForm {
         let mut errors = FormErrors::new();
         let entity = self.read_entity(application, page, &mut errors);
         let khmer = self.read_khmer(application, page, &mut errors);
-        let family = name(page, &mut errors, "family_la", &self.family_la, latin::normalise);
-        let given = optional_name(page, &mut errors, "given_la", &self.given_la, latin::normalise);
-        let birth = self.birth().read().filter(|birth| birth.earliest() <= today);
+        let family = name(
+            page,
+            &mut errors,
+            "family_la",
+            &self.family_la,
+            latin::normalise,
+        );
+        let given = optional_name(
+            page,
+            &mut errors,
+            "given_la",
+            &self.given_la,
+            latin::normalise,
+        );
+        let birth = self
+            .birth()
+            .read()
+            .filter(|birth| birth.earliest() <= today);
         if birth.is_none() {
             errors.add("birth", page.t("birth-wrong"));
         }
@@ -125,7 +150,9 @@ impl NameForm {
         if sex.is_none() {
             errors.add("sex", page.t("sex-missing"));
         }
-        let latin = family.zip(given).map(|(family, given)| NameParts { family, given });
+        let latin = family
+            .zip(given)
+            .map(|(family, given)| NameParts { family, given });
         if errors.is_empty()
             && self.printed_so.is_none()
             && let (Some(zone), Some(latin), Some(birth), Some(sex)) = (zone, &latin, birth, sex)
@@ -156,7 +183,9 @@ impl NameForm {
         // Registered names mix letters, digits and signs; what is invisible or controls text is still refused.
         let khmer = entity_name(page, errors, "entity_km", &self.entity_km);
         let latin = entity_name(page, errors, "entity_la", &self.entity_la);
-        khmer.zip(latin).map(|(khmer, latin)| Entity { latin, khmer })
+        khmer
+            .zip(latin)
+            .map(|(khmer, latin)| Entity { latin, khmer })
     }
 
     fn read_khmer(
@@ -171,7 +200,9 @@ impl NameForm {
         }
         let family = name(page, errors, "family_km", &self.family_km, khmer::normalise);
         let given = optional_name(page, errors, "given_km", &self.given_km, khmer::normalise);
-        family.zip(given).map(|(family, given)| NameParts { family, given })
+        family
+            .zip(given)
+            .map(|(family, given)| NameParts { family, given })
     }
 }
 
@@ -183,7 +214,11 @@ fn entity_name(
 ) -> Option<String> {
     domain::name::registered(typed)
         .map_err(|error| {
-            let key = if error == NameError::Empty { "entity-missing" } else { "entity-wrong" };
+            let key = if error == NameError::Empty {
+                "entity-missing"
+            } else {
+                "entity-wrong"
+            };
             errors.add(field, page.t(key));
         })
         .ok()
@@ -199,19 +234,36 @@ fn compare_with_zone(
     errors: &mut FormErrors,
 ) {
     if compare(latin, &zone.name, zone.truncated) == NameMatch::Differs {
-        errors.add("family_la", page.t1("name-differs", "zone", zone.name.full()));
+        errors.add(
+            "family_la",
+            page.t1("name-differs", "zone", zone.name.full()),
+        );
     }
     if let Some(read) = zone.birth_date.filter(|read| !birth.agrees_with(*read)) {
-        let words = read.full().map_or_else(|| read.to_string(), |date| page.date(&date));
+        let words = read
+            .full()
+            .map_or_else(|| read.to_string(), |date| page.date(&date));
         errors.add("birth", page.t1("birth-differs", "zone", words));
     }
     if zone.sex != Sex::Unspecified && sex != zone.sex {
-        errors.add("sex", page.t1("sex-differs", "zone", page.t(&format!("sex-{}", zone.sex.as_str()))));
+        errors.add(
+            "sex",
+            page.t1(
+                "sex-differs",
+                "zone",
+                page.t(&format!("sex-{}", zone.sex.as_str())),
+            ),
+        );
     }
 }
 
 /// Whether anything typed differs from the zone, so that the page offers "it is printed so".
-pub(super) fn differs(errors: &FormErrors, page: &Page, form: &NameForm, zone: Option<&Mrz>) -> bool {
+pub(super) fn differs(
+    errors: &FormErrors,
+    page: &Page,
+    form: &NameForm,
+    zone: Option<&Mrz>,
+) -> bool {
     let Some(zone) = zone else { return false };
     if form.printed_so.is_some() {
         return true;
@@ -221,9 +273,18 @@ pub(super) fn differs(errors: &FormErrors, page: &Page, form: &NameForm, zone: O
         form.birth().read(),
         Sex::parse(&form.sex),
     );
-    let (Some(family), Some(birth), Some(sex)) = typed else { return false };
+    let (Some(family), Some(birth), Some(sex)) = typed else {
+        return false;
+    };
     let given = latin::normalise(&form.given_la).unwrap_or_default();
     let mut found = FormErrors::new();
-    compare_with_zone(page, zone, &NameParts { family, given }, birth, sex, &mut found);
+    compare_with_zone(
+        page,
+        zone,
+        &NameParts { family, given },
+        birth,
+        sex,
+        &mut found,
+    );
     !errors.is_empty() && !found.is_empty()
 }

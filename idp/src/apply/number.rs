@@ -27,7 +27,12 @@ async fn show(request: HttpRequest, app: Data<App>) -> HttpResponse {
             Err(way) => return Ok(way),
         };
         let form = NumberForm::of(&draft.application);
-        Ok(view(page(&request, &app, heading(&draft)), &draft, &form, FormErrors::new()))
+        Ok(view(
+            page(&request, &app, heading(&draft)),
+            &draft,
+            &form,
+            FormErrors::new(),
+        ))
     })
     .await
 }
@@ -69,11 +74,17 @@ fn view(page: Page, draft: &Draft, form: &NumberForm, errors: FormErrors) -> Htt
         .hint(page.t(&format!("number-hint-{kind}")))
         .value(&form.number)
         .class("short");
-    let zone = rule.has_zone().then(|| zone_field(&page, &errors, rule, form));
+    let zone = rule
+        .has_zone()
+        .then(|| zone_field(&page, &errors, rule, form));
     let expiry = asks_expiry(rule).then(|| DateParts {
         id: "expires",
         legend: page.t("expires-label"),
-        hint: page.t(if rule.expiry == ExpiryRule::Optional { "expires-hint-optional" } else { "date-hint" }),
+        hint: page.t(if rule.expiry == ExpiryRule::Optional {
+            "expires-hint-optional"
+        } else {
+            "date-hint"
+        }),
         error: errors.of("expires").map(ToOwned::to_owned),
         typed: form.expires(),
         birthday: false,

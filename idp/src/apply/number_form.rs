@@ -26,8 +26,9 @@ pub(super) struct NumberForm {
 
 impl NumberForm {
     pub(super) fn of(application: &Application) -> Self {
-        let expires =
-            application.expires_on.map(|date| TypedDate::from(domain::person::PartialDate::from(date)));
+        let expires = application
+            .expires_on
+            .map(|date| TypedDate::from(domain::person::PartialDate::from(date)));
         let TypedDate { day, month, year } = expires.unwrap_or_default();
         Self {
             csrf: None,
@@ -63,10 +64,17 @@ impl NumberForm {
                 None
             }
         };
-        let zone = if rule.has_zone() { self.read_zone(rule, today, page, &mut errors) } else { None };
+        let zone = if rule.has_zone() {
+            self.read_zone(rule, today, page, &mut errors)
+        } else {
+            None
+        };
         if let (Some(number), Some((zone, _))) = (&number, &zone) {
             if *number != zone.number {
-                errors.add("number", page.t2("number-differs", "typed", number, "zone", &zone.number));
+                errors.add(
+                    "number",
+                    page.t2("number-differs", "typed", number, "zone", &zone.number),
+                );
             }
             if let Some(key) = issuer_error(application.applicant, zone) {
                 errors.add("zone", page.t(key));
@@ -86,7 +94,8 @@ impl NumberForm {
         application.number = number;
         application.expires_on = expires_on;
         application.issuer = Some(
-            zone.as_ref().map_or_else(|| CAMBODIA.to_owned(), |(zone, _)| zone.issuer.clone()),
+            zone.as_ref()
+                .map_or_else(|| CAMBODIA.to_owned(), |(zone, _)| zone.issuer.clone()),
         );
         application.nationality = match &zone {
             Some((zone, _)) => Some(zone.nationality.clone()),
@@ -179,9 +188,13 @@ pub(super) fn zone_words(page: &Page, error: &MrzError) -> String {
     };
     let number = |n: usize| page.digits(&n.to_string());
     let place = match (error.line, error.columns) {
-        (Some(line), Some((first, last))) if first == last => {
-            page.t2("zone-place-one", "line", number(line), "column", number(first))
-        }
+        (Some(line), Some((first, last))) if first == last => page.t2(
+            "zone-place-one",
+            "line",
+            number(line),
+            "column",
+            number(first),
+        ),
         (Some(line), Some((first, last))) => page.t2(
             "zone-place",
             "line",

@@ -60,7 +60,10 @@ async fn show(request: HttpRequest, app: Data<App>) -> HttpResponse {
 }
 
 fn asked(draft: &Draft) -> &'static [ImageRole] {
-    draft.application.rule(&KH_2026_11).map_or(&[], |rule| rule.images)
+    draft
+        .application
+        .rule(&KH_2026_11)
+        .map_or(&[], |rule| rule.images)
 }
 
 fn view(request: &HttpRequest, app: &App, draft: &Draft, errors: FormErrors) -> HttpResponse {
@@ -69,7 +72,11 @@ fn view(request: &HttpRequest, app: &App, draft: &Draft, errors: FormErrors) -> 
         .iter()
         .map(|role| {
             let id = role.as_str();
-            let held = draft.evidence.iter().find(|item| item.role == *role).map(|item| held(&page, item));
+            let held = draft
+                .evidence
+                .iter()
+                .find(|item| item.role == *role)
+                .map(|item| held(&page, item));
             Slot {
                 id,
                 label: page.t(&format!("photo-{}", id.replace('_', "-"))),
@@ -84,9 +91,19 @@ fn view(request: &HttpRequest, app: &App, draft: &Draft, errors: FormErrors) -> 
             }
         })
         .collect();
-    let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let status = if errors.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::UNPROCESSABLE_ENTITY
+    };
     let progress = Some(progress(&page, Step::Photos));
-    let view = View { page, errors, progress, slots, code: Some(draft.code.clone()) };
+    let view = View {
+        page,
+        errors,
+        progress,
+        slots,
+        code: Some(draft.code.clone()),
+    };
     respond(&view.page, &view, status)
 }
 
@@ -118,7 +135,11 @@ async fn take(request: HttpRequest, app: Data<App>, form: Multipart) -> HttpResp
         let page = Page::new(&request, &app, "apply-photos-title");
         let mut errors = FormErrors::new();
         let asked = asked(&draft);
-        for file in upload.files.into_iter().filter(|file| asked.contains(&file.role)) {
+        for file in upload
+            .files
+            .into_iter()
+            .filter(|file| asked.contains(&file.role))
+        {
             let role = file.role;
             match examine(&app, file).await? {
                 Ok(clean) => {
@@ -152,13 +173,18 @@ impl From<Malformed> for AccountError {
 
 /// Decoding is the costliest thing a stranger can ask for: it runs in the bounded pool.
 async fn examine(app: &App, file: Received) -> Result<Result<Clean, UploadError>, AccountError> {
-    let Received { role, declared, content } = file;
+    let Received {
+        role,
+        declared,
+        content,
+    } = file;
     let bytes = match content {
         Ok(bytes) => bytes,
         Err(error) => return Ok(Err(error)),
     };
-    let inspected =
-        service::blocking(&app.pool, move || inspect(&bytes, declared.as_deref(), role.accepts_pdf()));
+    let inspected = service::blocking(&app.pool, move || {
+        inspect(&bytes, declared.as_deref(), role.accepts_pdf())
+    });
     Ok(inspected.await?)
 }
 
@@ -171,13 +197,21 @@ async fn keep(
     clean: Clean,
 ) -> Result<EvidenceItem, AccountError> {
     let (id, case, now) = (app.sources.uuid(), draft.row.id, app.sources.unix());
-    let (key, sealer, nonce) = (draft.key.clone(), app.sealer.clone(), app.sources.random::<12>());
+    let (key, sealer, nonce) = (
+        draft.key.clone(),
+        app.sealer.clone(),
+        app.sources.random::<12>(),
+    );
     let folder = app.config.evidence.clone();
     let item = service::blocking(&app.pool, move || -> Result<_, AccountError> {
         let content = hex(&Sha256::digest(&clean.bytes));
         let content_index = sealer.blind_index("evidence-content", &content)?;
         let row = id.to_string();
-        let field = Field { table: "kyc_evidence", column: "blob", row: &row };
+        let field = Field {
+            table: "kyc_evidence",
+            column: "blob",
+            row: &row,
+        };
         let sealed = key.seal(&field, &clean.bytes, nonce)?;
         let blob_digest = EvidenceFiles::open(&folder)?.write(&sealed)?;
         Ok(EvidenceItem {
@@ -186,7 +220,9 @@ async fn keep(
             role,
             media_type: clean.media_type.to_owned(),
             size: i64::try_from(clean.bytes.len()).unwrap_or(i64::MAX),
-            pixels: clean.pixels.map(|(width, height)| (i64::from(width), i64::from(height))),
+            pixels: clean
+                .pixels
+                .map(|(width, height)| (i64::from(width), i64::from(height))),
             pages: clean.pages.and_then(|pages| i64::try_from(pages).ok()),
             content_index,
             blob_digest,
@@ -194,22 +230,35 @@ async fn keep(
         })
     })
     .await??;
-    let actor = Actor::Person { id: draft.row.case.subject };
-    let event = event(request, app, actor, action::IDP_EVIDENCE_STORED, format!("case:{case}"))
-        .with_detail(serde_json::json!({ "role": role.as_str(), "media_type": item.media_type }));
+    let actor = Actor::Person {
+        id: draft.row.case.subject,
+    };
+    let event = event(
+        request,
+        app,
+        actor,
+        action::IDP_EVIDENCE_STORED,
+        format!("case:{case}"),
+    )
+    .with_detail(serde_json::json!({ "role": role.as_str(), "media_type": item.media_type }));
     let row = item.clone();
     let replaced = app
         .store
         .write(event, move |w| {
             if !w.load_case(case)?.case.state.is_editable() {
-                return Err(StoreError::Conflict("the application was handed in meanwhile"));
+                return Err(StoreError::Conflict(
+                    "the application was handed in meanwhile",
+                ));
             }
             w.replace_evidence(&row)
         })
         .await?;
     if let Some(old) = replaced {
         let folder = app.config.evidence.clone();
-        let removed = service::blocking(&app.pool, move || EvidenceFiles::open(&folder)?.remove(&old)).await;
+        let removed = service::blocking(&app.pool, move || {
+            EvidenceFiles::open(&folder)?.remove(&old)
+        })
+        .await;
         if !matches!(removed, Ok(Ok(()))) {
             tracing::warn!(case = %case, "a replaced picture could not be removed");
         }

@@ -25,12 +25,24 @@ struct View {
 
 async fn show(request: HttpRequest, app: Data<App>) -> HttpResponse {
     answer(&request, &app, async {
-        let Some(draft) = draft::find(&request, &app).await? else { return Ok(see_other("/apply")) };
-        let Some(number) = draft.row.number.clone() else { return Ok(see_other(&draft.next_path())) };
+        let Some(draft) = draft::find(&request, &app).await? else {
+            return Ok(see_other("/apply"));
+        };
+        let Some(number) = draft.row.number.clone() else {
+            return Ok(see_other(&draft.next_path()));
+        };
         let page = Page::new(&request, &app, "apply-receipt-title");
-        let at = draft.row.submitted_at.and_then(|second| jiff::Timestamp::from_second(second).ok());
+        let at = draft
+            .row
+            .submitted_at
+            .and_then(|second| jiff::Timestamp::from_second(second).ok());
         let at = at.map(|at| page.moment(&at)).unwrap_or_default();
-        let view = View { number, code: draft.code, at, page };
+        let view = View {
+            number,
+            code: draft.code,
+            at,
+            page,
+        };
         Ok(respond(&view.page, &view, StatusCode::OK))
     })
     .await

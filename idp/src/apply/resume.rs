@@ -67,13 +67,23 @@ async fn take(request: HttpRequest, app: Data<App>, form: Form<CodeForm>) -> Htt
         throttle::count(&request, &app, "apply-continue").await?;
         let Some(draft) = draft::by_code(&app, grouped(&normal)).await? else {
             let object = "way:apply-continue".to_owned();
-            let event = event(&request, &app, Actor::Anonymous, action::IDP_CASE_MISSED, object);
+            let event = event(
+                &request,
+                &app,
+                Actor::Anonymous,
+                action::IDP_CASE_MISSED,
+                object,
+            );
             app.store.write(event, |_| Ok(())).await?;
             let error = Some(page.t("continue-unknown"));
             return Ok(view(page, &form.code, error));
         };
         let handed_in = draft.row.number.is_some();
-        let way = if handed_in { "/apply/status".to_owned() } else { draft.next_path() };
+        let way = if handed_in {
+            "/apply/status".to_owned()
+        } else {
+            draft.next_path()
+        };
         let mut response = see_other(&way);
         response
             .add_cookie(&cookie::bake(&draft.code, app.config.secure()))
@@ -86,5 +96,9 @@ async fn take(request: HttpRequest, app: Data<App>, form: Form<CodeForm>) -> Htt
 /// The code in groups of four, as it was shown.
 fn grouped(normal: &str) -> String {
     let characters: Vec<char> = normal.chars().collect();
-    characters.chunks(4).map(|chunk| chunk.iter().collect::<String>()).collect::<Vec<_>>().join("-")
+    characters
+        .chunks(4)
+        .map(|chunk| chunk.iter().collect::<String>())
+        .collect::<Vec<_>>()
+        .join("-")
 }

@@ -17,7 +17,9 @@ use crate::app::App;
 use crate::page::{Page, check_csrf, respond, see_other};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.route("/apply", web::get().to(show)).route("/apply", web::post().to(begin));
+    config
+        .route("/apply", web::get().to(show))
+        .route("/apply", web::post().to(begin));
 }
 
 #[derive(Template)]
@@ -37,7 +39,10 @@ async fn show(request: HttpRequest, app: Data<App>) -> HttpResponse {
                 "/apply/status".to_owned()
             }
         });
-        let view = View { page: Page::new(&request, &app, "apply-start-title"), open };
+        let view = View {
+            page: Page::new(&request, &app, "apply-start-title"),
+            open,
+        };
         Ok(respond(&view.page, &view, StatusCode::OK))
     })
     .await
@@ -56,9 +61,9 @@ async fn begin(request: HttpRequest, app: Data<App>, form: Form<Token>) -> HttpR
         let locale = Page::new(&request, &app, "apply-start-title").locale();
         let code = open_case(&request, &app, locale).await?;
         let mut response = see_other("/apply/who");
-        response.add_cookie(&cookie::bake(&code, app.config.secure())).map_err(|_| {
-            AccountError::Invalid("cookie")
-        })?;
+        response
+            .add_cookie(&cookie::bake(&code, app.config.secure()))
+            .map_err(|_| AccountError::Invalid("cookie"))?;
         Ok(response)
     })
     .await
@@ -76,8 +81,12 @@ async fn open_case(
     let (sealer, random) = (app.sealer.clone(), app.sources.random::<32>());
     let (key, wrapped) = in_token(app, move || sealer.new_subject_key(subject, random)).await?;
     let row = id.to_string();
-    let sealed =
-        seal(&key, &application_field(&row), &Application::default(), app.sources.random())?;
+    let sealed = seal(
+        &key,
+        &application_field(&row),
+        &Application::default(),
+        app.sources.random(),
+    )?;
     let case = KycCase {
         id,
         number: None,
@@ -94,7 +103,13 @@ async fn open_case(
         expires_at: Some(now + i64::from(app.config.apply.draft_days) * 86_400),
     };
     let actor = Actor::Person { id: subject };
-    let event = event(request, app, actor, action::IDP_CASE_OPENED, format!("case:{id}"));
+    let event = event(
+        request,
+        app,
+        actor,
+        action::IDP_CASE_OPENED,
+        format!("case:{id}"),
+    );
     app.store
         .write(event, move |w| {
             w.insert_subject_key(subject, &wrapped, now)?;

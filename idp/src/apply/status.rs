@@ -42,9 +42,9 @@ pub(super) fn step_to_mend(reason: ReasonCode) -> Step {
         | ReasonCode::FaceDiffers
         | ReasonCode::DocumentDoubtful => Step::Photos,
         ReasonCode::DataDiffers => Step::Name,
-        ReasonCode::DocumentExpired
-        | ReasonCode::DocumentInUse
-        | ReasonCode::AlreadyRegistered => Step::Document,
+        ReasonCode::DocumentExpired | ReasonCode::DocumentInUse | ReasonCode::AlreadyRegistered => {
+            Step::Document
+        }
     }
 }
 
@@ -61,7 +61,9 @@ async fn show(request: HttpRequest, app: Data<App>) -> HttpResponse {
         let Some(draft) = draft::find(&request, &app).await? else {
             return Ok(see_other("/apply/continue"));
         };
-        let Some(number) = draft.row.number.clone() else { return Ok(see_other(&draft.next_path())) };
+        let Some(number) = draft.row.number.clone() else {
+            return Ok(see_other(&draft.next_path()));
+        };
         let (state, verdict) = match draft.row.case.state {
             CaseState::MoreInformation => ("more", Some(Verdict::AskForMore)),
             CaseState::Rejected => ("rejected", Some(Verdict::Refuse)),
@@ -97,10 +99,22 @@ async fn words(
 ) -> Result<(Option<ReasonCode>, Option<String>), AccountError> {
     let case = draft.row.id;
     let decisions = app.store.read(move |r| r.list_decisions(case)).await?;
-    let newest = decisions.into_iter().rev().find(|made| made.recorded.decision.verdict == verdict);
-    let Some(made) = newest else { return Ok((None, None)) };
+    let newest = decisions
+        .into_iter()
+        .rev()
+        .find(|made| made.recorded.decision.verdict == verdict);
+    let Some(made) = newest else {
+        return Ok((None, None));
+    };
     let row = made.id.to_string();
-    let field = Field { table: "kyc_decisions", column: "note_sealed", row: &row };
-    let note = made.note_sealed.map(|sealed| unseal(&draft.key, &field, &sealed)).transpose()?;
+    let field = Field {
+        table: "kyc_decisions",
+        column: "note_sealed",
+        row: &row,
+    };
+    let note = made
+        .note_sealed
+        .map(|sealed| unseal(&draft.key, &field, &sealed))
+        .transpose()?;
     Ok((made.recorded.decision.reason, note))
 }

@@ -28,22 +28,50 @@ pub(super) async fn submit(
     let Draft { opened, .. } = draft;
     let (id, subject) = (opened.row.id, opened.row.case.subject);
     let document_index = document_index(app, &opened.application).await?;
-    let images: Vec<_> =
-        opened.evidence.iter().map(|item| (item.role, item.content_index)).collect();
+    let images: Vec<_> = opened
+        .evidence
+        .iter()
+        .map(|item| (item.role, item.content_index))
+        .collect();
     let digest = opened.application.digest(&images);
     let actor = Actor::Person { id: subject };
-    let event = event(request, app, actor, action::IDP_CASE_SUBMITTED, format!("case:{id}"));
-    let (application, key, sources) = (opened.application.clone(), opened.key.clone(), app.sources.clone());
+    let event = event(
+        request,
+        app,
+        actor,
+        action::IDP_CASE_SUBMITTED,
+        format!("case:{id}"),
+    );
+    let (application, key, sources) = (
+        opened.application.clone(),
+        opened.key.clone(),
+        app.sources.clone(),
+    );
     let application_sealed = opened.row.application_sealed.clone();
-    let submission = Submission { application, key, document_index, images, now, sources };
+    let submission = Submission {
+        application,
+        key,
+        document_index,
+        images,
+        now,
+        sources,
+    };
     let number = app
         .store
         .write(event, move |w| {
             let mut row = w.load_case(id)?;
             if row.application_sealed != application_sealed {
-                return Err(StoreError::Conflict("another page of the application was answered"));
+                return Err(StoreError::Conflict(
+                    "another page of the application was answered",
+                ));
             }
-            row.case = apply(&row, &Event::Submit { evidence_digest: digest }, now)?;
+            row.case = apply(
+                &row,
+                &Event::Submit {
+                    evidence_digest: digest,
+                },
+                now,
+            )?;
             submission.record(w, &mut row)
         })
         .await?;
@@ -71,7 +99,9 @@ pub(super) async fn document_index(
         return Ok(None);
     };
     let (sealer, kind) = (app.sealer.clone(), format!("document/{kind}/{issuer}"));
-    Ok(Some(in_token(app, move || sealer.blind_index(&kind, &number)).await?))
+    Ok(Some(
+        in_token(app, move || sealer.blind_index(&kind, &number)).await?,
+    ))
 }
 
 /// What is recorded with a case that was handed in.
@@ -97,17 +127,29 @@ impl Submission {
         let number = match &row.number {
             Some(number) => number.clone(),
             None => {
-                let day = format!("{:02}-{:02}{:02}", today.year() % 100, today.month(), today.day());
+                let day = format!(
+                    "{:02}-{:02}{:02}",
+                    today.year() % 100,
+                    today.month(),
+                    today.day()
+                );
                 format!("{day}-{:04}", w.next_of_day(&day)?)
             }
         };
         row.number = Some(number.clone());
         w.update_case(row)?;
         let place = format!("{}/{}", row.id, row.case.revision);
-        let field = Field { table: "kyc_revisions", column: "application_sealed", row: &place };
+        let field = Field {
+            table: "kyc_revisions",
+            column: "application_sealed",
+            row: &place,
+        };
         let sealed = self.seal(&field, &self.application)?;
         w.insert_revision(row, &sealed, self.now.as_second())?;
-        let checks = findings.iter().map(|finding| self.check(finding)).collect::<Result<Vec<_>, _>>()?;
+        let checks = findings
+            .iter()
+            .map(|finding| self.check(finding))
+            .collect::<Result<Vec<_>, _>>()?;
         w.insert_checks(row.id, row.case.revision, &checks)?;
         w.note("number", number.as_str());
         w.note("revision", row.case.revision);
@@ -118,20 +160,32 @@ impl Submission {
         let subject = row.case.subject;
         let mut same_document = 0;
         if let Some(index) = &self.document_index {
-            let holder = DocumentHolder { subject, case: row.id };
+            let holder = DocumentHolder {
+                subject,
+                case: row.id,
+            };
             let free = w.claim_document(index, &holder, self.now.as_second())?;
-            let others = w.list_cases_with_document(index, subject, MAX_COUNTED)?.len();
+            let others = w
+                .list_cases_with_document(index, subject, MAX_COUNTED)?
+                .len();
             same_document = others.max(usize::from(!free));
         }
         let contents: Vec<[u8; 32]> = self.images.iter().map(|(_, index)| *index).collect();
         let same_image = w.count_same_content(&contents, subject)?;
-        Ok(Surroundings { same_document, same_image: usize::try_from(same_image).unwrap_or(0) })
+        Ok(Surroundings {
+            same_document,
+            same_image: usize::try_from(same_image).unwrap_or(0),
+        })
     }
 
     fn check(&self, finding: &Finding) -> Result<CheckItem, StoreError> {
         let id = self.sources.uuid();
         let row = id.to_string();
-        let field = Field { table: "kyc_checks", column: "finding_sealed", row: &row };
+        let field = Field {
+            table: "kyc_checks",
+            column: "finding_sealed",
+            row: &row,
+        };
         Ok(CheckItem {
             id,
             kind: finding.kind,
@@ -142,7 +196,11 @@ impl Submission {
         })
     }
 
-    fn seal<T: serde::Serialize>(&self, field: &Field<'_>, value: &T) -> Result<Vec<u8>, StoreError> {
+    fn seal<T: serde::Serialize>(
+        &self,
+        field: &Field<'_>,
+        value: &T,
+    ) -> Result<Vec<u8>, StoreError> {
         let plain = serde_json::to_vec(value).map_err(|_| StoreError::Invalid("sealed value"))?;
         Ok(self.key.seal(field, &plain, self.sources.random())?)
     }

@@ -22,10 +22,16 @@ const IPV6_NETWORK_BYTES: usize = 8;
 /// The network a request comes from: an IPv4 address, or the /64 that whoever holds an IPv6 address holds.
 fn network(request: &HttpRequest) -> Vec<u8> {
     let peer = request.peer_addr().map(|peer| peer.ip());
-    let client = service::ClientAddress::of(request).map(|client| client.0).or(peer);
+    let client = service::ClientAddress::of(request)
+        .map(|client| client.0)
+        .or(peer);
     match client.map(|client| client.to_canonical()) {
         Some(IpAddr::V4(address)) => address.octets().to_vec(),
-        Some(IpAddr::V6(address)) => address.octets().into_iter().take(IPV6_NETWORK_BYTES).collect(),
+        Some(IpAddr::V6(address)) => address
+            .octets()
+            .into_iter()
+            .take(IPV6_NETWORK_BYTES)
+            .collect(),
         None => Vec::new(),
     }
 }
@@ -45,11 +51,18 @@ pub(super) async fn count(
         .finalize()
         .into();
     let object = format!("way:{what}");
-    let event = event(request, app, Actor::Anonymous, action::IDP_SIGNIN_TRIED, object);
+    let event = event(
+        request,
+        app,
+        Actor::Anonymous,
+        action::IDP_SIGNIN_TRIED,
+        object,
+    );
     let outcome = app
         .store
         .write(event, move |w| {
-            let time = |second| Timestamp::from_second(second).map_err(|_| StoreError::Damaged("time"));
+            let time =
+                |second| Timestamp::from_second(second).map_err(|_| StoreError::Damaged("time"));
             let before = match w.find_throttle(&key)? {
                 Some(row) => Throttle {
                     tries: u32::try_from(row.tries).unwrap_or(u32::MAX),
@@ -65,7 +78,10 @@ pub(super) async fn count(
                     return Ok(Err(held));
                 }
             };
-            let keep = after.blocked_until.saturating_add(KEEP).unwrap_or(Timestamp::MAX);
+            let keep = after
+                .blocked_until
+                .saturating_add(KEEP)
+                .unwrap_or(Timestamp::MAX);
             w.put_throttle(&ThrottleRow {
                 key: key.to_vec(),
                 tries: i64::from(after.tries),

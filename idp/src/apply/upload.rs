@@ -46,7 +46,9 @@ pub(super) async fn read<E: From<Malformed>>(
             return Err(Malformed("too many parts".to_owned()).into());
         }
         let name = part.name().unwrap_or_default().to_owned();
-        let declared = part.content_type().map(|kind| kind.essence_str().to_owned());
+        let declared = part
+            .content_type()
+            .map(|kind| kind.essence_str().to_owned());
         let limit = if name == "csrf" { MAX_TOKEN } else { MAX_BYTES };
         let mut content = Vec::new();
         let mut over = false;
@@ -67,11 +69,21 @@ pub(super) async fn read<E: From<Malformed>>(
             check(upload.csrf.as_deref())?;
             checked = true;
         }
-        let Some(role) = ImageRole::parse(&name) else { continue };
+        let Some(role) = ImageRole::parse(&name) else {
+            continue;
+        };
         // A file field left alone sends an empty part.
         if over || !content.is_empty() {
-            let content = if over { Err(UploadError::TooLarge) } else { Ok(content) };
-            upload.files.push(Received { role, declared, content });
+            let content = if over {
+                Err(UploadError::TooLarge)
+            } else {
+                Ok(content)
+            };
+            upload.files.push(Received {
+                role,
+                declared,
+                content,
+            });
         }
     }
     if !checked {

@@ -58,22 +58,35 @@ pub(crate) async fn open_application(
         .store
         .read(move |r| {
             let Some(row) = find(r)? else { return Ok(None) };
-            let Some(wrapped) = r.find_subject_key(row.case.subject)? else { return Ok(None) };
+            let Some(wrapped) = r.find_subject_key(row.case.subject)? else {
+                return Ok(None);
+            };
             let evidence = r.list_evidence(row.id)?;
             Ok(Some((row, wrapped, evidence)))
         })
         .await?;
-    let Some((row, wrapped, evidence)) = found else { return Ok(None) };
+    let Some((row, wrapped, evidence)) = found else {
+        return Ok(None);
+    };
     let (sealer, subject) = (app.sealer.clone(), row.case.subject);
     let key = in_token(app, move || sealer.open_subject_key(subject, &wrapped)).await?;
     let id = row.id.to_string();
     let application = unseal(&key, &application_field(&id), &row.application_sealed)?;
-    Ok(Some(Opened { row, application, evidence, key }))
+    Ok(Some(Opened {
+        row,
+        application,
+        evidence,
+        key,
+    }))
 }
 
 /// Where an application is sealed.
 pub(super) fn application_field(case: &str) -> Field<'_> {
-    Field { table: "kyc_cases", column: "application_sealed", row: case }
+    Field {
+        table: "kyc_cases",
+        column: "application_sealed",
+        row: case,
+    }
 }
 
 /// An audit event of this request.

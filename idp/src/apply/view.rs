@@ -60,8 +60,11 @@ impl StepView {
 
     /// The page: 422 where something has to be put right (RFC 9110 §15.5.21).
     pub(super) fn answer(&self) -> HttpResponse {
-        let status =
-            if self.errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+        let status = if self.errors.is_empty() {
+            StatusCode::OK
+        } else {
+            StatusCode::UNPROCESSABLE_ENTITY
+        };
         respond(&self.page, self, status)
     }
 }

@@ -14,7 +14,10 @@ use crate::apply::Opened;
 
 /// The checks that an officer vouches for by approving.
 pub(super) fn officer_checks(opened: &Opened) -> Vec<CheckKind> {
-    let face = opened.evidence.iter().any(|item| item.role == ImageRole::Portrait);
+    let face = opened
+        .evidence
+        .iter()
+        .any(|item| item.role == ImageRole::Portrait);
     let mut kinds = vec![CheckKind::DocumentInspected];
     if face {
         kinds.push(CheckKind::FaceCompared);
@@ -62,7 +65,13 @@ fn evidence(
     checks: Vec<CheckRecord>,
     now: Timestamp,
 ) -> Result<EvidenceRecord, AccountError> {
-    let Application { document, issuer, number, expires_on, .. } = &opened.application;
+    let Application {
+        document,
+        issuer,
+        number,
+        expires_on,
+        ..
+    } = &opened.application;
     let (Some(document), Some(issuer), Some(number)) = (document, issuer, number) else {
         return Err(AccountError::Invalid("application without document"));
     };
@@ -90,7 +99,10 @@ pub(super) fn person(
     now: Timestamp,
 ) -> Result<PersonRecord, AccountError> {
     let application = &opened.application;
-    let latin = application.latin.clone().ok_or(AccountError::Invalid("application without name"))?;
+    let latin = application
+        .latin
+        .clone()
+        .ok_or(AccountError::Invalid("application without name"))?;
     let record = evidence(opened, evidence_id, checks, now)?;
     let kind = match application.applicant {
         Some(ApplicantKind::Entity) => PersonKind::Entity,

@@ -110,7 +110,15 @@ async fn show(request: HttpRequest, app: Data<App>, path: Path<Uuid>) -> HttpRes
             return closed(&request, &app, &officer, &opened).await;
         }
         record_look(&request, &app, &officer, &opened).await?;
-        show_with(&request, &app, &officer, &opened, &DecisionForm::default(), FormErrors::new()).await
+        show_with(
+            &request,
+            &app,
+            &officer,
+            &opened,
+            &DecisionForm::default(),
+            FormErrors::new(),
+        )
+        .await
     })
     .await
 }
@@ -132,16 +140,31 @@ async fn record_look(
     officer: &Officer,
     opened: &Opened,
 ) -> Result<(), AccountError> {
-    let access = access_log::prepare(app, &Access {
-        subject: opened.row.case.subject,
-        by: AccessBy::Staff { account: officer.account(), role: officer.role, office: officer.office() },
-        purpose: "access-proofing".to_owned(),
-        items: vec!["evidence-application".to_owned()],
-        reference: opened.row.number.clone(),
-    });
+    let access = access_log::prepare(
+        app,
+        &Access {
+            subject: opened.row.case.subject,
+            by: AccessBy::Staff {
+                account: officer.account(),
+                role: officer.role,
+                office: officer.office(),
+            },
+            purpose: "access-proofing".to_owned(),
+            items: vec!["evidence-application".to_owned()],
+            reference: opened.row.number.clone(),
+        },
+    );
     let object = format!("case:{}", opened.row.id);
-    let event = event(request, app, officer.actor(), action::IDP_EVIDENCE_VIEWED, object);
-    app.store.write(event, move |w| access_log::record(w, &access)).await?;
+    let event = event(
+        request,
+        app,
+        officer.actor(),
+        action::IDP_EVIDENCE_VIEWED,
+        object,
+    );
+    app.store
+        .write(event, move |w| access_log::record(w, &access))
+        .await?;
     Ok(())
 }
 
@@ -156,7 +179,11 @@ async fn closed(
     let who = officer.for_case(app, row, Some(opened)).await?;
     let may_take = row.case.may_take(who, app.sources.now());
     let is_final = matches!(row.case.state, CaseState::Approved | CaseState::Rejected);
-    let decided_here = row.case.decisions.iter().any(|made| made.officer == officer.account());
+    let decided_here = row
+        .case
+        .decisions
+        .iter()
+        .any(|made| made.officer == officer.account());
     if let Err(refused) = may_take
         && row.case.state.stage().is_some()
         && !decided_here
@@ -164,10 +191,16 @@ async fn closed(
         return refusal::refuse(request, app, officer, row.id, refused).await;
     }
     let id = row.id;
-    let decisions = if is_final { app.store.read(move |r| r.list_decisions(id)).await? } else { Vec::new() };
+    let decisions = if is_final {
+        app.store.read(move |r| r.list_decisions(id)).await?
+    } else {
+        Vec::new()
+    };
     let page = Page::new(request, app, "desk-case-title").signed_in(true);
     let state = match row.case.state {
-        CaseState::Waiting(_) | CaseState::InReview(..) if decided_here => "desk-state-decided-by-you".to_owned(),
+        CaseState::Waiting(_) | CaseState::InReview(..) if decided_here => {
+            "desk-state-decided-by-you".to_owned()
+        }
         state => format!("desk-state-{}", state.as_str().replace('_', "-")),
     };
     let view = Closed {
@@ -187,7 +220,9 @@ fn shown(page: &Page, made: &DecisionItem) -> Made {
     Made {
         stage: page.t(&format!("desk-stage-{}", made.recorded.stage.as_str())),
         verdict: page.t(&format!("verdict-{}", decision.verdict.as_str())),
-        reason: decision.reason.map(|reason| page.t(&format!("desk-reason-{}", reason.as_str()))),
+        reason: decision
+            .reason
+            .map(|reason| page.t(&format!("desk-reason-{}", reason.as_str()))),
         at: page.moment(&made.recorded.at),
     }
 }
@@ -219,7 +254,11 @@ pub(super) async fn show_with(
         .await?;
     let now = app.sources.now();
     let page = Page::new(request, app, "desk-case-title").signed_in(true);
-    let title = page.t1("desk-case-heading", "number", row.number.clone().unwrap_or_default());
+    let title = page.t1(
+        "desk-case-heading",
+        "number",
+        row.number.clone().unwrap_or_default(),
+    );
     let page = page.with_title(title);
     let view = View {
         office: officer.office(),
@@ -230,7 +269,10 @@ pub(super) async fn show_with(
         until: clock(&page, lease.until.as_second()),
         waiting: page.digits(&count.to_string()),
         oldest: oldest.map(|second| age(&page, now, second)),
-        duplicates: others.into_iter().filter_map(|(_, number)| number).collect(),
+        duplicates: others
+            .into_iter()
+            .filter_map(|(_, number)| number)
+            .collect(),
         level: level(&page, opened, &checks, now)?,
         policy: domain::assurance::KH_2026_11.version,
         reasons: reasons(&page, &form.reason),
@@ -240,8 +282,16 @@ pub(super) async fn show_with(
         rows: findings::rows(&page, &opened.key, &checks)?,
         ..applicant(&page, opened, app)
     };
-    let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    let view = View { errors, page, ..view };
+    let status = if errors.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::UNPROCESSABLE_ENTITY
+    };
+    let view = View {
+        errors,
+        page,
+        ..view
+    };
     Ok(respond(&view.page, &view, status))
 }
 
@@ -249,7 +299,10 @@ pub(super) async fn show_with(
 fn applicant(page: &Page, opened: &Opened, app: &App) -> View {
     let application = &opened.application;
     let zone = application.read_zone(domain::kyc::today_in_cambodia(app.sources.now()));
-    let pictures = opened.evidence.iter().map(|item| {
+    let place = |role| ImageRole::ALL.iter().position(|known| *known == role);
+    let mut evidence: Vec<_> = opened.evidence.iter().collect();
+    evidence.sort_by_key(|item| place(item.role));
+    let pictures = evidence.into_iter().map(|item| {
         let (width, height) = item.pixels.unwrap_or_default();
         Picture {
             id: item.id,
@@ -276,15 +329,37 @@ fn applicant(page: &Page, opened: &Opened, app: &App) -> View {
             .map(|kind| page.t(&format!("document-{}", kind.as_str())))
             .unwrap_or_default(),
         pictures: pictures.collect(),
-        zone: application.zone.iter().flat_map(|zone| zone.lines()).map(ToOwned::to_owned).collect(),
-        khmer: application.khmer.as_ref().map(domain::name::NameParts::full),
-        latin: application.latin.as_ref().map(domain::name::NameParts::full).unwrap_or_default(),
+        zone: application
+            .zone
+            .iter()
+            .flat_map(|zone| zone.lines())
+            .map(ToOwned::to_owned)
+            .collect(),
+        khmer: application
+            .khmer
+            .as_ref()
+            .map(domain::name::NameParts::full),
+        latin: application
+            .latin
+            .as_ref()
+            .map(domain::name::NameParts::full)
+            .unwrap_or_default(),
         zone_name: zone.map(|zone| zone.name.full()),
         birth: birth
-            .map(|birth| birth.full().map_or_else(|| birth.to_string(), |date| page.date(&date)))
+            .map(|birth| {
+                birth
+                    .full()
+                    .map_or_else(|| birth.to_string(), |date| page.date(&date))
+            })
             .unwrap_or_default(),
-        sex: application.sex.map(|sex| page.t(&format!("sex-{}", sex.as_str()))).unwrap_or_default(),
-        entity: application.entity.as_ref().map(|entity| format!("{} · {}", entity.khmer, entity.latin)),
+        sex: application
+            .sex
+            .map(|sex| page.t(&format!("sex-{}", sex.as_str())))
+            .unwrap_or_default(),
+        entity: application
+            .entity
+            .as_ref()
+            .map(|entity| format!("{} · {}", entity.khmer, entity.latin)),
         document_number: application.number.clone().unwrap_or_default(),
         rows: Vec::new(),
         duplicates: Vec::new(),
@@ -293,7 +368,10 @@ fn applicant(page: &Page, opened: &Opened, app: &App) -> View {
         reasons: Vec::new(),
         note: String::new(),
         digest: hex(&opened.row.case.evidence_digest.unwrap_or_default()),
-        has_portrait: opened.evidence.iter().any(|item| item.role == ImageRole::Portrait),
+        has_portrait: opened
+            .evidence
+            .iter()
+            .any(|item| item.role == ImageRole::Portrait),
         document_genuine: false,
         face_matches: false,
     }
@@ -305,10 +383,12 @@ fn level(
     checks: &[CheckItem],
     now: jiff::Timestamp,
 ) -> Result<Option<(String, String)>, AccountError> {
-    Ok(approval::level_if_approved(opened, checks, now)?.map(|assurance| {
-        let number = page.digits(&assurance.ial().to_string());
-        (number, page.t(assurance.reason().key()))
-    }))
+    Ok(
+        approval::level_if_approved(opened, checks, now)?.map(|assurance| {
+            let number = page.digits(&assurance.ial().to_string());
+            (number, page.t(assurance.reason().key()))
+        }),
+    )
 }
 
 fn reasons(page: &Page, chosen: &str) -> Vec<Choice> {

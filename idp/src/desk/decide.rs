@@ -66,7 +66,13 @@ pub(super) async fn decide(
     let state = after.state;
     let prepared = prepare(app, officer, opened, judgement, after, now).await?;
     let id = opened.row.id;
-    let mut event = event(request, app, officer.actor(), action::IDP_CASE_DECIDED, format!("case:{id}"));
+    let mut event = event(
+        request,
+        app,
+        officer.actor(),
+        action::IDP_CASE_DECIDED,
+        format!("case:{id}"),
+    );
     event.detail = serde_json::json!({
         "verdict": prepared.decision.recorded.decision.verdict.as_str(),
         "reason": prepared.decision.recorded.decision.reason.map(domain::kyc::ReasonCode::as_str),
@@ -87,11 +93,18 @@ async fn prepare(
     after: domain::kyc::Case,
     now: Timestamp,
 ) -> Result<Prepared, AccountError> {
-    let recorded: Recorded =
-        after.decisions.last().cloned().ok_or(AccountError::Invalid("decision not recorded"))?;
+    let recorded: Recorded = after
+        .decisions
+        .last()
+        .cloned()
+        .ok_or(AccountError::Invalid("decision not recorded"))?;
     let decision_id = app.sources.uuid();
     let row = decision_id.to_string();
-    let field = Field { table: "kyc_decisions", column: "note_sealed", row: &row };
+    let field = Field {
+        table: "kyc_decisions",
+        column: "note_sealed",
+        row: &row,
+    };
     let note_sealed = judgement
         .note
         .as_ref()
@@ -99,7 +112,10 @@ async fn prepare(
         .transpose()?;
     let checks: Vec<CheckItem> = if recorded.decision.verdict == Verdict::Approve {
         let kinds = approval::officer_checks(opened);
-        kinds.into_iter().map(|kind| officer_check(app, officer, kind, now)).collect()
+        kinds
+            .into_iter()
+            .map(|kind| officer_check(app, officer, kind, now))
+            .collect()
     } else {
         Vec::new()
     };
@@ -146,21 +162,38 @@ async fn approve(
     now: Timestamp,
 ) -> Result<Approval, AccountError> {
     let (case, revision) = (opened.row.id, opened.row.case.revision);
-    let mut checks = app.store.read(move |r| r.list_checks(case, revision)).await?;
+    let mut checks = app
+        .store
+        .read(move |r| r.list_checks(case, revision))
+        .await?;
     checks.extend_from_slice(last_checks);
-    let record =
-        approval::person(opened, app.sources.uuid(), approval::records(&checks), now)?;
+    let record = approval::person(opened, app.sources.uuid(), approval::records(&checks), now)?;
     let subject = opened.row.case.subject;
-    let level = PersonRecord::facts(record.clone(), subject, &KH_2026_11, today_in_cambodia(now), now)
-        .map(|facts| facts.assurance.ial())
-        .ok_or(AccountError::Invalid("the evidence gives no level"))?;
+    let level = PersonRecord::facts(
+        record.clone(),
+        subject,
+        &KH_2026_11,
+        today_in_cambodia(now),
+        now,
+    )
+    .map(|facts| facts.assurance.ial())
+    .ok_or(AccountError::Invalid("the evidence gives no level"))?;
     let row = subject.to_string();
     let field = crate::apply::facts::record_field(&row);
     let record_sealed = seal(&opened.key, &field, &record, app.sources.random())?;
-    let verified = record.contacts.iter().filter(|contact| contact.verified_at.is_some());
-    let addresses: Vec<Identifier> =
-        verified.filter_map(|contact| Identifier::parse(&contact.value).ok()).collect();
-    let of = |kind| addresses.iter().find(|address| address.kind() == kind).cloned();
+    let verified = record
+        .contacts
+        .iter()
+        .filter(|contact| contact.verified_at.is_some());
+    let addresses: Vec<Identifier> = verified
+        .filter_map(|contact| Identifier::parse(&contact.value).ok())
+        .collect();
+    let of = |kind| {
+        addresses
+            .iter()
+            .find(|address| address.kind() == kind)
+            .cloned()
+    };
     let invite = invite(
         app,
         Invite {
@@ -179,13 +212,18 @@ async fn approve(
         created_at: now.as_second(),
         updated_at: now.as_second(),
     };
-    Ok(Approval { person, invite, level })
+    Ok(Approval {
+        person,
+        invite,
+        level,
+    })
 }
 
 impl Prepared {
     fn record(self, w: &mut store::Writer<'_>) -> Result<(), StoreError> {
         let mut row = w.load_case(self.before.id)?;
-        if row.case != self.before.case || row.application_sealed != self.before.application_sealed {
+        if row.case != self.before.case || row.application_sealed != self.before.application_sealed
+        {
             return Err(StoreError::Conflict("the case changed meanwhile"));
         }
         row.case = self.after;

@@ -55,9 +55,15 @@ async fn take(
             return refusal::refuse(&request, &app, &officer, id, refused).await;
         }
         let page = Page::new(&request, &app, "desk-case-title").signed_in(true);
-        let errors = errors(&page, &form, verdict, opened.evidence.iter().any(|item| {
-            item.role == domain::document::ImageRole::Portrait
-        }));
+        let errors = errors(
+            &page,
+            &form,
+            verdict,
+            opened
+                .evidence
+                .iter()
+                .any(|item| item.role == domain::document::ImageRole::Portrait),
+        );
         if !errors.is_empty() {
             return case::show_with(&request, &app, &officer, &opened, &form, errors).await;
         }
@@ -99,19 +105,28 @@ fn errors(page: &Page, form: &DecisionForm, verdict: Verdict, has_portrait: bool
     } else {
         match ReasonCode::parse(&form.reason) {
             None => errors.add("reason", page.t("desk-reason-missing")),
-            Some(reason) if !reason.fits(verdict) => errors.add("reason", page.t("desk-reason-unfit")),
+            Some(reason) if !reason.fits(verdict) => {
+                errors.add("reason", page.t("desk-reason-unfit"))
+            }
             Some(_) => {}
         }
     }
     if form.note.chars().count() > MAX_NOTE {
-        errors.add("note", page.t1("desk-note-long", "max", page.digits(&MAX_NOTE.to_string())));
+        errors.add(
+            "note",
+            page.t1("desk-note-long", "max", page.digits(&MAX_NOTE.to_string())),
+        );
     }
     errors
 }
 
 /// 64 hexadecimal digits as bytes.
 fn digest(text: &str) -> Option<[u8; 32]> {
-    let nibble = |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    let nibble = |byte: u8| {
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|value| u8::try_from(value).ok())
+    };
     let bytes: Option<Vec<u8>> = text
         .as_bytes()
         .chunks(2)

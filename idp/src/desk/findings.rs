@@ -26,14 +26,29 @@ pub(super) fn rows(
     checks: &[CheckItem],
 ) -> Result<Vec<Row>, AccountError> {
     let computed = checks.iter().filter(|check| check.officer.is_none());
-    computed.map(|check| Ok(row(page, check, &finding(key, check)?))).collect()
+    computed
+        .map(|check| Ok(row(page, check, &finding(key, check)?)))
+        .collect()
 }
 
 fn finding(key: &SubjectKey, check: &CheckItem) -> Result<Finding, AccountError> {
     let row = check.id.to_string();
-    let field = Field { table: "kyc_checks", column: "finding_sealed", row: &row };
-    let plain = Finding { kind: check.kind, outcome: check.outcome, document: None, form: None, count: None };
-    check.finding_sealed.as_deref().map_or(Ok(plain), |sealed| unseal(key, &field, sealed))
+    let field = Field {
+        table: "kyc_checks",
+        column: "finding_sealed",
+        row: &row,
+    };
+    let plain = Finding {
+        kind: check.kind,
+        outcome: check.outcome,
+        document: None,
+        form: None,
+        count: None,
+    };
+    check
+        .finding_sealed
+        .as_deref()
+        .map_or(Ok(plain), |sealed| unseal(key, &field, sealed))
 }
 
 fn row(page: &Page, check: &CheckItem, finding: &Finding) -> Row {
@@ -42,7 +57,10 @@ fn row(page: &Page, check: &CheckItem, finding: &Finding) -> Row {
         id,
         check: page.t(&format!("check-kind-{}", id.replace('_', "-"))),
         found: found(page, finding),
-        verdict: page.t(&format!("outcome-{}", finding.outcome.as_str().replace('_', "-"))),
+        verdict: page.t(&format!(
+            "outcome-{}",
+            finding.outcome.as_str().replace('_', "-")
+        )),
         tag: match finding.outcome {
             Outcome::Right => "ok",
             Outcome::Look => "warn",
@@ -68,7 +86,10 @@ fn found(page: &Page, finding: &Finding) -> String {
             .document
             .as_deref()
             .and_then(|date| date.parse().ok())
-            .map_or_else(|| page.t("found-no-date"), |date| page.t1("found-until", "date", page.date(&date))),
+            .map_or_else(
+                || page.t("found-no-date"),
+                |date| page.t1("found-until", "date", page.date(&date)),
+            ),
         _ => compared(page, finding),
     }
 }
@@ -76,13 +97,21 @@ fn found(page: &Page, finding: &Finding) -> String {
 fn compared(page: &Page, finding: &Finding) -> String {
     let shown = |value: &Option<String>| {
         let value = value.clone().unwrap_or_default();
-        if finding.kind == CheckKind::SexAgrees { page.t(&format!("sex-{value}")) } else { value }
+        if finding.kind == CheckKind::SexAgrees {
+            page.t(&format!("sex-{value}"))
+        } else {
+            value
+        }
     };
     match (&finding.document, &finding.form) {
         (Some(document), Some(form)) if document == form => shown(&finding.document),
         (Some(_), Some(_)) => {
             let (zone, form) = (shown(&finding.document), shown(&finding.form));
-            let key = if finding.outcome == Outcome::Right { "found-by-rules" } else { "found-differs" };
+            let key = if finding.outcome == Outcome::Right {
+                "found-by-rules"
+            } else {
+                "found-differs"
+            };
             page.t2(key, "zone", zone, "form", form)
         }
         _ => page.t(&format!("found-{}", finding.outcome.as_str())),

@@ -72,7 +72,11 @@ async fn take(
             }
             other => {
                 other?;
-                let way = if release { "/desk".to_owned() } else { format!("/desk/cases/{id}") };
+                let way = if release {
+                    "/desk".to_owned()
+                } else {
+                    format!("/desk/cases/{id}")
+                };
                 Ok(see_other(&way))
             }
         }

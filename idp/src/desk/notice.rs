@@ -21,7 +21,11 @@ pub(super) async fn prepare(
         CaseState::MoreInformation => "case-more",
         _ => return Ok(None),
     };
-    let contact = opened.application.contact.as_ref().filter(|contact| contact.verified_at.is_some());
+    let contact = opened
+        .application
+        .contact
+        .as_ref()
+        .filter(|contact| contact.verified_at.is_some());
     let Some(to) = contact.and_then(|contact| Identifier::parse(&contact.value).ok()) else {
         return Ok(None);
     };
@@ -37,5 +41,17 @@ pub(super) async fn prepare(
         &format!("notice-{kind}-text"),
         [("number", number), ("link", link)],
     );
-    Ok(Some(outbox::prepare(app, Message { kind, to, locale, subject, text }).await?))
+    Ok(Some(
+        outbox::prepare(
+            app,
+            Message {
+                kind,
+                to,
+                locale,
+                subject,
+                text,
+            },
+        )
+        .await?,
+    ))
 }

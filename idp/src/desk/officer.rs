@@ -26,12 +26,20 @@ pub(super) struct Officer {
 /// The officer of this request. Nobody signed in is sent to sign in; anybody else is refused, and that is recorded.
 pub(super) async fn require(request: &HttpRequest, app: &App) -> Result<Officer, AccountError> {
     let session = session::require(request, app).await?;
-    let role = [Role::Supervisor, Role::Operator].into_iter().find(|role| session.has_role(*role));
+    let role = [Role::Supervisor, Role::Operator]
+        .into_iter()
+        .find(|role| session.has_role(*role));
     match role {
         Some(role) if session.aal >= MIN_AAL => Ok(Officer { session, role }),
         _ => {
             let object = format!("path:{}", request.path());
-            let event = event(request, app, session.actor(None), action::IDP_DESK_DENIED, object);
+            let event = event(
+                request,
+                app,
+                session.actor(None),
+                action::IDP_DESK_DENIED,
+                object,
+            );
             app.store.write(event, |_| Ok(())).await?;
             Err(PageError::forbidden(request, app, "not an officer of the desk").into())
         }
@@ -63,25 +71,43 @@ impl Officer {
         let own = self.uses_document(app, row).await? || self.has_address(app, opened).await?;
         Ok(kyc::Officer {
             account: self.session.account,
-            person: if own { row.case.subject } else { self.session.person },
+            person: if own {
+                row.case.subject
+            } else {
+                self.session.person
+            },
             supervisor: self.role == Role::Supervisor,
         })
     }
 
     async fn uses_document(&self, app: &App, row: &KycCase) -> Result<bool, AccountError> {
-        let Some(index) = row.document_index.clone() else { return Ok(false) };
-        let holder = app.store.read(move |r| r.find_document_holder(&index)).await?;
+        let Some(index) = row.document_index.clone() else {
+            return Ok(false);
+        };
+        let holder = app
+            .store
+            .read(move |r| r.find_document_holder(&index))
+            .await?;
         Ok(holder.is_some_and(|holder| holder.subject == self.session.person))
     }
 
     async fn has_address(&self, app: &App, opened: Option<&Opened>) -> Result<bool, AccountError> {
         let contact = opened.and_then(|opened| opened.application.contact.clone());
-        let Some(contact) = contact else { return Ok(false) };
+        let Some(contact) = contact else {
+            return Ok(false);
+        };
         let sealer = app.sealer.clone();
-        let index =
-            in_token(app, move || sealer.blind_index(contact.kind.as_str(), &contact.value)).await?;
+        let index = in_token(app, move || {
+            sealer.blind_index(contact.kind.as_str(), &contact.value)
+        })
+        .await?;
         let account = self.session.account;
-        let mine = app.store.read(move |r| r.list_account_identifiers(account)).await?;
-        Ok(mine.iter().any(|identifier| identifier.blind_index == index))
+        let mine = app
+            .store
+            .read(move |r| r.list_account_identifiers(account))
+            .await?;
+        Ok(mine
+            .iter()
+            .any(|identifier| identifier.blind_index == index))
     }
 }

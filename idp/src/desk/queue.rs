@@ -73,7 +73,12 @@ async fn show(request: HttpRequest, app: Data<App>, asked: Query<Asked>) -> Http
         let filter = filter(&asked, account);
         let (items, (count, oldest)) = app
             .store
-            .read(move |r| Ok((r.list_queue(account, &filter, PAGE_LINES)?, r.measure_queue()?)))
+            .read(move |r| {
+                Ok((
+                    r.list_queue(account, &filter, PAGE_LINES)?,
+                    r.measure_queue()?,
+                ))
+            })
             .await?;
         let page = Page::new(&request, &app, "desk-queue-title").signed_in(true);
         let now = app.sources.now();
@@ -85,9 +90,17 @@ async fn show(request: HttpRequest, app: Data<App>, asked: Query<Asked>) -> Http
             waiting: page.digits(&count.to_string()),
             oldest: oldest.map(|second| age(&page, now, second)),
             stages: choices(&page, &STAGES, "desk-stage-", &asked.stage),
-            documents: choices(&page, &DocumentKind::ALL.map(DocumentKind::as_str), "document-", &asked.document),
+            documents: choices(
+                &page,
+                &DocumentKind::ALL.map(DocumentKind::as_str),
+                "document-",
+                &asked.document,
+            ),
             mine: asked.mine.is_some(),
-            lines: items.into_iter().map(|item| line(&page, now, account, item)).collect(),
+            lines: items
+                .into_iter()
+                .map(|item| line(&page, now, account, item))
+                .collect(),
             next,
             page,
         };
@@ -102,7 +115,9 @@ fn filter(asked: &Asked, account: Uuid) -> QueueFilter {
         .split_once('.')
         .and_then(|(at, id)| Some((at.parse().ok()?, Uuid::parse_str(id).ok()?)));
     QueueFilter {
-        stage: STAGES.contains(&asked.stage.as_str()).then(|| asked.stage.clone()),
+        stage: STAGES
+            .contains(&asked.stage.as_str())
+            .then(|| asked.stage.clone()),
         document_kind: DocumentKind::parse(&asked.document).map(|kind| kind.as_str().to_owned()),
         held_by: asked.mine.is_some().then_some(account),
         after,

@@ -46,8 +46,14 @@ pub(super) async fn refuse(
     refusal: Refusal,
 ) -> Result<HttpResponse, AccountError> {
     let code = code(refusal);
-    let event = event(request, app, officer.actor(), action::IDP_CASE_DENIED, format!("case:{case}"))
-        .with_detail(serde_json::json!({ "reason": code }));
+    let event = event(
+        request,
+        app,
+        officer.actor(),
+        action::IDP_CASE_DENIED,
+        format!("case:{case}"),
+    )
+    .with_detail(serde_json::json!({ "reason": code }));
     app.store.write(event, |_| Ok(())).await?;
     let page = Page::new(request, app, "desk-refused-title");
     let words = page.t(&format!("desk-refused-{code}"));
@@ -61,6 +67,11 @@ pub(super) async fn refuse(
         }
         _ => StatusCode::CONFLICT,
     };
-    let view = View { page, words, code, back };
+    let view = View {
+        page,
+        words,
+        code,
+        back,
+    };
     Ok(respond(&view.page, &view, status))
 }

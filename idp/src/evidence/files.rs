@@ -43,8 +43,12 @@ impl EvidenceFiles {
         private_folder(folder)?;
         // The nonce inside makes every sealed content new, so this name is nobody else's.
         let beside = path.with_extension("part");
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&beside)?;
         file.write_all(sealed)?;
         file.sync_all()?;
         fs::rename(&beside, &path)?;
@@ -55,9 +59,15 @@ impl EvidenceFiles {
     /// Reads sealed content back and compares it with its name.
     pub fn read(&self, digest: &[u8; 32]) -> Result<Vec<u8>, FileError> {
         let mut sealed = Vec::new();
-        File::open(self.path(digest))?.take(MAX_SEALED + 1).read_to_end(&mut sealed)?;
+        File::open(self.path(digest))?
+            .take(MAX_SEALED + 1)
+            .read_to_end(&mut sealed)?;
         let found: [u8; 32] = Sha256::digest(&sealed).into();
-        if found == *digest { Ok(sealed) } else { Err(FileError::Damaged) }
+        if found == *digest {
+            Ok(sealed)
+        } else {
+            Err(FileError::Damaged)
+        }
     }
 
     /// Removes a file; a missing one is no error.
@@ -79,7 +89,10 @@ fn private_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
     match folder.parent() {
         Some(parent) if parent.is_dir() => File::open(parent)?.sync_all(),
         _ => Ok(()),

@@ -56,7 +56,12 @@ pub(super) fn check(bytes: &[u8]) -> Result<Clean, UploadError> {
     if pages == 0 || pages > MAX_PAGES {
         return Err(UploadError::Pages);
     }
-    Ok(Clean { media_type: "application/pdf", bytes: bytes.to_vec(), pixels: None, pages: Some(pages) })
+    Ok(Clean {
+        media_type: "application/pdf",
+        bytes: bytes.to_vec(),
+        pixels: None,
+        pages: Some(pages),
+    })
 }
 
 fn is_active(object: &Object, depth: usize) -> bool {
@@ -74,7 +79,9 @@ fn is_active(object: &Object, depth: usize) -> bool {
 fn is_active_dictionary(dictionary: &Dictionary, depth: usize) -> bool {
     dictionary.iter().any(|(key, value)| {
         let named = [b"S".as_slice(), b"Subtype", b"Type"].contains(&key.as_slice())
-            && value.as_name().is_ok_and(|name| FORBIDDEN_NAMES.contains(&name));
+            && value
+                .as_name()
+                .is_ok_and(|name| FORBIDDEN_NAMES.contains(&name));
         named || FORBIDDEN_KEYS.contains(&key.as_slice()) || is_active(value, depth + 1)
     })
 }

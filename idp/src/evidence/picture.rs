@@ -31,7 +31,9 @@ pub(super) fn clean(bytes: &[u8], format: ImageFormat) -> Result<Clean, UploadEr
     }
     let mut limits = Limits::default();
     limits.max_alloc = Some(DECODE_MEMORY);
-    decoder.set_limits(limits).map_err(|_| UploadError::TooManyPixels)?;
+    decoder
+        .set_limits(limits)
+        .map_err(|_| UploadError::TooManyPixels)?;
     // A missing or broken orientation leaves the picture as it lies.
     let orientation = decoder.orientation().ok();
     let mut picture = DynamicImage::from_decoder(decoder).map_err(|_| UploadError::Damaged)?;

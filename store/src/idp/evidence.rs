@@ -201,7 +201,11 @@ impl Reader<'_> {
     }
 
     /// One picture of a case.
-    pub fn find_evidence(&mut self, case: Uuid, id: Uuid) -> Result<Option<EvidenceItem>, StoreError> {
+    pub fn find_evidence(
+        &mut self,
+        case: Uuid,
+        id: Uuid,
+    ) -> Result<Option<EvidenceItem>, StoreError> {
         kyc_evidence::table
             .find(id.to_string())
             .filter(kyc_evidence::case_id.eq(case.to_string()))
@@ -240,7 +244,11 @@ impl Reader<'_> {
     }
 
     /// Pictures past their keeping time, oldest first.
-    pub fn list_expired_evidence(&mut self, now: i64, limit: i64) -> Result<Vec<EvidenceItem>, StoreError> {
+    pub fn list_expired_evidence(
+        &mut self,
+        now: i64,
+        limit: i64,
+    ) -> Result<Vec<EvidenceItem>, StoreError> {
         kyc_evidence::table
             .filter(kyc_evidence::expires_at.le(now))
             .order(kyc_evidence::expires_at)
@@ -271,7 +279,9 @@ impl Reader<'_> {
         id: Uuid,
         case: &Case,
     ) -> Result<Vec<Recorded>, StoreError> {
-        let Some(current) = case.evidence_digest else { return Ok(Vec::new()) };
+        let Some(current) = case.evidence_digest else {
+            return Ok(Vec::new());
+        };
         let items = kyc_decisions::table
             .filter(kyc_decisions::case_id.eq(id.to_string()))
             .filter(kyc_decisions::revision.eq(i64::from(case.revision)))
@@ -280,7 +290,10 @@ impl Reader<'_> {
             .order((kyc_decisions::at, kyc_decisions::id))
             .select(DecisionRow::as_select())
             .load(self.conn())?;
-        items.into_iter().map(|row| Ok(DecisionItem::try_from(row)?.recorded)).collect()
+        items
+            .into_iter()
+            .map(|row| Ok(DecisionItem::try_from(row)?.recorded))
+            .collect()
     }
 
     /// Every decision ever made on a case, oldest first.
@@ -298,7 +311,10 @@ impl Reader<'_> {
 
 impl Writer<'_> {
     /// Adds a picture in place of an earlier one of the same role; returns the file name that lost its row.
-    pub fn replace_evidence(&mut self, item: &EvidenceItem) -> Result<Option<[u8; 32]>, StoreError> {
+    pub fn replace_evidence(
+        &mut self,
+        item: &EvidenceItem,
+    ) -> Result<Option<[u8; 32]>, StoreError> {
         let case = item.case.to_string();
         let old = self.delete_evidence_of_role(item.case, item.role)?;
         let row = EvidenceRow {
@@ -315,7 +331,9 @@ impl Writer<'_> {
             created_at: item.created_at,
             expires_at: None,
         };
-        diesel::insert_into(kyc_evidence::table).values(&row).execute(self.conn())?;
+        diesel::insert_into(kyc_evidence::table)
+            .values(&row)
+            .execute(self.conn())?;
         Ok(old)
     }
 
@@ -329,8 +347,10 @@ impl Writer<'_> {
                 .filter(kyc_evidence::case_id.eq(case.to_string()))
                 .filter(kyc_evidence::role.eq(role.as_str()))
         };
-        let old: Option<Vec<u8>> =
-            target().select(kyc_evidence::blob_digest).first(self.conn()).optional()?;
+        let old: Option<Vec<u8>> = target()
+            .select(kyc_evidence::blob_digest)
+            .first(self.conn())
+            .optional()?;
         if old.is_some() {
             diesel::delete(target()).execute(self.conn())?;
         }
@@ -369,7 +389,9 @@ impl Writer<'_> {
                 officer_id: check.officer.map(|officer| officer.to_string()),
                 at: check.at,
             };
-            diesel::insert_into(kyc_checks::table).values(&row).execute(self.conn())?;
+            diesel::insert_into(kyc_checks::table)
+                .values(&row)
+                .execute(self.conn())?;
         }
         Ok(())
     }
@@ -397,12 +419,17 @@ impl Writer<'_> {
             stage: recorded.stage.as_str().to_owned(),
             officer_id: recorded.officer.to_string(),
             verdict: recorded.decision.verdict.as_str().to_owned(),
-            reason: recorded.decision.reason.map(|reason| reason.as_str().to_owned()),
+            reason: recorded
+                .decision
+                .reason
+                .map(|reason| reason.as_str().to_owned()),
             note_sealed: new.note_sealed.clone(),
             evidence_digest: recorded.decision.evidence_digest.to_vec(),
             at: recorded.at.as_second(),
         };
-        diesel::insert_into(kyc_decisions::table).values(&row).execute(self.conn())?;
+        diesel::insert_into(kyc_decisions::table)
+            .values(&row)
+            .execute(self.conn())?;
         Ok(())
     }
 }

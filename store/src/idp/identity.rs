@@ -91,7 +91,10 @@ impl Reader<'_> {
             .first(self.conn())
             .optional()?;
         row.map(|(subject, case)| {
-            Ok(DocumentHolder { subject: parse_id(&subject)?, case: parse_id(&case)? })
+            Ok(DocumentHolder {
+                subject: parse_id(&subject)?,
+                case: parse_id(&case)?,
+            })
         })
         .transpose()
     }
@@ -124,7 +127,11 @@ impl Writer<'_> {
                 subject_keys::erased_at.eq(Some(at)),
             ))
             .execute(self.conn())?;
-        if erased == 1 { Ok(()) } else { Err(StoreError::NotFound) }
+        if erased == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::NotFound)
+        }
     }
 
     /// Adds a person; a subject becomes a person once.
@@ -137,7 +144,9 @@ impl Writer<'_> {
             created_at: person.created_at,
             updated_at: person.updated_at,
         };
-        diesel::insert_into(persons::table).values(&row).execute(self.conn())?;
+        diesel::insert_into(persons::table)
+            .values(&row)
+            .execute(self.conn())?;
         Ok(())
     }
 

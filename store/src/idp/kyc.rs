@@ -114,8 +114,7 @@ impl KycCase {
             revision: u32::try_from(row.revision).map_err(|_| damaged())?,
             appeals: u32::try_from(row.appeals).map_err(|_| damaged())?,
             decisions: Vec::new(),
-            earlier_officers: serde_json::from_str(&row.earlier_officers)
-                .map_err(|_| damaged())?,
+            earlier_officers: serde_json::from_str(&row.earlier_officers).map_err(|_| damaged())?,
         };
         case.decisions = reader.list_current_decisions(id, &case)?;
         Ok(Self {
@@ -153,7 +152,11 @@ impl KycCase {
             document_index: self.document_index.clone(),
             application_sealed: self.application_sealed.clone(),
             state: self.case.state.as_str().to_owned(),
-            stage: self.case.state.stage().map(|stage| stage.as_str().to_owned()),
+            stage: self
+                .case
+                .state
+                .stage()
+                .map(|stage| stage.as_str().to_owned()),
             lease_officer: lease.map(|lease| lease.officer.to_string()),
             lease_until: lease.map(|lease| lease.until.as_second()),
             evidence_digest: self.case.evidence_digest.map(|digest| digest.to_vec()),
@@ -187,7 +190,10 @@ impl Reader<'_> {
     }
 
     /// The case that a continuation code opens.
-    pub fn find_case_by_code(&mut self, code_hash: &[u8; 32]) -> Result<Option<KycCase>, StoreError> {
+    pub fn find_case_by_code(
+        &mut self,
+        code_hash: &[u8; 32],
+    ) -> Result<Option<KycCase>, StoreError> {
         let row = kyc_cases::table
             .filter(kyc_cases::code_hash.eq(code_hash.as_slice()))
             .select(CaseRow::as_select())
@@ -234,7 +240,9 @@ impl Reader<'_> {
 impl Writer<'_> {
     /// Adds a case.
     pub fn insert_case(&mut self, case: &KycCase) -> Result<(), StoreError> {
-        diesel::insert_into(kyc_cases::table).values(&case.row()?).execute(self.conn())?;
+        diesel::insert_into(kyc_cases::table)
+            .values(&case.row()?)
+            .execute(self.conn())?;
         Ok(())
     }
 
@@ -243,12 +251,24 @@ impl Writer<'_> {
         let changed = diesel::update(kyc_cases::table.find(case.id.to_string()))
             .set(&case.row()?)
             .execute(self.conn())?;
-        if changed == 1 { Ok(()) } else { Err(StoreError::NotFound) }
+        if changed == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::NotFound)
+        }
     }
 
     /// Keeps what was handed in, as it was, beside later revisions.
-    pub fn insert_revision(&mut self, case: &KycCase, sealed: &[u8], at: i64) -> Result<(), StoreError> {
-        let digest = case.case.evidence_digest.ok_or(StoreError::Invalid("revision without digest"))?;
+    pub fn insert_revision(
+        &mut self,
+        case: &KycCase,
+        sealed: &[u8],
+        at: i64,
+    ) -> Result<(), StoreError> {
+        let digest = case
+            .case
+            .evidence_digest
+            .ok_or(StoreError::Invalid("revision without digest"))?;
         diesel::insert_into(kyc_revisions::table)
             .values((
                 kyc_revisions::case_id.eq(case.id.to_string()),

@@ -41,8 +41,16 @@ pub struct QueueFilter {
     pub after: Option<(i64, Uuid)>,
 }
 
-type Line =
-    (String, Option<String>, Option<String>, Option<String>, Option<String>, Option<i64>, Option<i64>, i64);
+type Line = (
+    String,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<i64>,
+    Option<i64>,
+    i64,
+);
 
 impl Reader<'_> {
     /// Cases to look at, oldest first.
