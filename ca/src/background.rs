@@ -9,7 +9,7 @@ use crate::{cleaning, crl, issuance};
 /// How often intents and documents are looked at.
 const LOOK: Duration = Duration::from_secs(5);
 /// How often records past their keeping time are removed.
-const CLEAN: Duration = Duration::from_secs(24 * 60 * 60);
+const CLEAN: Duration = Duration::from_hours(24);
 
 /// Starts all of it; it ends with the service.
 pub(crate) fn start(app: &Arc<App>) {

@@ -62,6 +62,7 @@ pub enum Error {
 
 impl Error {
     /// An inner failure with its cause for the log.
+    #[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`")]
     pub fn internal(cause: impl ToString) -> Self {
         Self::Internal(cause.to_string())
     }

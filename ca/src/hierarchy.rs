@@ -35,6 +35,7 @@ pub struct HierarchyError {
 }
 
 impl HierarchyError {
+    #[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`")]
     fn new(path: &Path, reason: impl ToString) -> Self {
         Self {
             path: path.to_owned(),

@@ -112,7 +112,7 @@ pub async fn start(
         vec![
             Listener::new("ca", listeners.0, move |services| http::api(&api, services)),
             Listener::new("tsa", listeners.1, move |services| {
-                http::tsa(&tsa, services)
+                http::tsa(&tsa, services);
             }),
         ],
         Some(&listeners.2),

@@ -30,7 +30,7 @@ const NODE_SKEW: i64 = 5;
 /// The clock shows an earlier time than the newest token.
 const CLOCK_BEHIND: &str = "the clock is behind the newest time-stamp";
 /// How long no time is given after the clock was seen to jump.
-const HOLD: Duration = Duration::from_secs(60);
+const HOLD: Duration = Duration::from_mins(1);
 
 /// The time-stamping unit, or the reason why there is none.
 pub struct TimeStamping {
@@ -166,17 +166,18 @@ async fn make(app: &App, request: TimeStampRequest, make: Make) -> Result<Vec<u8
         app.keys.clone(),
         unit.key.clone(),
     );
-    let made = blocking(&app.token_pool, move || {
+    let outcome = blocking(&app.token_pool, move || {
         let signer = keys.signer(&key).map_err(TspError::Sign)?;
         make(&stamper, &request, &serial, now, &*signer)
     })
     .await
     .map_err(|error| inner(&error))?;
-    made.map_err(|error| match &error {
-        TspError::Rejected(_) => error.rejection(),
-        _ => inner(&error),
-    })
-    .inspect(|_| metrics::counter!("romduol_ca_time_stamps_issued_total").increment(1))
+    outcome
+        .map_err(|error| match &error {
+            TspError::Rejected(_) => error.rejection(),
+            _ => inner(&error),
+        })
+        .inspect(|_| metrics::counter!("romduol_ca_time_stamps_issued_total").increment(1))
 }
 
 /// The time, if there is reason to believe it.
@@ -312,7 +313,7 @@ mod tests {
     fn a_slewed_clock_is_believed() {
         let gate = ClockGate::new(second(0), Duration::from_millis(500));
         let start = Instant::now();
-        let day = Duration::from_secs(86_400);
+        let day = Duration::from_hours(24);
         assert!(gate.admits_at(second(86_420), start + day));
     }
 }

@@ -21,7 +21,7 @@ use crate::error::Error;
 /// Clock difference to the provider that is tolerated, in seconds.
 const SKEW: i64 = 10;
 /// How long fetched keys are used without asking again.
-const KEYS_FRESH: Duration = Duration::from_secs(300);
+const KEYS_FRESH: Duration = Duration::from_mins(5);
 /// How soon an unknown key may make us ask again.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
 /// Longest key set read, in bytes.

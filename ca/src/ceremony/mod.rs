@@ -68,6 +68,7 @@ impl CeremonyError {
         }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`")]
     fn artefact(error: impl ToString) -> Self {
         Self::Artefact(error.to_string())
     }

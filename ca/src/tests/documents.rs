@@ -1,5 +1,6 @@
 //! A PDF from its holder's passkey to a file that pyHanko calls valid.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ fn pdf() -> Vec<u8> {
     let mut file = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n".to_vec();
     let mut table = "0000000000 65535 f \n".to_owned();
     for (number, object) in (1..).zip(objects) {
-        table.push_str(&format!("{:010} 00000 n \n", file.len()));
+        let _ = writeln!(table, "{:010} 00000 n ", file.len());
         file.extend_from_slice(format!("{number} 0 obj\n{object}\nendobj\n").as_bytes());
     }
     let start = file.len();
@@ -260,7 +261,7 @@ async fn a_document_waits_five_minutes_and_no_longer() {
     let holder = Holder::new().await;
     let prepared = holder.prepare("b-b").await.json();
     let assertion = holder.assertion(prepared["challenge"].as_str().expect("a challenge"));
-    holder.authority.clock.advance(Duration::from_secs(300));
+    holder.authority.clock.advance(Duration::from_mins(5));
     holder
         .sign(&prepared, &assertion)
         .await

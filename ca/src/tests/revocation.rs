@@ -120,7 +120,7 @@ async fn lists_are_renewed_in_time_and_their_numbers_grow() {
         .await
         .unwrap()
         .unwrap();
-    authority.clock.advance(Duration::from_secs(13 * 60 * 60));
+    authority.clock.advance(Duration::from_hours(13));
     assert_eq!(
         crl::publish_due(&authority.app).await.expect("published"),
         4
@@ -174,7 +174,7 @@ async fn a_follower_is_woken_by_the_next_entry() {
     let head = authority
         .app
         .store
-        .read(|r| r.status_log_head())
+        .read(|r| Ok(r.status_log_head()?))
         .await
         .expect("a head");
     let app = std::sync::Arc::clone(&authority.app);

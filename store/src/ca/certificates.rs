@@ -197,7 +197,7 @@ impl Writer<'_> {
             .revoke(revocation.reason, revocation.at)
             .map_err(|_| StoreError::Conflict("already revoked"))?;
         if let CertificateStatus::Revoked { reason, at } = status {
-            row.status = status.as_str().to_owned();
+            status.as_str().clone_into(&mut row.status);
             row.reason = Some(i64::from(reason.code()));
             row.revoked_at = Some(at.as_second());
         }
