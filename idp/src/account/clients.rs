@@ -1,28 +1,16 @@
 //! What is known of the browser at the other end.
 
-use std::net::IpAddr;
-
 use actix_web::HttpRequest;
 use actix_web::http::header::USER_AGENT;
+use service::ClientAddress;
+use service::client_address::network_of;
 
-/// Bytes of an IPv6 address that name a network; whoever holds it holds all addresses below.
-const IPV6_NETWORK_BYTES: usize = 8;
-
-/// The network a request comes from: an IPv4 address or an IPv6 /64.
+/// The network a request comes from: an IPv4 address or an IPv6 /64, as the edge established it behind its proxies.
 pub(super) fn network(request: &HttpRequest) -> String {
-    match request.peer_addr().map(|peer| peer.ip().to_canonical()) {
-        Some(IpAddr::V4(address)) => address.to_string(),
-        Some(IpAddr::V6(address)) => {
-            let network: String = address
-                .octets()
-                .iter()
-                .take(IPV6_NETWORK_BYTES)
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
-            format!("{network}/64")
-        }
-        None => "unknown".to_owned(),
-    }
+    ClientAddress::of(request)
+        .map(|client| client.0)
+        .or_else(|| request.peer_addr().map(|peer| peer.ip()))
+        .map_or_else(|| "unknown".to_owned(), |address| network_of(address).to_string())
 }
 
 /// Browser and system in two words, for the holder to recognise; nothing finer is kept.

@@ -84,12 +84,10 @@ impl AccountError {
             Self::Page(page) => return page.error_response(),
             Self::Store(StoreError::NotFound) => (StatusCode::NOT_FOUND, "error-not-found"),
             Self::Store(StoreError::Conflict(_)) => (StatusCode::CONFLICT, "error-bad-request"),
-            Self::Store(StoreError::Unavailable(_)) | Self::Ca(_) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "error-unavailable")
-            }
-            Self::Sealing(SealingError::Token(_)) | Self::Blocking(_) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "error-unavailable")
-            }
+            Self::Store(StoreError::Unavailable(_))
+            | Self::Sealing(SealingError::Token(_))
+            | Self::Blocking(_)
+            | Self::Ca(_) => (StatusCode::SERVICE_UNAVAILABLE, "error-unavailable"),
             Self::Held(_) => (StatusCode::TOO_MANY_REQUESTS, "error-too-many"),
             Self::Invalid(_) | Self::Passkey(_) => (StatusCode::BAD_REQUEST, "error-bad-request"),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "error-internal"),

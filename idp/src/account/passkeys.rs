@@ -70,7 +70,7 @@ async fn start(request: HttpRequest, app: Data<App>, body: Json<Start>) -> HttpR
             .first()
             .map_or_else(|| "Romduol".to_owned(), domain::account::Identifier::masked);
         let known: Vec<CredentialID> =
-            passkeys.into_iter().map(|row| row.credential_id.into()).collect();
+            passkeys.into_iter().map(|row| row.credential_id).collect();
         let bound = ceremony::bind(Some(&session.id.to_string()));
         let options =
             ceremony::start_registration(&app, Kind::Add, bound, &account, &label, known).await?;
@@ -115,7 +115,7 @@ async fn add(
     let row = PasskeyRow {
         id: app.sources.uuid().to_string(),
         account_id: session.account.to_string(),
-        credential_id: made.cred_id().to_vec(),
+        credential_id: made.cred_id().clone(),
         credential: serde_json::to_string(&made)?,
         name: clients::describe(request),
         backup_eligible: i64::from(ceremony::is_backup_eligible(&made)),

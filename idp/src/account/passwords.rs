@@ -31,9 +31,10 @@ pub(super) async fn verify(
     hash: Option<String>,
 ) -> Result<bool, AccountError> {
     let (hasher, salt) = (hasher(app)?, app.sources.random::<16>());
-    service::blocking(&app.pool, move || match hash.as_deref().map(PasswordHash::new) {
-        Some(Ok(known)) => hasher.verify_password(password.as_bytes(), &known).is_ok(),
-        Some(Err(_)) | None => {
+    service::blocking(&app.pool, move || {
+        if let Some(Ok(known)) = hash.as_deref().map(PasswordHash::new) {
+            hasher.verify_password(password.as_bytes(), &known).is_ok()
+        } else {
             let _ = hasher.hash_password_with_salt(password.as_bytes(), &salt);
             false
         }

@@ -112,27 +112,23 @@ async fn identify(request: HttpRequest, app: Data<App>, form: Form<Identify>) ->
     answer(&request, &app, async {
         check_csrf(&request, &app, form.csrf.as_deref())?;
         let target = target(form.return_to.as_deref());
-        match domain::account::Identifier::parse(&form.identifier) {
-            Ok(_) => {
-                let view = password::View::new(&request, &app, &target, &form.identifier).await;
-                Ok(respond(&view.page, &view, StatusCode::OK))
-            }
-            Err(_) => {
-                let page = Page::new(&request, &app, "sign-in-title").signed_in(false);
-                let mut errors = FormErrors::new();
-                errors.add("identifier", page.t("sign-in-identifier-error"));
-                let view = View {
-                    asker: asker(&app, &target, &page).await,
-                    errors,
-                    return_to: target.to_string(),
-                    identifier: form.identifier.clone(),
-                    signed_out: false,
-                    again: false,
-                    page,
-                };
-                Ok(respond(&view.page, &view, StatusCode::UNPROCESSABLE_ENTITY))
-            }
+        if domain::account::Identifier::parse(&form.identifier).is_ok() {
+            let view = password::View::new(&request, &app, &target, &form.identifier).await;
+            return Ok(respond(&view.page, &view, StatusCode::OK));
         }
+        let page = Page::new(&request, &app, "sign-in-title").signed_in(false);
+        let mut errors = FormErrors::new();
+        errors.add("identifier", page.t("sign-in-identifier-error"));
+        let view = View {
+            asker: asker(&app, &target, &page).await,
+            errors,
+            return_to: target.to_string(),
+            identifier: form.identifier.clone(),
+            signed_out: false,
+            again: false,
+            page,
+        };
+        Ok(respond(&view.page, &view, StatusCode::UNPROCESSABLE_ENTITY))
     })
     .await
 }

@@ -111,13 +111,13 @@ async fn app_factor(
 ) -> Result<Option<Factor>, AccountError> {
     let sealer = app.sealer.clone();
     let random = app.sources.random::<32>();
-    let owner = account.map(|account| (account.id, account.wrapped_key.clone())).zip(row.as_ref());
-    let secret = match owner {
-        Some(((id, wrapped), row)) => {
-            let sealed = row.secret_sealed.clone();
+    let holder = account.map(|account| (account.id, account.wrapped_key.clone())).zip(row.as_ref());
+    let secret = match holder {
+        Some(((id, wrapped_key), row)) => {
+            let stored = row.secret_sealed.clone();
             in_token(app, move || {
-                let key = sealer.open_subject_key(id, &wrapped)?;
-                super::vault::open(&key, APP_TABLE, APP_COLUMN, &id.to_string(), &sealed)
+                let key = sealer.open_subject_key(id, &wrapped_key)?;
+                super::vault::open(&key, APP_TABLE, APP_COLUMN, &id.to_string(), &stored)
             })
             .await?
         }

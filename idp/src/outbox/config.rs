@@ -90,7 +90,7 @@ impl Config {
     }
 
     /// When a message is tried again after its n-th try.
-    pub(super) fn next_attempt_at(&self, now: Timestamp, attempts: u32) -> i64 {
+    pub(super) fn next_attempt_at(now: Timestamp, attempts: u32) -> i64 {
         let doublings = attempts.saturating_sub(1).min(16);
         let wait = (FIRST_RETRY_SECONDS << doublings).min(LONGEST_RETRY_SECONDS);
         now.as_second().saturating_add_unsigned(wait)
@@ -104,8 +104,7 @@ mod tests {
     #[test]
     fn waits_double_up_to_an_hour() {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
-        let config = Config::default();
-        let wait = |attempts| config.next_attempt_at(now, attempts) - now.as_second();
+        let wait = |attempts| Config::next_attempt_at(now, attempts) - now.as_second();
         assert_eq!(wait(1), 15);
         assert_eq!(wait(2), 30);
         assert_eq!(wait(12), 3_600);

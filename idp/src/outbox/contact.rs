@@ -149,7 +149,7 @@ async fn check_pace(app: &App, target: [u8; 32], now: Timestamp) -> Result<(), S
 
 async fn target_index(app: &App, to: &Identifier) -> Result<[u8; 32], AccountError> {
     let (sealer, kind, value) = (app.sealer.clone(), to.kind().as_str(), to.normalised().to_owned());
-    crate::account::in_token(app, move || Ok(sealer.blind_index(kind, &value)?)).await
+    crate::account::in_token(app, move || sealer.blind_index(kind, &value)).await
 }
 
 async fn code_hash(
@@ -160,7 +160,7 @@ async fn code_hash(
 ) -> Result<[u8; 32], AccountError> {
     let sealer = app.sealer.clone();
     let bound = format!("{owner}/{}/{code}", to.normalised());
-    crate::account::in_token(app, move || Ok(sealer.blind_index("contact-code", &bound)?)).await
+    crate::account::in_token(app, move || sealer.blind_index("contact-code", &bound)).await
 }
 
 fn text_of(to: &Identifier, locale: Locale, code: &str, minutes: i64) -> Message {

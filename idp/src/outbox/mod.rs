@@ -180,14 +180,15 @@ pub async fn prepare(app: &App, message: Message) -> Result<PreparedMessage, Acc
 
 /// Opens the content of a stored message; `None` once its key was destroyed.
 async fn open(app: &App, row: &OutboxMessage) -> Result<Option<Content>, AccountError> {
-    let (Some(wrapped), Some(sealed)) = (row.wrapped_key.clone(), row.content_sealed.clone()) else {
+    let (Some(wrapped_key), Some(stored)) = (row.wrapped_key.clone(), row.content_sealed.clone())
+    else {
         return Ok(None);
     };
     let id = Uuid::parse_str(&row.id).map_err(|_| StoreError::Damaged("identifier"))?;
     let sealer = app.sealer.clone();
     let plain = crate::account::in_token(app, move || {
-        let key = sealer.open_subject_key(id, &wrapped)?;
-        Ok(key.open(&content_field(&id.to_string()), &sealed)?)
+        let key = sealer.open_subject_key(id, &wrapped_key)?;
+        key.open(&content_field(&id.to_string()), &stored)
     })
     .await?;
     Ok(Some(serde_json::from_slice(&plain)?))

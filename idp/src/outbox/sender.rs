@@ -7,12 +7,14 @@ use domain::audit::{Actor, AuditEvent, action};
 use store::StoreError;
 use store::idp::OutboxMessage;
 
-use super::{OutboxError, open};
+use super::{Config, OutboxError, open};
 use crate::account::AccountError;
 use crate::app::App;
 
 /// Messages taken at once.
 const BATCH: i64 = 20;
+/// How long the transaction of a new message is given to commit after its bell.
+const SETTLE: Duration = Duration::from_millis(100);
 /// How long a claimed message is left to its sender before another may try it.
 const CLAIM_SECONDS: i64 = 120;
 
@@ -23,7 +25,9 @@ pub async fn run(app: actix_web::web::Data<App>) {
         match send_due(&app).await {
             Ok(0) => {
                 // Either a new message or the timer; both lead to another look.
-                let _ = tokio::time::timeout(pause, app.outbox.wake.notified()).await;
+                if tokio::time::timeout(pause, app.outbox.wake.notified()).await.is_ok() {
+                    tokio::time::sleep(SETTLE).await;
+                }
             }
             Ok(_) => {}
             Err(error) => {
@@ -82,7 +86,7 @@ async fn record(
     let now = app.sources.now();
     let tried = u32::try_from(row.attempts).unwrap_or(u32::MAX).saturating_add(1);
     let last = tried >= app.outbox.config.attempts_max;
-    let again_at = app.outbox.config.next_attempt_at(now, tried);
+    let again_at = Config::next_attempt_at(now, tried);
     let keep = app.outbox.development;
     let label = if outcome.is_ok() { "sent" } else { "failed" };
     metrics::counter!("romduol_idp_messages_total", "channel" => row.channel.clone(), "outcome" => label)

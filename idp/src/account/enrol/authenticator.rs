@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Form};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
-use domain::account::totp;
+use domain::account::{Identifier, totp};
 use qrcode::QrCode;
 use qrcode::render::svg;
 use serde::Deserialize;
@@ -38,7 +38,7 @@ fn view(
     current: &Current,
     secret: &[u8],
 ) -> Result<View, AccountError> {
-    let label = current.identifiers.first().map(|i| i.normalised()).unwrap_or_default();
+    let label = current.identifiers.first().map(Identifier::normalised).unwrap_or_default();
     let uri = otpauth_uri(label, secret);
     Ok(View {
         page: Page::new(request, app, "app-title").signed_in(false),
@@ -56,14 +56,13 @@ pub(super) async fn show(request: HttpRequest, app: Data<App>) -> HttpResponse {
             return Err(AccountError::Elsewhere("/account/activate/choose".to_owned()));
         }
         // The secret stays the same while the page is reloaded, or the app's codes would not fit.
-        let secret = match &current.progress.app {
-            Some(chosen) => chosen.secret.clone(),
-            None => {
-                let secret = app.sources.random::<{ totp::SECRET_BYTES }>().to_vec();
-                current.progress.app = Some(ChosenApp { secret: secret.clone(), step: None });
-                keep(&app, &current, "app-offered").await?;
-                secret
-            }
+        let secret = if let Some(chosen) = &current.progress.app {
+            chosen.secret.clone()
+        } else {
+            let secret = app.sources.random::<{ totp::SECRET_BYTES }>().to_vec();
+            current.progress.app = Some(ChosenApp { secret: secret.clone(), step: None });
+            keep(&app, &current, "app-offered").await?;
+            secret
         };
         let view = view(&request, &app, &current, &Zeroizing::new(secret))?;
         Ok(respond(&view.page, &view, StatusCode::OK))

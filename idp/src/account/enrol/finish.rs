@@ -108,7 +108,7 @@ async fn rows(app: &App, current: &Current) -> Result<Rows, AccountError> {
         Some(chosen) => Some(PasskeyRow {
             id: app.sources.uuid().to_string(),
             account_id: account.to_string(),
-            credential_id: chosen.credential.cred_id().to_vec(),
+            credential_id: chosen.credential.cred_id().clone(),
             credential: serde_json::to_string(&chosen.credential)?,
             name: chosen.name.clone(),
             backup_eligible: i64::from(is_backup_eligible(&chosen.credential)),

@@ -68,7 +68,7 @@ pub(super) async fn submit(
         }
         let chosen = Zeroizing::new(password::normalise(&form.password));
         let personal: Vec<&str> =
-            current.identifiers.iter().map(|identifier| identifier.normalised()).collect();
+            current.identifiers.iter().map(Identifier::normalised).collect();
         if let Err(weakness) = password::check(&chosen, &personal) {
             let mut view = View::new(&request, &app, &current.identifiers);
             let text = view.page.t1(text_key(weakness), "min", view.length_min.clone());
