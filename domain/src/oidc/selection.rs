@@ -117,7 +117,7 @@ fn is_leaf(members: &Map<String, Value>, data: &Value) -> bool {
     let remarks_only = members.keys().all(|k| REMARKS.contains(&k.as_str()));
     !data.is_object()
         || (remarks_only && !members.is_empty())
-        || members.keys().any(|k| CONSTRAINTS.contains(&k.as_str()) && !data.get(k).is_some())
+        || members.keys().any(|k| CONSTRAINTS.contains(&k.as_str()) && data.get(k).is_none())
 }
 
 fn leaf_fits(members: &Map<String, Value>, data: &Value, now: Timestamp) -> bool {
@@ -125,17 +125,14 @@ fn leaf_fits(members: &Map<String, Value>, data: &Value, now: Timestamp) -> bool
         Value::Array(items) => wanted == data || items.contains(wanted),
         _ => wanted == data,
     };
-    let value_fits = members.get("value").is_none_or(equals);
-    let values_fit = members
-        .get("values")
-        .is_none_or(|values| values.as_array().is_some_and(|list| list.iter().any(equals)));
-    let age_fits = members
-        .get("max_age")
-        .is_none_or(|limit| is_young(limit, data, now));
-    let understood = members
-        .keys()
-        .all(|k| CONSTRAINTS.contains(&k.as_str()) || REMARKS.contains(&k.as_str()));
-    understood && value_fits && values_fit && age_fits
+    let equals_one = |list: &Value| list.as_array().is_some_and(|list| list.iter().any(equals));
+    members.iter().all(|(name, wanted)| match name.as_str() {
+        "value" => equals(wanted),
+        "values" => equals_one(wanted),
+        "max_age" => is_young(wanted, data, now),
+        // A constraint that is not understood cannot be met.
+        other => REMARKS.contains(&other),
+    })
 }
 
 fn is_young(limit: &Value, data: &Value, now: Timestamp) -> bool {

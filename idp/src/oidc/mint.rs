@@ -151,17 +151,15 @@ impl TokenAnswer {
     /// The JSON answer, which nobody may store.
     pub(super) fn into_response(self) -> HttpResponse {
         let life = self.record.expires_at.as_second() - self.record.issued_at.as_second();
-        let mut answer = json!({
-            "access_token": self.access_token,
-            "token_type": "Bearer",
-            "expires_in": life,
-            "scope": self.scope,
-        });
-        if let Some(token) = self.refresh_token {
-            answer["refresh_token"] = json!(token);
-        }
-        if let Some(token) = self.id_token {
-            answer["id_token"] = json!(token);
+        let mut answer = Map::new();
+        answer.insert("access_token".to_owned(), json!(self.access_token));
+        answer.insert("token_type".to_owned(), json!("Bearer"));
+        answer.insert("expires_in".to_owned(), json!(life));
+        answer.insert("scope".to_owned(), json!(self.scope));
+        for (name, token) in [("refresh_token", self.refresh_token), ("id_token", self.id_token)] {
+            if let Some(token) = token {
+                answer.insert(name.to_owned(), json!(token));
+            }
         }
         HttpResponse::Ok()
             .insert_header((header::CACHE_CONTROL, "no-store"))

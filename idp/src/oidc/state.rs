@@ -30,6 +30,7 @@ impl State {
     /// is announced by standing second, signs when it moves to the first place, and an old one stays readable after it.
     ///
     /// Fails when one of them is absent: a provider without its keys does not start.
+    #[expect(clippy::needless_pass_by_value, reason = "the caller hands over its share of the store")]
     pub fn new(config: &crate::config::Config, keys: Arc<dyn KeyStore>) -> Result<Self, String> {
         let mut signers = Vec::new();
         for label in &config.keys.id_token {
