@@ -204,7 +204,7 @@ async fn keep(
     );
     let folder = app.config.evidence.clone();
     let item = service::blocking(&app.pool, move || -> Result<_, AccountError> {
-        let content = hex(&Sha256::digest(&clean.bytes));
+        let content = crate::evidence::hex(&Sha256::digest(&clean.bytes));
         let content_index = sealer.blind_index("evidence-content", &content)?;
         let row = id.to_string();
         let field = Field {
@@ -212,8 +212,8 @@ async fn keep(
             column: "blob",
             row: &row,
         };
-        let sealed = key.seal(&field, &clean.bytes, nonce)?;
-        let blob_digest = EvidenceFiles::open(&folder)?.write(&sealed)?;
+        let blob = key.seal(&field, &clean.bytes, nonce)?;
+        let blob_digest = EvidenceFiles::open(&folder)?.write(&blob)?;
         Ok(EvidenceItem {
             id,
             case,
@@ -264,10 +264,6 @@ async fn keep(
         }
     }
     Ok(item)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl From<crate::evidence::FileError> for AccountError {

@@ -57,7 +57,6 @@ struct View {
     errors: FormErrors,
     office: String,
     id: Uuid,
-    number: String,
     stage: String,
     second: bool,
     until: String,
@@ -263,7 +262,6 @@ pub(super) async fn show_with(
     let view = View {
         office: officer.office(),
         id,
-        number: row.number.clone().unwrap_or_default(),
         stage: page.t(&format!("desk-stage-{}", stage.as_str())),
         second: stage != Stage::First,
         until: clock(&page, lease.until.as_second()),
@@ -288,8 +286,8 @@ pub(super) async fn show_with(
         StatusCode::UNPROCESSABLE_ENTITY
     };
     let view = View {
-        errors,
         page,
+        errors,
         ..view
     };
     Ok(respond(&view.page, &view, status))
@@ -318,7 +316,6 @@ fn applicant(page: &Page, opened: &Opened, app: &App) -> View {
         errors: FormErrors::new(),
         office: String::new(),
         id: opened.row.id,
-        number: String::new(),
         stage: String::new(),
         second: false,
         until: String::new(),
@@ -367,7 +364,7 @@ fn applicant(page: &Page, opened: &Opened, app: &App) -> View {
         policy: "",
         reasons: Vec::new(),
         note: String::new(),
-        digest: hex(&opened.row.case.evidence_digest.unwrap_or_default()),
+        digest: crate::evidence::hex(&opened.row.case.evidence_digest.unwrap_or_default()),
         has_portrait: opened
             .evidence
             .iter()
@@ -400,8 +397,4 @@ fn reasons(page: &Page, chosen: &str) -> Vec<Choice> {
             chosen: reason.as_str() == chosen,
         })
         .collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

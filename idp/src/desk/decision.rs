@@ -106,7 +106,7 @@ fn errors(page: &Page, form: &DecisionForm, verdict: Verdict, has_portrait: bool
         match ReasonCode::parse(&form.reason) {
             None => errors.add("reason", page.t("desk-reason-missing")),
             Some(reason) if !reason.fits(verdict) => {
-                errors.add("reason", page.t("desk-reason-unfit"))
+                errors.add("reason", page.t("desk-reason-unfit"));
             }
             Some(_) => {}
         }

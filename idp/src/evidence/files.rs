@@ -79,7 +79,7 @@ impl EvidenceFiles {
     }
 
     fn path(&self, digest: &[u8; 32]) -> PathBuf {
-        let name: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = super::hex(digest);
         let (folder, _) = name.split_at_checked(2).unwrap_or((&name, ""));
         self.0.join(folder).join(&name)
     }
