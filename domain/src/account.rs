@@ -63,7 +63,10 @@ impl FromStr for Channel {
         match word {
             "email" => Ok(Self::Email),
             "sms" => Ok(Self::Sms),
-            _ => Err(UnknownWord { kind: "channel", word: word.to_owned() }),
+            _ => Err(UnknownWord {
+                kind: "channel",
+                word: word.to_owned(),
+            }),
         }
     }
 }

@@ -71,7 +71,10 @@ mod tests {
 
     #[test]
     fn forgives_what_people_do() {
-        assert_eq!(normalise(" oilo-0000 0000-abcd\n").as_deref(), Some("011000000000ABCD"));
+        assert_eq!(
+            normalise(" oilo-0000 0000-abcd\n").as_deref(),
+            Some("011000000000ABCD")
+        );
         assert_eq!(normalise("UUUU-0000-0000-0000"), None);
         assert_eq!(normalise("0000-0000-0000-000"), None);
         assert_eq!(normalise(&"0".repeat(1000)), None);

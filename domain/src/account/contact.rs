@@ -32,9 +32,7 @@ pub fn normalise(text: &str) -> Option<String> {
         .chars()
         .filter(|c| !c.is_whitespace() && *c != '-')
         .map(|c| match c {
-            '\u{17e0}'..='\u{17e9}' => {
-                char::from_digit(u32::from(c) - 0x17e0, 10).unwrap_or(c)
-            }
+            '\u{17e0}'..='\u{17e9}' => char::from_digit(u32::from(c) - 0x17e0, 10).unwrap_or(c),
             other => other,
         })
         .collect();
@@ -77,8 +75,13 @@ impl SentCode {
         }
         let tries = self.tries + 1;
         let kept = Self { tries, ..self };
-        let verdict =
-            if tries >= TRIES_MAX { Verdict::Void } else { Verdict::Wrong { left: TRIES_MAX - tries } };
+        let verdict = if tries >= TRIES_MAX {
+            Verdict::Void
+        } else {
+            Verdict::Wrong {
+                left: TRIES_MAX - tries,
+            }
+        };
         (kept, verdict)
     }
 }
@@ -103,7 +106,11 @@ mod tests {
 
     #[test]
     fn five_wrong_tries_void_a_code() {
-        let mut code = SentCode { expires_at: at(600), tries: 0, used: false };
+        let mut code = SentCode {
+            expires_at: at(600),
+            tries: 0,
+            used: false,
+        };
         for left in (1..TRIES_MAX).rev() {
             let (kept, verdict) = code.judge(false, at(0));
             assert_eq!(verdict, Verdict::Wrong { left });

@@ -56,7 +56,10 @@ impl FromStr for IdentifierKind {
         match word {
             "email" => Ok(Self::Email),
             "phone" => Ok(Self::Phone),
-            _ => Err(UnknownWord { kind: "identifier kind", word: word.to_owned() }),
+            _ => Err(UnknownWord {
+                kind: "identifier kind",
+                word: word.to_owned(),
+            }),
         }
     }
 }
@@ -77,7 +80,11 @@ impl Identifier {
     /// Reads what a person typed; Khmer digits, spaces and the national way to write a number are understood.
     pub fn parse(text: &str) -> Result<Self, NotAnIdentifier> {
         let text: String = text.trim().nfkc().map(ascii_digit).collect();
-        if text.contains('@') { Self::parse_email(&text) } else { Self::parse_phone(&text) }
+        if text.contains('@') {
+            Self::parse_email(&text)
+        } else {
+            Self::parse_phone(&text)
+        }
     }
 
     /// Reads an e-mail address; it is compared without regard to case.
@@ -102,13 +109,20 @@ impl Identifier {
         if !sound {
             return Err(NotAnIdentifier);
         }
-        Ok(Self { kind: IdentifierKind::Email, normalised: text.to_ascii_lowercase() })
+        Ok(Self {
+            kind: IdentifierKind::Email,
+            normalised: text.to_ascii_lowercase(),
+        })
     }
 
     /// Reads a telephone number into E.164 form with a plus sign; a leading zero means Cambodia.
     pub fn parse_phone(text: &str) -> Result<Self, NotAnIdentifier> {
-        let compact: String =
-            text.trim().chars().map(ascii_digit).filter(|c| !PHONE_SEPARATORS.contains(c)).collect();
+        let compact: String = text
+            .trim()
+            .chars()
+            .map(ascii_digit)
+            .filter(|c| !PHONE_SEPARATORS.contains(c))
+            .collect();
         let (international, digits) = match compact.strip_prefix('+') {
             Some(rest) => (true, rest),
             None => match compact.strip_prefix("00") {
@@ -131,7 +145,10 @@ impl Identifier {
         if !PHONE_DIGITS.contains(&full.len()) || full.starts_with('0') {
             return Err(NotAnIdentifier);
         }
-        Ok(Self { kind: IdentifierKind::Phone, normalised: format!("+{full}") })
+        Ok(Self {
+            kind: IdentifierKind::Phone,
+            normalised: format!("+{full}"),
+        })
     }
 
     /// Which kind it is.
@@ -184,12 +201,24 @@ mod tests {
 
     #[test]
     fn spellings_of_one_number_meet() {
-        for text in
-            ["012 345 678", "០១២ ៣៤៥ ៦៧៨", "+855 12-345-678", "0085512345678", "85512345678", "+855012345678"]
-        {
-            assert_eq!(Identifier::parse(text).unwrap().normalised(), "+85512345678", "{text}");
+        for text in [
+            "012 345 678",
+            "០១២ ៣៤៥ ៦៧៨",
+            "+855 12-345-678",
+            "0085512345678",
+            "85512345678",
+            "+855012345678",
+        ] {
+            assert_eq!(
+                Identifier::parse(text).unwrap().normalised(),
+                "+85512345678",
+                "{text}"
+            );
         }
-        assert_eq!(Identifier::parse("+33 1 23 45 67 89").unwrap().normalised(), "+33123456789");
+        assert_eq!(
+            Identifier::parse("+33 1 23 45 67 89").unwrap().normalised(),
+            "+33123456789"
+        );
     }
 
     #[test]
@@ -197,14 +226,30 @@ mod tests {
         let address = Identifier::parse(" Sok.Dara@Example.KH ").unwrap();
         assert_eq!(address.normalised(), "sok.dara@example.kh");
         assert_eq!(address.masked(), "s•••@example.kh");
-        for wrong in ["a@b", "a b@c.kh", "@c.kh", "a@-c.kh", "a@c..kh", "a\r\nBcc:x@c.kh", "a@c.kh,b@c.kh", "ខ្មែរ@c.kh"] {
+        for wrong in [
+            "a@b",
+            "a b@c.kh",
+            "@c.kh",
+            "a@-c.kh",
+            "a@c..kh",
+            "a\r\nBcc:x@c.kh",
+            "a@c.kh,b@c.kh",
+            "ខ្មែរ@c.kh",
+        ] {
             assert_eq!(Identifier::parse(wrong), Err(NotAnIdentifier), "{wrong}");
         }
     }
 
     #[test]
     fn nonsense_is_neither() {
-        for wrong in ["", "12345", "12345678", "+0123456789", "+1234567890123456", "sok dara"] {
+        for wrong in [
+            "",
+            "12345",
+            "12345678",
+            "+0123456789",
+            "+1234567890123456",
+            "sok dara",
+        ] {
             assert_eq!(Identifier::parse(wrong), Err(NotAnIdentifier), "{wrong}");
         }
     }

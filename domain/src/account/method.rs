@@ -21,8 +21,12 @@ impl SignInMethod {
     /// The authentication method references (RFC 8176 §2): a key that can leave its device counts as software.
     pub const fn amr(self) -> &'static [&'static str] {
         match self {
-            Self::Passkey { backup_eligible: false } => &["hwk", "pop", "user", "mfa"],
-            Self::Passkey { backup_eligible: true } => &["swk", "pop", "user", "mfa"],
+            Self::Passkey {
+                backup_eligible: false,
+            } => &["hwk", "pop", "user", "mfa"],
+            Self::Passkey {
+                backup_eligible: true,
+            } => &["swk", "pop", "user", "mfa"],
             Self::PasswordAndApp | Self::PasswordAndRecoveryCode => &["pwd", "otp", "mfa"],
         }
     }
@@ -46,8 +50,20 @@ mod tests {
 
     #[test]
     fn only_a_bound_key_counts_as_hardware() {
-        assert!(SignInMethod::Passkey { backup_eligible: false }.amr().contains(&"hwk"));
-        assert!(!SignInMethod::Passkey { backup_eligible: true }.amr().contains(&"hwk"));
+        assert!(
+            SignInMethod::Passkey {
+                backup_eligible: false
+            }
+            .amr()
+            .contains(&"hwk")
+        );
+        assert!(
+            !SignInMethod::Passkey {
+                backup_eligible: true
+            }
+            .amr()
+            .contains(&"hwk")
+        );
         assert!(!SignInMethod::PasswordAndApp.is_phishing_resistant());
     }
 }

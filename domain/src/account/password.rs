@@ -50,7 +50,12 @@ pub fn check(password: &str, personal: &[&str]) -> Result<(), Weakness> {
     let lower = password.to_lowercase();
     let own = personal
         .iter()
-        .flat_map(|word| [word.to_lowercase(), word.split('@').next().unwrap_or(word).to_lowercase()])
+        .flat_map(|word| {
+            [
+                word.to_lowercase(),
+                word.split('@').next().unwrap_or(word).to_lowercase(),
+            ]
+        })
         .any(|word| word.chars().count() >= 4 && lower.contains(&word));
     if own {
         return Err(Weakness::Personal);
@@ -79,9 +84,15 @@ fn is_common(lower: &str) -> bool {
         return true;
     }
     let core = lower.trim_matches(|c: char| !c.is_alphabetic());
-    BLOCKLIST.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).any(|bad| {
-        lower == bad || core == bad || (lower.len() % bad.len() == 0 && lower == bad.repeat(lower.len() / bad.len()))
-    })
+    BLOCKLIST
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .any(|bad| {
+            lower == bad
+                || core == bad
+                || (lower.len() % bad.len() == 0 && lower == bad.repeat(lower.len() / bad.len()))
+        })
 }
 
 #[cfg(test)]
@@ -92,7 +103,8 @@ mod tests {
 
     #[test]
     fn long_uncommon_passwords_pass() {
-        for good in ["ផ្ទះខ្ញុំនៅជិតស្ទឹង", "correct horse battery", "mekong-rain-2-boats"] {
+        for good in ["ផ្ទះខ្ញុំនៅជិតស្ទឹង", "correct horse battery", "mekong-rain-2-boats"]
+        {
             assert_eq!(check(&normalise(good), &[]), Ok(()), "{good}");
         }
     }

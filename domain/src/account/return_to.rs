@@ -31,7 +31,9 @@ impl ReturnTo {
         let mut characters = text.chars();
         let first = characters.next();
         let second = characters.next();
-        let plain = text.chars().all(|c| c.is_ascii_graphic() && c != '\\' && c != '#');
+        let plain = text
+            .chars()
+            .all(|c| c.is_ascii_graphic() && c != '\\' && c != '#');
         let rooted = first == Some('/') && second != Some('/');
         if !plain || !rooted || text.len() > LENGTH_MAX {
             return Err(ForeignTarget);
@@ -39,7 +41,10 @@ impl ReturnTo {
         let base = Url::parse(PROBE).map_err(|_| ForeignTarget)?;
         let joined = base.join(text).map_err(|_| ForeignTarget)?;
         let loops = LOOPS.iter().any(|page| {
-            joined.path().strip_prefix(page).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            joined
+                .path()
+                .strip_prefix(page)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         });
         if joined.origin() != base.origin() || joined.path().starts_with("//") || loops {
             return Err(ForeignTarget);
@@ -67,7 +72,13 @@ mod tests {
 
     #[test]
     fn own_paths_pass() {
-        for text in ["/account", "/", "/authorize?client_id=a&request_uri=urn%3Ax", "/desk/cases/1?x=//y", "/%2f%2fevil.kh"] {
+        for text in [
+            "/account",
+            "/",
+            "/authorize?client_id=a&request_uri=urn%3Ax",
+            "/desk/cases/1?x=//y",
+            "/%2f%2fevil.kh",
+        ] {
             assert_eq!(ReturnTo::parse(text).unwrap().as_str(), text);
         }
     }
@@ -75,9 +86,25 @@ mod tests {
     #[test]
     fn other_sites_and_loops_do_not() {
         for text in [
-            "", "account", "https://evil.kh", "//evil.kh", "/\\evil.kh", "\\\\evil.kh", "/\t/evil.kh", "/\n/evil.kh",
-            " /account", "/./../..//evil.kh", "/.//evil.kh", "javascript:alert(1)", "/sign-in", "/sign-in?return_to=/", "/sign-out",
-            "/x/../sign-in", "/%E2%80%A8\u{2028}", "/account#x", "?x",
+            "",
+            "account",
+            "https://evil.kh",
+            "//evil.kh",
+            "/\\evil.kh",
+            "\\\\evil.kh",
+            "/\t/evil.kh",
+            "/\n/evil.kh",
+            " /account",
+            "/./../..//evil.kh",
+            "/.//evil.kh",
+            "javascript:alert(1)",
+            "/sign-in",
+            "/sign-in?return_to=/",
+            "/sign-out",
+            "/x/../sign-in",
+            "/%E2%80%A8\u{2028}",
+            "/account#x",
+            "?x",
         ] {
             assert_eq!(ReturnTo::parse(text), Err(ForeignTarget), "{text:?}");
         }

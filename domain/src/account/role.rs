@@ -25,8 +25,13 @@ pub enum Role {
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 5] =
-        [Self::Operator, Self::Supervisor, Self::Official, Self::Auditor, Self::ClientAdmin];
+    pub const ALL: [Self; 5] = [
+        Self::Operator,
+        Self::Supervisor,
+        Self::Official,
+        Self::Auditor,
+        Self::ClientAdmin,
+    ];
 
     /// The stored word, which is also the word in tokens and on the command line.
     pub const fn as_str(self) -> &'static str {
@@ -76,7 +81,10 @@ impl FromStr for Role {
         Self::ALL
             .into_iter()
             .find(|role| role.as_str() == word)
-            .ok_or_else(|| UnknownWord { kind: "role", word: word.to_owned() })
+            .ok_or_else(|| UnknownWord {
+                kind: "role",
+                word: word.to_owned(),
+            })
     }
 }
 

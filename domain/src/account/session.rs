@@ -13,14 +13,20 @@ pub struct SessionLimits {
 
 impl SessionLimits {
     /// Citizens with two factors.
-    pub const CITIZEN: Self =
-        Self { absolute: SignedDuration::from_hours(24), idle: SignedDuration::from_hours(1) };
+    pub const CITIZEN: Self = Self {
+        absolute: SignedDuration::from_hours(24),
+        idle: SignedDuration::from_hours(1),
+    };
     /// Citizens with one factor; kept short because little may be done with it.
-    pub const ONE_FACTOR: Self =
-        Self { absolute: SignedDuration::from_hours(1), idle: SignedDuration::from_mins(15) };
+    pub const ONE_FACTOR: Self = Self {
+        absolute: SignedDuration::from_hours(1),
+        idle: SignedDuration::from_mins(15),
+    };
     /// Members of staff, whose reach is wider.
-    pub const STAFF: Self =
-        Self { absolute: SignedDuration::from_hours(12), idle: SignedDuration::from_mins(30) };
+    pub const STAFF: Self = Self {
+        absolute: SignedDuration::from_hours(12),
+        idle: SignedDuration::from_mins(30),
+    };
 
     /// The limits for an assurance level and holder.
     pub const fn of(aal: u8, staff: bool) -> Self {

@@ -78,7 +78,10 @@ impl FromStr for AccountState {
         Self::ALL
             .into_iter()
             .find(|state| state.as_str() == word)
-            .ok_or_else(|| UnknownWord { kind: "account state", word: word.to_owned() })
+            .ok_or_else(|| UnknownWord {
+                kind: "account state",
+                word: word.to_owned(),
+            })
     }
 }
 
@@ -94,12 +97,18 @@ mod tests {
 
     #[test]
     fn closed_is_final_and_only_active_comes_from_activation() {
-        for act in
-            [AccountAct::Activate, AccountAct::Suspend, AccountAct::Reinstate, AccountAct::Close]
-        {
+        for act in [
+            AccountAct::Activate,
+            AccountAct::Suspend,
+            AccountAct::Reinstate,
+            AccountAct::Close,
+        ] {
             assert!(AccountState::Closed.after(act).is_err());
         }
-        assert_eq!(AccountState::Invited.after(AccountAct::Activate), Ok(AccountState::Active));
+        assert_eq!(
+            AccountState::Invited.after(AccountAct::Activate),
+            Ok(AccountState::Active)
+        );
         assert!(AccountState::Active.after(AccountAct::Activate).is_err());
         assert!(AccountState::Invited.after(AccountAct::Reinstate).is_err());
     }

@@ -73,7 +73,11 @@ pub enum Held {
 impl Throttle {
     /// A counter that has seen nothing.
     pub const fn fresh(now: Timestamp) -> Self {
-        Self { tries: 0, last_try: now, blocked_until: now }
+        Self {
+            tries: 0,
+            last_try: now,
+            blocked_until: now,
+        }
     }
 
     /// Counts a try at `now`, or says that it may not take place; a held try is not counted.
@@ -86,7 +90,11 @@ impl Throttle {
             return Err(Held::Wait(now.duration_until(self.blocked_until)));
         }
         let quiet = self.last_try.duration_until(now) >= policy.forget_after;
-        let tries = if quiet { 1 } else { self.tries.saturating_add(1) };
+        let tries = if quiet {
+            1
+        } else {
+            self.tries.saturating_add(1)
+        };
         let wait = policy.wait_after(tries);
         Ok(Self {
             tries,
@@ -103,7 +111,10 @@ impl ThrottlePolicy {
             return SignedDuration::ZERO;
         };
         let factor = 1_i32.checked_shl((beyond - 1).min(30)).unwrap_or(i32::MAX);
-        self.first_wait.checked_mul(factor).unwrap_or(self.longest_wait).min(self.longest_wait)
+        self.first_wait
+            .checked_mul(factor)
+            .unwrap_or(self.longest_wait)
+            .min(self.longest_wait)
     }
 }
 
@@ -133,7 +144,10 @@ mod tests {
         for _ in 0..100 {
             throttle = throttle.count(&policy, throttle.blocked_until).unwrap();
         }
-        assert_eq!(throttle.count(&policy, throttle.blocked_until), Err(Held::Closed));
+        assert_eq!(
+            throttle.count(&policy, throttle.blocked_until),
+            Err(Held::Closed)
+        );
         assert_eq!(throttle.count(&policy, at(400 * 86_400)), Err(Held::Closed));
     }
 

@@ -61,9 +61,11 @@ pub fn prepare(app: &App, access: &Access) -> DataAccess {
     let now = app.sources.now();
     let (kind, actor_id, actor_name) = match &access.by {
         AccessBy::RelyingParty { client, name } => ("relying-party", client.clone(), name.clone()),
-        AccessBy::Staff { account, role, office } => {
-            ("staff", format!("{account}:{role}"), office.clone())
-        }
+        AccessBy::Staff {
+            account,
+            role,
+            office,
+        } => ("staff", format!("{account}:{role}"), office.clone()),
         AccessBy::Register { name } => ("register", name.clone(), name.clone()),
         AccessBy::Subject => ("subject", access.subject.to_string(), String::new()),
     };
@@ -88,5 +90,7 @@ pub fn record(w: &mut Writer<'_>, row: &DataAccess) -> Result<(), StoreError> {
 
 fn expires_at(app: &App, now: Timestamp) -> i64 {
     let days = YEAR_DAYS * i64::from(app.config.account.access_log_years);
-    now.saturating_add(SignedDuration::from_hours(24 * days)).unwrap_or(Timestamp::MAX).as_second()
+    now.saturating_add(SignedDuration::from_hours(24 * days))
+        .unwrap_or(Timestamp::MAX)
+        .as_second()
 }

@@ -65,7 +65,10 @@ impl PreparedInvite {
             w.insert_account(&self.account)?;
         }
         for identifier in &self.identifiers {
-            let kind = identifier.kind.parse().map_err(|_| StoreError::Invalid("identifier"))?;
+            let kind = identifier
+                .kind
+                .parse()
+                .map_err(|_| StoreError::Invalid("identifier"))?;
             let index: [u8; 32] = identifier
                 .blind_index
                 .as_slice()
@@ -89,7 +92,10 @@ impl PreparedInvite {
 /// to the mailbox; the other address hears of it without the code. An account in use is left as it is.
 pub async fn invite(app: &App, invite: Invite) -> Result<PreparedInvite, AccountError> {
     let subject = invite.subject;
-    let existing = app.store.read(move |r| r.find_account_of_subject(subject)).await?;
+    let existing = app
+        .store
+        .read(move |r| r.find_account_of_subject(subject))
+        .await?;
     let is_new = existing.is_none();
     let (account, key) = match existing {
         Some(account) if account.state == AccountState::Invited => {
@@ -99,7 +105,13 @@ pub async fn invite(app: &App, invite: Invite) -> Result<PreparedInvite, Account
         Some(account) => {
             let nothing = (Vec::new(), None, Vec::new());
             let (identifiers, invitation, messages) = nothing;
-            return Ok(PreparedInvite { account, is_new, identifiers, invitation, messages });
+            return Ok(PreparedInvite {
+                account,
+                is_new,
+                identifiers,
+                invitation,
+                messages,
+            });
         }
         None => new_account(app, &invite).await?,
     };
@@ -110,7 +122,13 @@ pub async fn invite(app: &App, invite: Invite) -> Result<PreparedInvite, Account
     let text = Zeroizing::new(code::format(app.sources.random()));
     let invitation = invitation_row(app, account.id, &text).await?;
     let messages = notices::invitation(app, &invite, &text).await?;
-    Ok(PreparedInvite { account, is_new, identifiers, invitation: Some(invitation), messages })
+    Ok(PreparedInvite {
+        account,
+        is_new,
+        identifiers,
+        invitation: Some(invitation),
+        messages,
+    })
 }
 
 async fn new_account(
@@ -196,7 +214,11 @@ async fn show(request: HttpRequest, app: Data<App>, asked: Query<Asked>) -> Http
         page: Page::new(&request, &app, "activate-title").signed_in(false),
         errors: FormErrors::new(),
         // Only what can be a code is put back into the page.
-        code: asked.code.as_deref().and_then(code::normalise).unwrap_or_default(),
+        code: asked
+            .code
+            .as_deref()
+            .and_then(code::normalise)
+            .unwrap_or_default(),
         ended: asked.ended.is_some(),
     };
     respond(&view.page, &view, StatusCode::OK)
@@ -215,7 +237,9 @@ async fn open(request: HttpRequest, app: Data<App>, form: Form<Opened>) -> HttpR
         let text = match begin(&request, &app, &form.code).await {
             Ok(Some(cookie)) => {
                 let mut response = see_other("/account/activate/choose");
-                response.add_cookie(&cookie).map_err(|_| AccountError::Invalid("cookie"))?;
+                response
+                    .add_cookie(&cookie)
+                    .map_err(|_| AccountError::Invalid("cookie"))?;
                 return Ok(response);
             }
             Ok(None) => "activate-code-wrong",
@@ -225,7 +249,12 @@ async fn open(request: HttpRequest, app: Data<App>, form: Form<Opened>) -> HttpR
         let page = Page::new(&request, &app, "activate-title").signed_in(false);
         let mut errors = FormErrors::new();
         errors.add("code", page.t(text));
-        let view = View { page, errors, code: form.code.clone(), ended: false };
+        let view = View {
+            page,
+            errors,
+            code: form.code.clone(),
+            ended: false,
+        };
         Ok(respond(&view.page, &view, StatusCode::UNPROCESSABLE_ENTITY))
     })
     .await
@@ -237,14 +266,18 @@ async fn begin(
     app: &App,
     typed: &str,
 ) -> Result<Option<actix_web::cookie::Cookie<'static>>, AccountError> {
-    let Some(normal) = code::normalise(typed) else { return Ok(None) };
+    let Some(normal) = code::normalise(typed) else {
+        return Ok(None);
+    };
     throttle::count(app, vec![throttle::client(request, WAY)], WAY).await?;
     let hash = lookup::keyed(app, CODE_KIND, normal).await?;
     let now = app.sources.unix();
     let found = app
         .store
         .read(move |r| {
-            let Some(invitation) = r.find_invitation(&hash)? else { return Ok(None) };
+            let Some(invitation) = r.find_invitation(&hash)? else {
+                return Ok(None);
+            };
             let id = Uuid::parse_str(&invitation.account_id)
                 .map_err(|_| StoreError::Damaged("identifier"))?;
             Ok(Some((invitation, r.load_account(id)?)))
@@ -255,7 +288,9 @@ async fn begin(
                 && now < invitation.expires_at
                 && account.state == AccountState::Invited
         });
-    let Some((invitation, account)) = found else { return Ok(None) };
+    let Some((invitation, account)) = found else {
+        return Ok(None);
+    };
     let event = AuditEvent::new(
         app.sources.uuid(),
         app.sources.now(),
@@ -263,8 +298,15 @@ async fn begin(
         action::IDP_INVITATION_OPENED,
         format!("account:{}", account.id),
     );
-    let (enrolment, cookie) =
-        enrol::prepare(app, &account, enrol::Purpose::Activation, Some(invitation.id)).await?;
-    app.store.write(event, move |w| w.insert_enrolment(&enrolment)).await?;
+    let (enrolment, cookie) = enrol::prepare(
+        app,
+        &account,
+        enrol::Purpose::Activation,
+        Some(invitation.id),
+    )
+    .await?;
+    app.store
+        .write(event, move |w| w.insert_enrolment(&enrolment))
+        .await?;
     Ok(Some(cookie))
 }

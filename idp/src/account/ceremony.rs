@@ -71,7 +71,9 @@ pub(super) async fn begin(
         expires_at: now.saturating_add(life).unwrap_or(now).as_second(),
     };
     let event = event(app, action::IDP_CEREMONY_STARTED, id, kind);
-    app.store.write(event, move |w| w.insert_ceremony(&row)).await?;
+    app.store
+        .write(event, move |w| w.insert_ceremony(&row))
+        .await?;
     Ok(id)
 }
 
@@ -86,7 +88,9 @@ pub(super) async fn take<S: DeserializeOwned>(
     let event = event(app, action::IDP_CEREMONY_SPENT, id, kind);
     let taken = app
         .store
-        .write(event, move |w| w.take_ceremony(id, kind.as_str(), &bound_to, now))
+        .write(event, move |w| {
+            w.take_ceremony(id, kind.as_str(), &bound_to, now)
+        })
         .await?
         .ok_or(AccountError::Passkey(WebauthnError::MismatchedChallenge))?;
     Ok(serde_json::from_str(&taken.state)?)
@@ -94,8 +98,14 @@ pub(super) async fn take<S: DeserializeOwned>(
 
 fn event(app: &App, action: &'static str, id: Uuid, kind: Kind) -> AuditEvent {
     let now = app.sources.now();
-    AuditEvent::new(app.sources.uuid(), now, Actor::Anonymous, action, format!("ceremony:{id}"))
-        .with_detail(json!({ "kind": kind.as_str() }))
+    AuditEvent::new(
+        app.sources.uuid(),
+        now,
+        Actor::Anonymous,
+        action,
+        format!("ceremony:{id}"),
+    )
+    .with_detail(json!({ "kind": kind.as_str() }))
 }
 
 /// Options for `navigator.credentials.create`: a discoverable passkey that verifies its user.
@@ -108,12 +118,14 @@ pub(super) async fn start_registration(
     existing: Vec<CredentialID>,
 ) -> Result<Value, AccountError> {
     let (options, state) =
-        app.webauthn.start_passkey_registration(account.id, label, label, Some(existing))?;
+        app.webauthn
+            .start_passkey_registration(account.id, label, label, Some(existing))?;
     let id = begin(app, kind, bound_to, &state).await?;
     let mut options = serde_json::to_value(options)?;
     // Without residence there is no signing in by one touch, so it is required (WebAuthn Level 3 §5.4.6).
-    if let Some(selection) =
-        options.pointer_mut("/publicKey/authenticatorSelection").and_then(Value::as_object_mut)
+    if let Some(selection) = options
+        .pointer_mut("/publicKey/authenticatorSelection")
+        .and_then(Value::as_object_mut)
     {
         selection.insert("residentKey".to_owned(), json!("required"));
         selection.insert("requireResidentKey".to_owned(), json!(true));
@@ -130,7 +142,9 @@ pub(super) async fn finish_registration(
     credential: &RegisterPublicKeyCredential,
 ) -> Result<Passkey, AccountError> {
     let state: PasskeyRegistration = take(app, kind, bound_to, id).await?;
-    Ok(app.webauthn.finish_passkey_registration(credential, &state)?)
+    Ok(app
+        .webauthn
+        .finish_passkey_registration(credential, &state)?)
 }
 
 /// Whether a passkey may be copied by its maker's service (backup eligibility, WebAuthn Level 3 §6.1.3).

@@ -10,7 +10,10 @@ pub(super) fn network(request: &HttpRequest) -> String {
     ClientAddress::of(request)
         .map(|client| client.0)
         .or_else(|| request.peer_addr().map(|peer| peer.ip()))
-        .map_or_else(|| "unknown".to_owned(), |address| network_of(address).to_string())
+        .map_or_else(
+            || "unknown".to_owned(),
+            |address| network_of(address).to_string(),
+        )
 }
 
 /// Browser and system in two words, for the holder to recognise; nothing finer is kept.
@@ -21,7 +24,10 @@ pub(super) fn describe(request: &HttpRequest) -> String {
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     let first = |names: &[(&str, &'static str)]| {
-        names.iter().find(|(mark, _)| agent.contains(mark)).map(|(_, name)| *name)
+        names
+            .iter()
+            .find(|(mark, _)| agent.contains(mark))
+            .map(|(_, name)| *name)
     };
     let browser = first(&[
         ("Edg/", "Edge"),
@@ -57,7 +63,11 @@ mod tests {
     #[test]
     fn a_network_of_ipv6_is_counted_as_one() {
         let from = |address: &str| {
-            network(&TestRequest::default().peer_addr(address.parse().unwrap()).to_http_request())
+            network(
+                &TestRequest::default()
+                    .peer_addr(address.parse().unwrap())
+                    .to_http_request(),
+            )
         };
         assert_eq!(from("[2001:db8::1]:1"), from("[2001:db8::ffff:2]:9"));
         assert_ne!(from("[2001:db8::1]:1"), from("[2001:db8:0:1::1]:1"));

@@ -34,7 +34,11 @@ async fn ask(request: HttpRequest, app: Data<App>) -> HttpResponse {
     answer(&request, &app, async {
         session::require_fresh(&request, &app).await?;
         let page = Page::new(&request, &app, "close-title").signed_in(true);
-        let view = View { page, errors: FormErrors::new(), closed: false };
+        let view = View {
+            page,
+            errors: FormErrors::new(),
+            closed: false,
+        };
         Ok(respond(&view.page, &view, StatusCode::OK))
     })
     .await
@@ -58,7 +62,11 @@ async fn close(request: HttpRequest, app: Data<App>, form: Form<Closing>) -> Htt
             let page = Page::new(&request, &app, "close-title").signed_in(true);
             let mut errors = FormErrors::new();
             errors.add("sure", page.t("close-not-sure"));
-            let view = View { page, errors, closed: false };
+            let view = View {
+                page,
+                errors,
+                closed: false,
+            };
             return Ok(respond(&view.page, &view, StatusCode::UNPROCESSABLE_ENTITY));
         }
         let messages = passkeys::warn(&app, &session, "notice-closed").await?;
@@ -77,14 +85,22 @@ async fn close(request: HttpRequest, app: Data<App>, form: Form<Closing>) -> Htt
                     w.withdraw_consent(session.person, used.consent.id, now)?;
                 }
                 w.revoke_families_of(session.person, None, now)?;
-                messages.into_iter().try_for_each(|message| message.insert(w))
+                messages
+                    .into_iter()
+                    .try_for_each(|message| message.insert(w))
             })
             .await?;
         let page = Page::new(&request, &app, "closed-title").signed_in(false);
-        let view = View { page, errors: FormErrors::new(), closed: true };
+        let view = View {
+            page,
+            errors: FormErrors::new(),
+            closed: true,
+        };
         let mut response = respond(&view.page, &view, StatusCode::OK);
         let cookie = Jar::Session.clear(app.config.secure());
-        response.add_cookie(&cookie).map_err(|_| AccountError::Invalid("cookie"))?;
+        response
+            .add_cookie(&cookie)
+            .map_err(|_| AccountError::Invalid("cookie"))?;
         Ok(response)
     })
     .await
@@ -93,8 +109,9 @@ async fn close(request: HttpRequest, app: Data<App>, form: Form<Closing>) -> Htt
 /// Ends an account: its state, its sessions, its ways to sign in, and the key its addresses are sealed with.
 fn end(w: &mut Writer<'_>, account: Uuid, now: i64) -> Result<(), StoreError> {
     let state = w.load_account(account)?.state;
-    let to: AccountState =
-        state.after(AccountAct::Close).map_err(|_| StoreError::Conflict("account is closed"))?;
+    let to: AccountState = state
+        .after(AccountAct::Close)
+        .map_err(|_| StoreError::Conflict("account is closed"))?;
     w.move_account(account, state, to, now)?;
     w.end_sessions(account, None, now)?;
     w.delete_credentials(account)?;

@@ -40,14 +40,26 @@ pub(super) use recovery::new_codes;
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/account/activate/choose", web::get().to(choose::show))
-        .route("/account/activate/passkey/options", web::post().to(passkey::start))
+        .route(
+            "/account/activate/passkey/options",
+            web::post().to(passkey::start),
+        )
         .route("/account/activate/passkey", web::post().to(passkey::finish))
         .route("/account/activate/password", web::get().to(password::show))
-        .route("/account/activate/password", web::post().to(password::submit))
+        .route(
+            "/account/activate/password",
+            web::post().to(password::submit),
+        )
         .route("/account/activate/app", web::get().to(authenticator::show))
-        .route("/account/activate/app", web::post().to(authenticator::submit))
+        .route(
+            "/account/activate/app",
+            web::post().to(authenticator::submit),
+        )
         .route("/account/activate/recovery", web::get().to(recovery::show))
-        .route("/account/activate/recovery", web::post().to(recovery::submit))
+        .route(
+            "/account/activate/recovery",
+            web::post().to(recovery::submit),
+        )
         .route("/account/activate/done", web::get().to(choose::done));
 }
 
@@ -151,20 +163,32 @@ pub(super) async fn prepare(
 /// The enrolment of this browser, or the way to begin one.
 async fn load(request: &HttpRequest, app: &App) -> Result<Current, AccountError> {
     let ended = || AccountError::Elsewhere("/account/activate?ended=1".to_owned());
-    let hash = Jar::Enrolment.hash(request, app.config.secure()).ok_or_else(ended)?;
+    let hash = Jar::Enrolment
+        .hash(request, app.config.secure())
+        .ok_or_else(ended)?;
     let now = app.sources.unix();
     let (row, account, sealed) = app
         .store
         .read(move |r| {
-            let Some(row) = r.find_enrolment(&hash)? else { return Ok(None) };
-            let id = Uuid::parse_str(&row.account_id).map_err(|_| StoreError::Damaged("identifier"))?;
-            Ok(Some((row, r.load_account(id)?, r.list_account_identifiers(id)?)))
+            let Some(row) = r.find_enrolment(&hash)? else {
+                return Ok(None);
+            };
+            let id =
+                Uuid::parse_str(&row.account_id).map_err(|_| StoreError::Damaged("identifier"))?;
+            Ok(Some((
+                row,
+                r.load_account(id)?,
+                r.list_account_identifiers(id)?,
+            )))
         })
         .await?
         .filter(|(row, ..)| now < row.expires_at)
         .ok_or_else(ended)?;
-    let purpose =
-        if row.purpose == "recovery" { Purpose::Recovery } else { Purpose::Activation };
+    let purpose = if row.purpose == "recovery" {
+        Purpose::Recovery
+    } else {
+        Purpose::Activation
+    };
     let expected = match purpose {
         Purpose::Activation => AccountState::Invited,
         Purpose::Recovery => AccountState::Active,
@@ -176,8 +200,19 @@ async fn load(request: &HttpRequest, app: &App) -> Result<Current, AccountError>
     let progress = vault::open(&key, TABLE, COLUMN, &row.id, &row.progress_sealed)?;
     let progress = serde_json::from_slice(&progress)?;
     let identifiers = super::home::open_identifiers(&key, &sealed)?;
-    let indexes = sealed.iter().filter_map(|row| row.blind_index.as_slice().try_into().ok()).collect();
-    Ok(Current { row, account, key, progress, identifiers, indexes, purpose })
+    let indexes = sealed
+        .iter()
+        .filter_map(|row| row.blind_index.as_slice().try_into().ok())
+        .collect();
+    Ok(Current {
+        row,
+        account,
+        key,
+        progress,
+        identifiers,
+        indexes,
+        purpose,
+    })
 }
 
 /// Keeps what was chosen.
@@ -187,19 +222,26 @@ async fn keep(app: &App, current: &Current, step: &'static str) -> Result<(), Ac
     let event = AuditEvent::new(
         app.sources.uuid(),
         app.sources.now(),
-        Actor::Person { id: current.account.subject },
+        Actor::Person {
+            id: current.account.subject,
+        },
         action::IDP_ENROLMENT_ADVANCED,
         format!("account:{}", current.account.id),
     )
     .with_detail(serde_json::json!({ "step": step }));
     let (id, before) = (current.row.id.clone(), current.row.progress_sealed.clone());
-    Ok(app.store.write(event, move |w| w.advance_enrolment(&id, &before, &sealed)).await?)
+    Ok(app
+        .store
+        .write(event, move |w| w.advance_enrolment(&id, &before, &sealed))
+        .await?)
 }
 
 impl Current {
     /// The name an authenticator shows for the account.
     fn label(&self) -> String {
-        self.identifiers.first().map_or_else(|| "Romduol".to_owned(), Identifier::masked)
+        self.identifiers
+            .first()
+            .map_or_else(|| "Romduol".to_owned(), Identifier::masked)
     }
 
     /// A password needs an address to be typed beside it.
@@ -210,5 +252,12 @@ impl Current {
 
 /// A page that does not fit the step the enrolment is at.
 fn out_of_step(request: &HttpRequest, app: &App) -> AccountError {
-    PageError::new(request, app, StatusCode::CONFLICT, "error-bad-request", "step out of order").into()
+    PageError::new(
+        request,
+        app,
+        StatusCode::CONFLICT,
+        "error-bad-request",
+        "step out of order",
+    )
+    .into()
 }

@@ -62,7 +62,10 @@ impl From<WebauthnError> for AccountError {
 impl AccountError {
     /// The error that leads to `/sign-in` and back to this request's path.
     pub(crate) fn sign_in(request: &HttpRequest, fresh: bool) -> Self {
-        let here = request.uri().path_and_query().map_or("/account", |path| path.as_str());
+        let here = request
+            .uri()
+            .path_and_query()
+            .map_or("/account", |path| path.as_str());
         // A form's own address has no page; people come back to the account page instead.
         let back = if request.method() == actix_web::http::Method::GET {
             ReturnTo::parse(here).unwrap_or_else(|_| ReturnTo::account())

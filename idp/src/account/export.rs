@@ -39,10 +39,15 @@ async fn export(request: HttpRequest, app: Data<App>, form: Form<Confirmed>) -> 
             action::IDP_ACCOUNT_EXPORTED,
             format!("account:{}", session.account),
         );
-        app.store.write(event, move |w| access_log::record(w, &row)).await?;
+        app.store
+            .write(event, move |w| access_log::record(w, &row))
+            .await?;
         Ok(HttpResponse::Ok()
             .insert_header((CACHE_CONTROL, "no-store"))
-            .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"romduol-my-data.json\""))
+            .insert_header((
+                CONTENT_DISPOSITION,
+                "attachment; filename=\"romduol-my-data.json\"",
+            ))
             .content_type("application/json")
             .body(serde_json::to_vec_pretty(&document)?))
     })
@@ -73,7 +78,11 @@ async fn collect(app: &App, session: &Session) -> Result<Value, AccountError> {
         .iter()
         .map(|row| {
             let items: Vec<&str> = row.items.split_whitespace().collect();
-            let who = if row.kind == "subject" { "" } else { row.actor_name.as_str() };
+            let who = if row.kind == "subject" {
+                ""
+            } else {
+                row.actor_name.as_str()
+            };
             json!({ "at": at(row.at), "kind": row.kind, "by": who, "purpose": row.purpose,
                     "items": items, "reference": row.reference })
         })

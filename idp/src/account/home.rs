@@ -17,8 +17,8 @@ use crate::page::{Page, check_csrf, respond, see_other};
 
 mod view;
 
-pub(crate) use view::{PasskeyView, display_name, find_facts};
 use view::{AccessView, PersonView, ServiceView, SessionView};
+pub(crate) use view::{PasskeyView, display_name, find_facts};
 
 /// Uses of data shown on the first page.
 const ACCESSES_SHOWN: i64 = 5;
@@ -31,8 +31,14 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/account", web::get().to(show))
         .route("/account/access", web::get().to(accesses))
-        .route("/account/services/{consent}/withdraw", web::get().to(confirm_withdrawal))
-        .route("/account/services/{consent}/withdraw", web::post().to(withdraw));
+        .route(
+            "/account/services/{consent}/withdraw",
+            web::get().to(confirm_withdrawal),
+        )
+        .route(
+            "/account/services/{consent}/withdraw",
+            web::post().to(withdraw),
+        );
 }
 
 /// The rows that the page shows, read at once.
@@ -50,7 +56,11 @@ pub(super) struct Rows {
 }
 
 /// Everything of an account; `accesses` bounds the list of uses.
-pub(super) async fn read(app: &App, session: &Session, accesses: i64) -> Result<Rows, AccountError> {
+pub(super) async fn read(
+    app: &App,
+    session: &Session,
+    accesses: i64,
+) -> Result<Rows, AccountError> {
     let (account, person, now) = (session.account, session.person, app.sources.now());
     let rows = app
         .store
@@ -79,8 +89,13 @@ pub(super) fn open_identifiers(
 ) -> Result<Vec<Identifier>, AccountError> {
     rows.iter()
         .map(|row| {
-            let value =
-                vault::open(key, "account_identifiers", "value_sealed", &row.id, &row.value_sealed)?;
+            let value = vault::open(
+                key,
+                "account_identifiers",
+                "value_sealed",
+                &row.id,
+                &row.value_sealed,
+            )?;
             let text = std::str::from_utf8(&value).map_err(|_| AccountError::Invalid("address"))?;
             Identifier::parse(text).map_err(|_| AccountError::Invalid("address"))
         })
@@ -120,7 +135,11 @@ async fn show(request: HttpRequest, app: Data<App>) -> HttpResponse {
             greeting: view::greeting(&page, app.sources.now(), &name),
             person: Some(person).filter(|person| person.level.is_some()),
             identifiers: identifiers.iter().map(Identifier::masked).collect(),
-            passkeys: rows.passkeys.iter().map(|row| PasskeyView::new(&page, row)).collect(),
+            passkeys: rows
+                .passkeys
+                .iter()
+                .map(|row| PasskeyView::new(&page, row))
+                .collect(),
             password_since: rows.password_changed_at.map(|at| view::moment(&page, at)),
             app_since: rows.app_created_at.map(|at| view::moment(&page, at)),
             recovery_left: page.digits(&rows.recovery_left.to_string()),
@@ -130,9 +149,17 @@ async fn show(request: HttpRequest, app: Data<App>) -> HttpResponse {
                 .iter()
                 .map(|row| SessionView::new(&page, row, session.id))
                 .collect(),
-            accesses: rows.accesses.iter().map(|row| AccessView::new(&page, row)).collect(),
+            accesses: rows
+                .accesses
+                .iter()
+                .map(|row| AccessView::new(&page, row))
+                .collect(),
             access_count: page.digits(&rows.access_count.to_string()),
-            services: rows.services.iter().map(|used| ServiceView::new(&page, used)).collect(),
+            services: rows
+                .services
+                .iter()
+                .map(|used| ServiceView::new(&page, used))
+                .collect(),
             may_sign: session.has_role(Role::Official),
             roles: session.roles,
             page,
@@ -161,9 +188,7 @@ async fn accesses(request: HttpRequest, app: Data<App>, query: Query<After>) -> 
         let after = query.after.map(|id| id.to_string());
         let rows = app
             .store
-            .read(move |r| {
-                r.list_data_accesses(session.person, after.as_deref(), ACCESSES_PAGE)
-            })
+            .read(move |r| r.list_data_accesses(session.person, after.as_deref(), ACCESSES_PAGE))
             .await?;
         let page = Page::new(&request, &app, "accesses-title").signed_in(true);
         let full = i64::try_from(rows.len()).unwrap_or(i64::MAX) == ACCESSES_PAGE;
@@ -192,13 +217,19 @@ async fn confirm_withdrawal(
     answer(&request, &app, async {
         let session = session::require(&request, &app).await?;
         let now = app.sources.now();
-        let services = app.store.read(move |r| r.list_used_services(session.person, now)).await?;
+        let services = app
+            .store
+            .read(move |r| r.list_used_services(session.person, now))
+            .await?;
         let used = services
             .iter()
             .find(|used| used.consent.id == *consent)
             .ok_or_else(|| crate::page::PageError::not_found(&request, &app))?;
         let page = Page::new(&request, &app, "withdraw-title").signed_in(true);
-        let view = WithdrawView { service: ServiceView::new(&page, used), page };
+        let view = WithdrawView {
+            service: ServiceView::new(&page, used),
+            page,
+        };
         Ok(respond(&view.page, &view, StatusCode::OK))
     })
     .await

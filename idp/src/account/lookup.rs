@@ -10,7 +10,12 @@ pub(super) async fn identifier_index(
     app: &App,
     identifier: &Identifier,
 ) -> Result<[u8; 32], AccountError> {
-    keyed(app, identifier.kind().as_str(), identifier.normalised().to_owned()).await
+    keyed(
+        app,
+        identifier.kind().as_str(),
+        identifier.normalised().to_owned(),
+    )
+    .await
 }
 
 /// The hash of a value of some kind, computed in the token.

@@ -13,8 +13,8 @@ use crate::app::App;
 
 pub mod access_log;
 pub mod activation;
-pub mod cleaning;
 mod ceremony;
+pub mod cleaning;
 mod clients;
 mod close;
 mod cookies;

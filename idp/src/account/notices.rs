@@ -23,7 +23,10 @@ pub(super) async fn invitation(
     let mut messages = Vec::new();
     if let Some(to) = carrier {
         let link = format!("{}/account/activate?code={code}", app.config.origin());
-        let days = i18n::digits(invite.locale, &app.config.account.invitation_days.to_string());
+        let days = i18n::digits(
+            invite.locale,
+            &app.config.account.invitation_days.to_string(),
+        );
         let text = i18n::text_with(
             invite.locale,
             "notice-invitation-text",
@@ -38,7 +41,12 @@ pub(super) async fn invitation(
         });
     }
     if let Some(to) = informed {
-        messages.push(plain(to, invite.locale, "notice-invited", "account-invited"));
+        messages.push(plain(
+            to,
+            invite.locale,
+            "notice-invited",
+            "account-invited",
+        ));
     }
     prepare_all(app, messages).await
 }
@@ -50,8 +58,10 @@ pub(super) async fn changed(
     identifiers: &[Identifier],
     key: &'static str,
 ) -> Result<Vec<PreparedMessage>, AccountError> {
-    let messages =
-        identifiers.iter().map(|to| plain(to, account.locale, key, "account-changed")).collect();
+    let messages = identifiers
+        .iter()
+        .map(|to| plain(to, account.locale, key, "account-changed"))
+        .collect();
     prepare_all(app, messages).await
 }
 
@@ -61,7 +71,13 @@ fn plain(to: &Identifier, locale: Locale, key: &str, kind: &'static str) -> Mess
         Channel::Email => i18n::text(locale, &format!("{key}-subject")),
         Channel::Sms => String::new(),
     };
-    Message { kind, to: to.clone(), locale, subject, text }
+    Message {
+        kind,
+        to: to.clone(),
+        locale,
+        subject,
+        text,
+    }
 }
 
 async fn prepare_all(

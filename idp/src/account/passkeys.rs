@@ -39,7 +39,9 @@ struct AddView {
 async fn show(request: HttpRequest, app: Data<App>) -> HttpResponse {
     answer(&request, &app, async {
         session::require_fresh(&request, &app).await?;
-        let view = AddView { page: Page::new(&request, &app, "passkey-add-title").signed_in(true) };
+        let view = AddView {
+            page: Page::new(&request, &app, "passkey-add-title").signed_in(true),
+        };
         Ok(respond(&view.page, &view, StatusCode::OK))
     })
     .await
@@ -58,7 +60,11 @@ async fn start(request: HttpRequest, app: Data<App>, body: Json<Start>) -> HttpR
         let (account, passkeys, identifiers) = app
             .store
             .read(move |r| {
-                Ok((r.load_account(id)?, r.list_passkeys(id)?, r.list_account_identifiers(id)?))
+                Ok((
+                    r.load_account(id)?,
+                    r.list_passkeys(id)?,
+                    r.list_account_identifiers(id)?,
+                ))
             })
             .await?;
         if passkeys.len() >= PASSKEYS_MAX {
@@ -69,8 +75,7 @@ async fn start(request: HttpRequest, app: Data<App>, body: Json<Start>) -> HttpR
         let label = open_identifiers(&key, &identifiers)?
             .first()
             .map_or_else(|| "Romduol".to_owned(), domain::account::Identifier::masked);
-        let known: Vec<CredentialID> =
-            passkeys.into_iter().map(|row| row.credential_id).collect();
+        let known: Vec<CredentialID> = passkeys.into_iter().map(|row| row.credential_id).collect();
         let bound = ceremony::bind(Some(&session.id.to_string()));
         let options =
             ceremony::start_registration(&app, Kind::Add, bound, &account, &label, known).await?;
@@ -127,7 +132,9 @@ async fn add(
     app.store
         .write(event, move |w| {
             w.insert_passkey(&row)?;
-            messages.into_iter().try_for_each(|message| message.insert(w))
+            messages
+                .into_iter()
+                .try_for_each(|message| message.insert(w))
         })
         .await?;
     Ok(())
@@ -146,7 +153,11 @@ async fn confirm(request: HttpRequest, app: Data<App>, id: Path<Uuid>) -> HttpRe
         let session = session::require_fresh(&request, &app).await?;
         let last = is_last_way(&app, session.account).await?;
         let page = Page::new(&request, &app, "passkey-remove-title").signed_in(true);
-        let view = RemoveView { page, id: id.to_string(), last };
+        let view = RemoveView {
+            page,
+            id: id.to_string(),
+            last,
+        };
         Ok(respond(&view.page, &view, StatusCode::OK))
     })
     .await
@@ -174,7 +185,9 @@ async fn remove(
                 }
                 w.delete_passkey(session.account, &id)?;
                 w.end_sessions(session.account, Some(&own), now)?;
-                messages.into_iter().try_for_each(|message| message.insert(w))
+                messages
+                    .into_iter()
+                    .try_for_each(|message| message.insert(w))
             })
             .await?;
         Ok(see_other("/account"))
@@ -185,7 +198,9 @@ async fn remove(
 async fn is_last_way(app: &App, account: Uuid) -> Result<bool, AccountError> {
     Ok(app
         .store
-        .read(move |r| Ok(r.list_passkeys(account)?.len() <= 1 && r.find_password(account)?.is_none()))
+        .read(move |r| {
+            Ok(r.list_passkeys(account)?.len() <= 1 && r.find_password(account)?.is_none())
+        })
         .await?)
 }
 
@@ -196,8 +211,10 @@ pub(super) async fn warn(
     key: &'static str,
 ) -> Result<Vec<crate::outbox::PreparedMessage>, AccountError> {
     let id = session.account;
-    let (account, rows) =
-        app.store.read(move |r| Ok((r.load_account(id)?, r.list_account_identifiers(id)?))).await?;
+    let (account, rows) = app
+        .store
+        .read(move |r| Ok((r.load_account(id)?, r.list_account_identifiers(id)?)))
+        .await?;
     let opened = vault::open_key(app, &account).await?;
     let identifiers = open_identifiers(&opened, &rows)?;
     notices::changed(app, &account, &identifiers, key).await
@@ -205,5 +222,11 @@ pub(super) async fn warn(
 
 fn event(app: &App, session: &Session, action: &'static str, id: &str) -> AuditEvent {
     let now = app.sources.now();
-    AuditEvent::new(app.sources.uuid(), now, session.actor(None), action, format!("passkey:{id}"))
+    AuditEvent::new(
+        app.sources.uuid(),
+        now,
+        session.actor(None),
+        action,
+        format!("passkey:{id}"),
+    )
 }

@@ -45,8 +45,12 @@ pub(super) async fn verify(
 
 fn hasher(app: &App) -> Result<Argon2<'static>, AccountError> {
     let config = &app.config.account;
-    let params =
-        Params::new(config.password_memory_kib, config.password_passes, LANES, Some(OUTPUT_OCTETS))
-            .map_err(|_| AccountError::Hashing)?;
+    let params = Params::new(
+        config.password_memory_kib,
+        config.password_passes,
+        LANES,
+        Some(OUTPUT_OCTETS),
+    )
+    .map_err(|_| AccountError::Hashing)?;
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }

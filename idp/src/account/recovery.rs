@@ -28,7 +28,10 @@ async fn ask(request: HttpRequest, app: Data<App>) -> HttpResponse {
     answer(&request, &app, async {
         session::require_fresh(&request, &app).await?;
         let page = Page::new(&request, &app, "renew-title").signed_in(true);
-        let view = View { page, codes: Vec::new() };
+        let view = View {
+            page,
+            codes: Vec::new(),
+        };
         Ok(respond(&view.page, &view, StatusCode::OK))
     })
     .await
@@ -51,7 +54,9 @@ async fn renew(request: HttpRequest, app: Data<App>, form: Form<Confirmed>) -> H
         app.store
             .write(event, move |w| {
                 w.put_recovery_codes(session.account, &rows)?;
-                messages.into_iter().try_for_each(|message| message.insert(w))
+                messages
+                    .into_iter()
+                    .try_for_each(|message| message.insert(w))
             })
             .await?;
         let page = Page::new(&request, &app, "codes-title").signed_in(true);

@@ -61,7 +61,10 @@ impl Session {
     /// The holder as actor of an audit event: staff in the role they act in, others as a person.
     pub fn actor(&self, role: Option<Role>) -> Actor {
         match role {
-            Some(role) => Actor::Staff { id: self.account, role: role.as_str().to_owned() },
+            Some(role) => Actor::Staff {
+                id: self.account,
+                role: role.as_str().to_owned(),
+            },
             None => Actor::Person { id: self.person },
         }
     }
@@ -74,18 +77,25 @@ pub(crate) const fn cookie_name(secure: bool) -> &'static str {
 
 /// The session of a request; `None` when nobody is signed in or a limit has passed.
 pub async fn current(request: &HttpRequest, app: &App) -> Result<Option<Session>, AccountError> {
-    let Some(hash) = Jar::Session.hash(request, app.config.secure()) else { return Ok(None) };
+    let Some(hash) = Jar::Session.hash(request, app.config.secure()) else {
+        return Ok(None);
+    };
     let found = app
         .store
         .read(move |r| {
-            let Some(row) = r.find_session(&hash)? else { return Ok(None) };
-            let id = Uuid::parse_str(&row.account_id).map_err(|_| StoreError::Damaged("identifier"))?;
+            let Some(row) = r.find_session(&hash)? else {
+                return Ok(None);
+            };
+            let id =
+                Uuid::parse_str(&row.account_id).map_err(|_| StoreError::Damaged("identifier"))?;
             let account = r.load_account(id)?;
             let roles = r.list_roles(id)?;
             Ok(Some((row, account, roles)))
         })
         .await?;
-    let Some((row, account, roles)) = found else { return Ok(None) };
+    let Some((row, account, roles)) = found else {
+        return Ok(None);
+    };
     let now = app.sources.now();
     let (signed_in, last_seen) = (time(row.signed_in_at)?, time(row.last_seen_at)?);
     let aal = u8::try_from(row.aal).map_err(|_| StoreError::Damaged("aal"))?;
@@ -113,7 +123,9 @@ pub async fn current(request: &HttpRequest, app: &App) -> Result<Option<Session>
 
 /// The session of a request, or the way to sign in and back.
 pub async fn require(request: &HttpRequest, app: &App) -> Result<Session, AccountError> {
-    current(request, app).await?.ok_or_else(|| AccountError::sign_in(request, false))
+    current(request, app)
+        .await?
+        .ok_or_else(|| AccountError::sign_in(request, false))
 }
 
 /// A session whose holder signed in a few minutes ago, or the way to do so again: for acts that a stranger at an
@@ -151,7 +163,9 @@ async fn touch(app: &App, session: &Session, now: Timestamp) -> Result<(), Store
         format!("session:{}", session.id),
     );
     let id = session.id;
-    app.store.write(event, move |w| w.touch_session(id, now.as_second())).await
+    app.store
+        .write(event, move |w| w.touch_session(id, now.as_second()))
+        .await
 }
 
 fn time(second: i64) -> Result<Timestamp, StoreError> {
@@ -189,7 +203,10 @@ impl NewSession {
             client: clients::describe(request),
             signed_in_at: now.as_second(),
             last_seen_at: now.as_second(),
-            expires_at: now.saturating_add(limits.absolute).unwrap_or(now).as_second(),
+            expires_at: now
+                .saturating_add(limits.absolute)
+                .unwrap_or(now)
+                .as_second(),
             ended_at: None,
         };
         Ok(Self {
@@ -222,7 +239,8 @@ impl NewSession {
         if let Some(before) = &self.before
             && let Some(old) = w.find_session(before)?
         {
-            let owner = Uuid::parse_str(&old.account_id).map_err(|_| StoreError::Damaged("identifier"))?;
+            let owner =
+                Uuid::parse_str(&old.account_id).map_err(|_| StoreError::Damaged("identifier"))?;
             w.end_session(owner, &old.id, self.row.signed_in_at)?;
         }
         w.insert_session(&self.row)

@@ -27,7 +27,9 @@ async fn end(
         let session = session::require(&request, &app).await?;
         let (id, now) = (id.to_string(), app.sources.unix());
         let event = event(&app, &session, format!("session:{id}"));
-        app.store.write(event, move |w| w.end_session(session.account, &id, now)).await?;
+        app.store
+            .write(event, move |w| w.end_session(session.account, &id, now))
+            .await?;
         Ok(see_other("/account"))
     })
     .await
@@ -53,5 +55,11 @@ async fn end_others(request: HttpRequest, app: Data<App>, form: Form<Confirmed>)
 
 fn event(app: &App, session: &Session, object: String) -> AuditEvent {
     let now = app.sources.now();
-    AuditEvent::new(app.sources.uuid(), now, session.actor(None), action::IDP_SESSION_ENDED, object)
+    AuditEvent::new(
+        app.sources.uuid(),
+        now,
+        session.actor(None),
+        action::IDP_SESSION_ENDED,
+        object,
+    )
 }

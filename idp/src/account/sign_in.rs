@@ -23,7 +23,10 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/sign-in", web::get().to(show))
         .route("/sign-in", web::post().to(identify))
-        .route("/sign-in/password", web::get().to(|| async { see_other("/sign-in") }))
+        .route(
+            "/sign-in/password",
+            web::get().to(|| async { see_other("/sign-in") }),
+        )
         .route("/sign-in/password", web::post().to(password::submit))
         .route("/sign-in/passkey/options", web::post().to(passkey::start))
         .route("/sign-in/passkey", web::post().to(passkey::finish))
@@ -64,17 +67,23 @@ pub(super) struct View {
 
 /// Where to go afterwards; anything foreign becomes the account page.
 pub(super) fn target(return_to: Option<&str>) -> ReturnTo {
-    return_to.and_then(|text| ReturnTo::parse(text).ok()).unwrap_or_else(ReturnTo::account)
+    return_to
+        .and_then(|text| ReturnTo::parse(text).ok())
+        .unwrap_or_else(ReturnTo::account)
 }
 
 /// Who asks, when the way leads to a relying party whose client identifier is in the path.
 pub(super) async fn asker(app: &App, target: &ReturnTo, page: &Page) -> Option<Asker> {
     let query = target.as_str().split_once('?')?.1;
-    let (_, id) = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "client_id")?;
+    let (_, id) =
+        url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "client_id")?;
     let id = domain::oidc::ClientId::parse(&id).ok()?;
     let client = app.store.read(move |r| r.find_client(&id)).await.ok()??;
     let name = client.name.in_language(page.lang()).to_owned();
-    Some(Asker { name, mark: client.mark })
+    Some(Asker {
+        name,
+        mark: client.mark,
+    })
 }
 
 async fn show(request: HttpRequest, app: Data<App>, asked: Query<Asked>) -> HttpResponse {
@@ -158,7 +167,9 @@ async fn sign_out(request: HttpRequest, app: Data<App>, form: Form<SignOut>) -> 
         }
         let mut response = see_other("/sign-in?signed_out=1");
         let cookie = Jar::Session.clear(app.config.secure());
-        response.add_cookie(&cookie).map_err(|_| super::AccountError::Invalid("cookie"))?;
+        response
+            .add_cookie(&cookie)
+            .map_err(|_| super::AccountError::Invalid("cookie"))?;
         Ok(response)
     })
     .await

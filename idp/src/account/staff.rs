@@ -72,7 +72,14 @@ pub async fn add(app: &App, staff: NewStaff, file: &Path) -> Result<Uuid, Accoun
         state: AccountState::Active,
         locale: staff.locale,
         wrapped_key,
-        display_name_sealed: Some(vault::seal(app, &key, "accounts", "display_name_sealed", &row, name)?),
+        display_name_sealed: Some(vault::seal(
+            app,
+            &key,
+            "accounts",
+            "display_name_sealed",
+            &row,
+            name,
+        )?),
         office: Some(staff.office.clone()),
         created_at: now,
         activated_at: Some(now),
@@ -103,7 +110,9 @@ pub async fn add(app: &App, staff: NewStaff, file: &Path) -> Result<Uuid, Accoun
             w.insert_account_identifier(&identifier)?;
             w.put_password(id, &hash, now)?;
             w.put_authenticator_app(&authenticator)?;
-            roles.iter().try_for_each(|role| w.grant_role(id, *role, now))
+            roles
+                .iter()
+                .try_for_each(|role| w.grant_role(id, *role, now))
         })
         .await;
     if let Err(error) = added {
@@ -120,7 +129,9 @@ fn check(staff: &NewStaff) -> Result<(), AccountError> {
         (1..=TEXT_MAX).contains(&length) && !text.chars().any(char::is_control)
     };
     if !sound(&staff.name) || !sound(&staff.office) {
-        return Err(AccountError::Invalid("name and office must be given in one line"));
+        return Err(AccountError::Invalid(
+            "name and office must be given in one line",
+        ));
     }
     if staff.roles.is_empty() {
         return Err(AccountError::Invalid("a member of staff needs a role"));
@@ -149,8 +160,11 @@ fn hand_over(
         totp_secret: &compact,
         otpauth_uri: &uri,
     })?);
-    let mut out =
-        OpenOptions::new().write(true).create_new(true).mode(SECRET_FILE_MODE).open(file)?;
+    let mut out = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(SECRET_FILE_MODE)
+        .open(file)?;
     out.write_all(&document)?;
     out.sync_all()?;
     Ok(())

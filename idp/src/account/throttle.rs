@@ -33,7 +33,10 @@ pub(super) fn counters(request: &HttpRequest, what: &str, target: &[u8; 32]) -> 
             key: key(&[what, "account-and-client", &network], target),
             policy: ThrottlePolicy::ACCOUNT_AND_CLIENT,
         },
-        Counter { key: key(&[what, "account"], target), policy: ThrottlePolicy::ACCOUNT },
+        Counter {
+            key: key(&[what, "account"], target),
+            policy: ThrottlePolicy::ACCOUNT,
+        },
         client(request, what),
     ]
 }
@@ -41,7 +44,10 @@ pub(super) fn counters(request: &HttpRequest, what: &str, target: &[u8; 32]) -> 
 /// The counter of everything one network tries.
 pub(super) fn client(request: &HttpRequest, what: &str) -> Counter {
     let network = clients::network(request);
-    Counter { key: key(&[what, "client", &network], &[0; 32]), policy: ThrottlePolicy::CLIENT }
+    Counter {
+        key: key(&[what, "client", &network], &[0; 32]),
+        policy: ThrottlePolicy::CLIENT,
+    }
 }
 
 fn key(parts: &[&str], target: &[u8; 32]) -> [u8; 32] {
@@ -97,7 +103,10 @@ pub(super) async fn count(
 /// Forgets the counters of an account after a success; the client's own goes on, or guessing would be free for
 /// whoever has one account.
 pub(super) fn clear(w: &mut Writer<'_>, counters: &[Counter]) -> Result<(), StoreError> {
-    for counter in counters.iter().filter(|counter| counter.policy != ThrottlePolicy::CLIENT) {
+    for counter in counters
+        .iter()
+        .filter(|counter| counter.policy != ThrottlePolicy::CLIENT)
+    {
         w.clear_throttle(&counter.key)?;
     }
     Ok(())
@@ -109,7 +118,9 @@ pub(super) fn reopen(w: &mut Writer<'_>, what: &str, target: &[u8; 32]) -> Resul
 }
 
 fn load(w: &mut Writer<'_>, counter: &Counter, now: Timestamp) -> Result<Throttle, StoreError> {
-    let Some(row) = w.find_throttle(&counter.key)? else { return Ok(Throttle::fresh(now)) };
+    let Some(row) = w.find_throttle(&counter.key)? else {
+        return Ok(Throttle::fresh(now));
+    };
     let time = |second| Timestamp::from_second(second).map_err(|_| StoreError::Damaged("time"));
     Ok(Throttle {
         tries: u32::try_from(row.tries).unwrap_or(u32::MAX),
@@ -121,13 +132,23 @@ fn load(w: &mut Writer<'_>, counter: &Counter, now: Timestamp) -> Result<Throttl
 fn row(counter: &Counter, throttle: Throttle) -> ThrottleRow {
     let keep = counter.policy.forget_after.max(KEEP);
     // A counter at its ceiling is never removed by time: only recovery opens that way again.
-    let closed = counter.policy.ceiling.is_some_and(|ceiling| throttle.tries >= ceiling);
-    let expires = throttle.blocked_until.saturating_add(keep).unwrap_or(Timestamp::MAX);
+    let closed = counter
+        .policy
+        .ceiling
+        .is_some_and(|ceiling| throttle.tries >= ceiling);
+    let expires = throttle
+        .blocked_until
+        .saturating_add(keep)
+        .unwrap_or(Timestamp::MAX);
     ThrottleRow {
         key: counter.key.to_vec(),
         tries: i64::from(throttle.tries),
         last_try_at: throttle.last_try.as_second(),
         blocked_until: throttle.blocked_until.as_second(),
-        expires_at: if closed { i64::MAX } else { expires.as_second() },
+        expires_at: if closed {
+            i64::MAX
+        } else {
+            expires.as_second()
+        },
     }
 }

@@ -15,7 +15,10 @@ pub(crate) async fn open_key(app: &App, account: &Account) -> Result<SubjectKey,
 }
 
 /// Makes the key of a new account; returns it with its wrapped form.
-pub(super) async fn new_key(app: &App, account: Uuid) -> Result<(SubjectKey, Vec<u8>), AccountError> {
+pub(super) async fn new_key(
+    app: &App,
+    account: Uuid,
+) -> Result<(SubjectKey, Vec<u8>), AccountError> {
     let (sealer, random) = (app.sealer.clone(), app.sources.random::<32>());
     in_token(app, move || sealer.new_subject_key(account, random)).await
 }
@@ -29,7 +32,11 @@ pub(crate) fn seal(
     row: &str,
     plain: &[u8],
 ) -> Result<Vec<u8>, SealingError> {
-    key.seal(&Field { table, column, row }, plain, app.sources.random::<12>())
+    key.seal(
+        &Field { table, column, row },
+        plain,
+        app.sources.random::<12>(),
+    )
 }
 
 /// Opens one column of one row.

@@ -99,7 +99,10 @@ async fn recovery_factor(
 ) -> Result<Option<Factor>, AccountError> {
     let id = account.map_or(Uuid::nil(), |account| account.id);
     let hash = lookup::recovery_hash(app, id, normal).await?;
-    let has = app.store.read(move |r| r.has_recovery_code(id, &hash)).await?;
+    let has = app
+        .store
+        .read(move |r| r.has_recovery_code(id, &hash))
+        .await?;
     Ok(has.then_some(Factor::Recovery { hash }))
 }
 
@@ -111,7 +114,9 @@ async fn app_factor(
 ) -> Result<Option<Factor>, AccountError> {
     let sealer = app.sealer.clone();
     let random = app.sources.random::<32>();
-    let holder = account.map(|account| (account.id, account.wrapped_key.clone())).zip(row.as_ref());
+    let holder = account
+        .map(|account| (account.id, account.wrapped_key.clone()))
+        .zip(row.as_ref());
     let secret = match holder {
         Some(((id, wrapped_key), row)) => {
             let stored = row.secret_sealed.clone();
@@ -133,7 +138,9 @@ async fn app_factor(
     let matched = check_code(&secret, typed, app.sources.now().as_second());
     let Some(row) = row else { return Ok(None) };
     let last = row.last_step.and_then(|step| u64::try_from(step).ok());
-    let step = totp::accept(matched, last).ok().and_then(|step| i64::try_from(step).ok());
+    let step = totp::accept(matched, last)
+        .ok()
+        .and_then(|step| i64::try_from(step).ok());
     Ok(step.map(|step| Factor::App { step }))
 }
 
@@ -161,8 +168,16 @@ mod tests {
 
     #[test]
     fn codes_of_the_rfc_are_found_at_their_time() {
-        for (now, code) in [(59, "287082"), (1_111_111_109, "081804"), (2_000_000_000, "279037")] {
-            assert_eq!(check_code(SECRET, code, now), Some(now.unsigned_abs() / 30), "{now}");
+        for (now, code) in [
+            (59, "287082"),
+            (1_111_111_109, "081804"),
+            (2_000_000_000, "279037"),
+        ] {
+            assert_eq!(
+                check_code(SECRET, code, now),
+                Some(now.unsigned_abs() / 30),
+                "{now}"
+            );
         }
         assert_eq!(check_code(SECRET, "២៨៧ ០៨២", 59), Some(1));
         assert_eq!(check_code(SECRET, "287083", 59), None);

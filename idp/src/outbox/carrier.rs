@@ -2,8 +2,8 @@
 
 use domain::account::Channel;
 
-use super::smtp::Smtp;
 use super::sms::Sms;
+use super::smtp::Smtp;
 use super::{Config, Content, OutboxError};
 
 /// The configured carriers.

@@ -28,7 +28,13 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { smtp: None, sms: None, attempts_max: 12, keep_days: 30, poll_seconds: 5 }
+        Self {
+            smtp: None,
+            sms: None,
+            attempts_max: 12,
+            keep_days: 30,
+            poll_seconds: 5,
+        }
     }
 }
 
@@ -86,7 +92,9 @@ impl Config {
     /// When the record of a message may be removed.
     pub(super) fn row_expires_at(&self, now: Timestamp) -> i64 {
         let days = i64::from(self.keep_days);
-        now.saturating_add(SignedDuration::from_hours(24 * days)).unwrap_or(now).as_second()
+        now.saturating_add(SignedDuration::from_hours(24 * days))
+            .unwrap_or(now)
+            .as_second()
     }
 
     /// When a message is tried again after its n-th try.

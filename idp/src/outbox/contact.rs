@@ -56,7 +56,9 @@ pub async fn send_code(
     let code = contact::digits(app.sources.random::<4>());
     let hash = code_hash(app, owner, to, &code).await?;
     let minutes = contact::lifetime(channel).as_mins();
-    let expires_at = now.saturating_add(contact::lifetime(channel)).unwrap_or(now);
+    let expires_at = now
+        .saturating_add(contact::lifetime(channel))
+        .unwrap_or(now);
     let message = prepare(app, text_of(to, locale, &code, minutes)).await?;
     let row = ContactCode {
         id: app.sources.uuid().to_string(),
@@ -84,7 +86,10 @@ pub async fn send_code(
         })
         .await
         .map_err(AccountError::from)?;
-    Ok(Sent { channel, expires_at })
+    Ok(Sent {
+        channel,
+        expires_at,
+    })
 }
 
 /// Judges a typed code for the same owner and address; a right one counts once.
@@ -121,7 +126,11 @@ pub async fn check_code(
             };
             let matches = openssl::memcmp::eq(&pad(&row.code_hash), &hash);
             let (kept, verdict) = sent.judge(matches, now);
-            let used_at = if kept.used { row.used_at.or(Some(now.as_second())) } else { None };
+            let used_at = if kept.used {
+                row.used_at.or(Some(now.as_second()))
+            } else {
+                None
+            };
             w.update_contact_code(&row.id, i64::from(kept.tries), used_at)?;
             w.note("verdict", word(verdict));
             Ok(verdict)
@@ -131,7 +140,10 @@ pub async fn check_code(
 }
 
 async fn check_pace(app: &App, target: [u8; 32], now: Timestamp) -> Result<(), SendError> {
-    let since = now.saturating_sub(SignedDuration::from_hours(24)).unwrap_or(now).as_second();
+    let since = now
+        .saturating_sub(SignedDuration::from_hours(24))
+        .unwrap_or(now)
+        .as_second();
     let times = app
         .store
         .read(move |r| r.list_contact_code_times(&target, since))
@@ -140,7 +152,9 @@ async fn check_pace(app: &App, target: [u8; 32], now: Timestamp) -> Result<(), S
     if times.len() >= CODES_PER_DAY as usize {
         return Err(SendError::TooMany);
     }
-    let newest = times.first().and_then(|second| Timestamp::from_second(*second).ok());
+    let newest = times
+        .first()
+        .and_then(|second| Timestamp::from_second(*second).ok());
     match newest.map(|newest| newest.duration_until(now)) {
         Some(passed) if passed < RESEND_AFTER => Err(SendError::TooSoon(RESEND_AFTER - passed)),
         _ => Ok(()),
@@ -148,7 +162,11 @@ async fn check_pace(app: &App, target: [u8; 32], now: Timestamp) -> Result<(), S
 }
 
 async fn target_index(app: &App, to: &Identifier) -> Result<[u8; 32], AccountError> {
-    let (sealer, kind, value) = (app.sealer.clone(), to.kind().as_str(), to.normalised().to_owned());
+    let (sealer, kind, value) = (
+        app.sealer.clone(),
+        to.kind().as_str(),
+        to.normalised().to_owned(),
+    );
     crate::account::in_token(app, move || sealer.blind_index(kind, &value)).await
 }
 
@@ -164,15 +182,26 @@ async fn code_hash(
 }
 
 fn text_of(to: &Identifier, locale: Locale, code: &str, minutes: i64) -> Message {
-    let (life_key, life) =
-        if minutes >= 120 { ("outbox-hours", minutes / 60) } else { ("outbox-minutes", minutes) };
-    let life = i18n::text_with(locale, life_key, [("count", i18n::digits(locale, &life.to_string()))]);
+    let (life_key, life) = if minutes >= 120 {
+        ("outbox-hours", minutes / 60)
+    } else {
+        ("outbox-minutes", minutes)
+    };
+    let life = i18n::text_with(
+        locale,
+        life_key,
+        [("count", i18n::digits(locale, &life.to_string()))],
+    );
     Message {
         kind: "contact-code",
         to: to.clone(),
         locale,
         subject: i18n::text(locale, "outbox-code-subject"),
-        text: i18n::text_with(locale, "outbox-code-text", [("code", code.to_owned()), ("life", life)]),
+        text: i18n::text_with(
+            locale,
+            "outbox-code-text",
+            [("code", code.to_owned()), ("life", life)],
+        ),
     }
 }
 

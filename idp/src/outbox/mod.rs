@@ -81,7 +81,9 @@ pub struct Outbox {
 
 impl std::fmt::Debug for Outbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Outbox").field("development", &self.development).finish_non_exhaustive()
+        f.debug_struct("Outbox")
+            .field("development", &self.development)
+            .finish_non_exhaustive()
     }
 }
 
@@ -157,7 +159,10 @@ pub async fn prepare(app: &App, message: Message) -> Result<PreparedMessage, Acc
     let sealer = app.sealer.clone();
     let (wrapped_key, content_sealed) = crate::account::in_token(app, move || {
         let (key, wrapped) = sealer.new_subject_key(id, random)?;
-        Ok((wrapped, key.seal(&content_field(&id.to_string()), &plain, nonce)?))
+        Ok((
+            wrapped,
+            key.seal(&content_field(&id.to_string()), &plain, nonce)?,
+        ))
     })
     .await?;
     let row = OutboxMessage {
@@ -175,7 +180,10 @@ pub async fn prepare(app: &App, message: Message) -> Result<PreparedMessage, Acc
         sent_at: None,
         expires_at: app.outbox.config.row_expires_at(now),
     };
-    Ok(PreparedMessage { row, wake: Arc::clone(&app.outbox.wake) })
+    Ok(PreparedMessage {
+        row,
+        wake: Arc::clone(&app.outbox.wake),
+    })
 }
 
 /// Opens the content of a stored message; `None` once its key was destroyed.
@@ -195,10 +203,17 @@ async fn open(app: &App, row: &OutboxMessage) -> Result<Option<Content>, Account
 }
 
 fn content_field(id: &str) -> Field<'_> {
-    Field { table: "outbox_messages", column: "content_sealed", row: id }
+    Field {
+        table: "outbox_messages",
+        column: "content_sealed",
+        row: id,
+    }
 }
 
 /// A header value: no line breaks, bounded.
 fn one_line(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(SUBJECT_CHARACTERS_MAX).collect()
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(SUBJECT_CHARACTERS_MAX)
+        .collect()
 }

@@ -46,7 +46,10 @@ struct View {
 async fn show(request: HttpRequest, app: Data<App>) -> HttpResponse {
     answer(&request, &app, async {
         let items = items(&request, &app).await?;
-        let view = View { page: Page::new(&request, &app, "outbox-title"), items };
+        let view = View {
+            page: Page::new(&request, &app, "outbox-title"),
+            items,
+        };
         Ok(respond(&view.page, &view, StatusCode::OK))
     })
     .await
@@ -69,7 +72,9 @@ async fn items(request: &HttpRequest, app: &App) -> Result<Vec<Item>, AccountErr
     let rows = app.store.read(|r| r.list_messages(SHOWN)).await?;
     let mut items = Vec::with_capacity(rows.len());
     for row in rows {
-        let Some(content) = open(app, &row).await? else { continue };
+        let Some(content) = open(app, &row).await? else {
+            continue;
+        };
         items.push(Item {
             at: Timestamp::from_second(row.created_at).unwrap_or(Timestamp::UNIX_EPOCH),
             to: content.to.clone(),

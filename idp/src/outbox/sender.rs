@@ -25,7 +25,10 @@ pub async fn run(app: actix_web::web::Data<App>) {
         match send_due(&app).await {
             Ok(0) => {
                 // Either a new message or the timer; both lead to another look.
-                if tokio::time::timeout(pause, app.outbox.wake.notified()).await.is_ok() {
+                if tokio::time::timeout(pause, app.outbox.wake.notified())
+                    .await
+                    .is_ok()
+                {
                     tokio::time::sleep(SETTLE).await;
                 }
             }
@@ -41,7 +44,10 @@ pub async fn run(app: actix_web::web::Data<App>) {
 /// Tries every message that is due once; returns how many were tried.
 pub async fn send_due(app: &App) -> Result<usize, AccountError> {
     let now = app.sources.now().as_second();
-    let due = app.store.read(move |r| r.list_due_messages(now, BATCH)).await?;
+    let due = app
+        .store
+        .read(move |r| r.list_due_messages(now, BATCH))
+        .await?;
     let count = due.len();
     for row in due {
         send_one(app, row).await?;
@@ -73,8 +79,10 @@ async fn hand_over(app: &App, row: &OutboxMessage) -> Result<(), OutboxError> {
         .await
         .map_err(|_| OutboxError::Carrier("content does not open".to_owned()))?
         .ok_or_else(|| OutboxError::Carrier("content is gone".to_owned()))?;
-    let channel: Channel =
-        row.channel.parse().map_err(|_| OutboxError::Carrier("unknown channel".to_owned()))?;
+    let channel: Channel = row
+        .channel
+        .parse()
+        .map_err(|_| OutboxError::Carrier("unknown channel".to_owned()))?;
     app.outbox.carrier.deliver(&row.id, channel, &content).await
 }
 
@@ -84,7 +92,9 @@ async fn record(
     outcome: Result<(), OutboxError>,
 ) -> Result<(), StoreError> {
     let now = app.sources.now();
-    let tried = u32::try_from(row.attempts).unwrap_or(u32::MAX).saturating_add(1);
+    let tried = u32::try_from(row.attempts)
+        .unwrap_or(u32::MAX)
+        .saturating_add(1);
     let last = tried >= app.outbox.config.attempts_max;
     let again_at = Config::next_attempt_at(now, tried);
     let keep = app.outbox.development;

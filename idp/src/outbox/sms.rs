@@ -39,8 +39,17 @@ impl Sms {
 
     /// Hands one message over.
     pub(super) async fn send(&self, id: &str, content: &Content) -> Result<(), OutboxError> {
-        let body = Handover { id, to: &content.to, from: &self.from, text: &content.text };
-        let mut request = self.http.post(&self.url).header("Idempotency-Key", id).json(&body);
+        let body = Handover {
+            id,
+            to: &content.to,
+            from: &self.from,
+            text: &content.text,
+        };
+        let mut request = self
+            .http
+            .post(&self.url)
+            .header("Idempotency-Key", id)
+            .json(&body);
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.expose_secret());
         }
@@ -50,7 +59,10 @@ impl Sms {
         if answer.status().is_success() {
             Ok(())
         } else {
-            Err(OutboxError::Carrier(format!("gateway answered {}", answer.status().as_u16())))
+            Err(OutboxError::Carrier(format!(
+                "gateway answered {}",
+                answer.status().as_u16()
+            )))
         }
     }
 }

@@ -24,18 +24,23 @@ pub(super) struct Smtp {
 impl Smtp {
     pub(super) fn new(config: &SmtpConfig) -> Result<Self, OutboxError> {
         let bad = |error: String| OutboxError::Config(format!("smtp: {error}"));
-        let from: Mailbox = config.from.parse().map_err(|_| bad("from is no address".to_owned()))?;
+        let from: Mailbox = config
+            .from
+            .parse()
+            .map_err(|_| bad("from is no address".to_owned()))?;
         let builder = match config.encryption {
             SmtpEncryption::Starttls => {
                 AsyncSmtpTransport::<Tokio1Executor>::starttls_relay(&config.host)
             }
             SmtpEncryption::Tls => AsyncSmtpTransport::<Tokio1Executor>::relay(&config.host),
-            SmtpEncryption::None => {
-                Ok(AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&config.host))
-            }
+            SmtpEncryption::None => Ok(AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(
+                &config.host,
+            )),
         };
-        let mut builder =
-            builder.map_err(|error| bad(error.to_string()))?.port(config.port).timeout(Some(TIMEOUT));
+        let mut builder = builder
+            .map_err(|error| bad(error.to_string()))?
+            .port(config.port)
+            .timeout(Some(TIMEOUT));
         if let (Some(username), Some(path)) = (&config.username, &config.password_file) {
             let password = read_secret(path)?;
             builder = builder.credentials(Credentials::new(
@@ -44,7 +49,11 @@ impl Smtp {
             ));
         }
         let domain = from.email.domain().to_owned();
-        Ok(Self { transport: builder.build(), from, domain })
+        Ok(Self {
+            transport: builder.build(),
+            from,
+            domain,
+        })
     }
 
     /// Sends one mail; its Message-ID is the message's own, so that a second copy is recognised as one.
@@ -62,14 +71,18 @@ impl Smtp {
             .body(content.text.clone())
             .map_err(|error| OutboxError::Carrier(error.to_string()))?;
         // The server's words may repeat the address, so only their kind is kept.
-        self.transport.send(mail).await.map(|_| ()).map_err(|error| {
-            let kind = match (error.is_permanent(), error.is_timeout(), error.is_tls()) {
-                (true, ..) => "refused by the mail server",
-                (_, true, _) => "mail server timed out",
-                (.., true) => "no TLS with the mail server",
-                _ => "mail server not reached",
-            };
-            OutboxError::Carrier(kind.to_owned())
-        })
+        self.transport
+            .send(mail)
+            .await
+            .map(|_| ())
+            .map_err(|error| {
+                let kind = match (error.is_permanent(), error.is_timeout(), error.is_tls()) {
+                    (true, ..) => "refused by the mail server",
+                    (_, true, _) => "mail server timed out",
+                    (.., true) => "no TLS with the mail server",
+                    _ => "mail server not reached",
+                };
+                OutboxError::Carrier(kind.to_owned())
+            })
     }
 }

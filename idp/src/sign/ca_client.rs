@@ -158,7 +158,9 @@ pub struct CaClient {
 
 impl std::fmt::Debug for CaClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CaClient").field("base", &self.base.as_str()).finish_non_exhaustive()
+        f.debug_struct("CaClient")
+            .field("base", &self.base.as_str())
+            .finish_non_exhaustive()
     }
 }
 
@@ -214,7 +216,10 @@ impl CaClient {
         reason: Option<&str>,
         pdf: Bytes,
     ) -> Result<PreparedDocument, CaError> {
-        let mut query = vec![("credential", credential), ("level", self.config.level.as_str())];
+        let mut query = vec![
+            ("credential", credential),
+            ("level", self.config.level.as_str()),
+        ];
         if let Some(reason) = reason {
             query.push(("reason", reason));
         }
@@ -232,12 +237,18 @@ impl CaClient {
         let id = Uuid::parse_str(id).map_err(|_| CaError::Answer("document id".to_owned()))?;
         let path = format!("api/v1/documents/{id}/signature");
         let request = self.request(Method::POST, &path).await?.json(assertion);
-        let limit = self.config.document_max_bytes.saturating_add(SIGNATURE_ROOM);
+        let limit = self
+            .config
+            .document_max_bytes
+            .saturating_add(SIGNATURE_ROOM);
         read(send(request).await?, limit).await
     }
 
     async fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, CaError> {
-        let url = self.base.join(path).map_err(|error| CaError::Answer(error.to_string()))?;
+        let url = self
+            .base
+            .join(path)
+            .map_err(|error| CaError::Answer(error.to_string()))?;
         let token = self.token().await?;
         Ok(self.http.request(method, url).bearer_auth(token))
     }
@@ -249,7 +260,9 @@ impl CaClient {
             let signer = client.signer()?;
             let jti = client.sources.uuid().to_string();
             let audience = client.config.base_url.trim_end_matches('/');
-            signer.token(audience, client.sources.now(), &jti).map_err(|error| unreachable(&error))
+            signer
+                .token(audience, client.sources.now(), &jti)
+                .map_err(|error| unreachable(&error))
         })
         .await
         .map_err(|error| CaError::Unreachable(error.to_string()))?
@@ -266,8 +279,11 @@ impl CaClient {
             .find(&self.label)
             .map_err(|error| failed(&error))?
             .ok_or_else(|| failed(&format!("no key {} in the token", self.label)))?;
-        let signer: Arc<dyn Signer> =
-            self.keys.signer(id, None).map_err(|error| failed(&error))?.into();
+        let signer: Arc<dyn Signer> = self
+            .keys
+            .signer(id, None)
+            .map_err(|error| failed(&error))?
+            .into();
         let made = PeerSigner::new(NAME, signer).map_err(|error| failed(&error))?;
         Ok(self.signer.get_or_init(|| made))
     }
@@ -284,9 +300,15 @@ async fn send(request: RequestBuilder) -> Result<Response, CaError> {
     }
     let body = read(response, JSON_MAX).await?;
     let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_else(|_| json!({}));
-    let kind = problem.get("type").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let kind = problem
+        .get("type")
+        .and_then(serde_json::Value::as_str)
+        .unwrap_or_default();
     let problem = kind.rsplit('/').next().unwrap_or_default().to_owned();
-    Err(CaError::Refused { status: status.as_u16(), problem })
+    Err(CaError::Refused {
+        status: status.as_u16(),
+        problem,
+    })
 }
 
 async fn read(response: Response, limit: usize) -> Result<Bytes, CaError> {

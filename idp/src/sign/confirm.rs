@@ -66,8 +66,9 @@ async fn load(request: &HttpRequest, app: &App, id: Uuid) -> Result<Loaded, Acco
         .store
         .read(move |r| {
             let row = r.load_signing_document(account_id, &id.to_string())?;
-            let credential =
-                r.find_signing_credential(account_id)?.ok_or(store::StoreError::NotFound)?;
+            let credential = r
+                .find_signing_credential(account_id)?
+                .ok_or(store::StoreError::NotFound)?;
             Ok((r.load_account(account_id)?, row, credential))
         })
         .await?;
@@ -76,7 +77,13 @@ async fn load(request: &HttpRequest, app: &App, id: Uuid) -> Result<Loaded, Acco
     }
     let key = details::key(app, &account).await?;
     let details = details::open(&key, &row)?;
-    Ok(Loaded { session, row, credential, key, details })
+    Ok(Loaded {
+        session,
+        row,
+        credential,
+        key,
+        details,
+    })
 }
 
 pub(super) async fn show(request: HttpRequest, app: Data<App>, id: Path<Uuid>) -> HttpResponse {
@@ -88,7 +95,12 @@ pub(super) async fn show(request: HttpRequest, app: Data<App>, id: Path<Uuid>) -
 }
 
 fn page(request: &HttpRequest, app: &App, loaded: Loaded, error: Option<&str>) -> HttpResponse {
-    let Loaded { row, credential, details, .. } = loaded;
+    let Loaded {
+        row,
+        credential,
+        details,
+        ..
+    } = loaded;
     if let Some(at) = details.signed_at {
         let page = Page::new(request, app, "signed-title").signed_in(true);
         let until = jiff::Timestamp::from_second(row.expires_at).unwrap_or(at);
@@ -107,8 +119,11 @@ fn page(request: &HttpRequest, app: &App, loaded: Loaded, error: Option<&str>) -
     if let Some(key) = error {
         errors.add("sign-confirm", page.t(key));
     }
-    let status =
-        if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let status = if errors.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::UNPROCESSABLE_ENTITY
+    };
     let view = ConfirmView {
         id: row.id,
         size: page.digits(&details.bytes.div_ceil(KILOBYTE).to_string()),
@@ -197,7 +212,14 @@ async fn finish(app: &App, loaded: &Loaded, pdf: &[u8]) -> Result<(), AccountErr
     }));
     app.store
         .write(event, move |w| {
-            w.finish_signing_document(account, &id, &sealed, &document, now.as_second(), expires_at)
+            w.finish_signing_document(
+                account,
+                &id,
+                &sealed,
+                &document,
+                now.as_second(),
+                expires_at,
+            )
         })
         .await?;
     Ok(())
@@ -232,6 +254,9 @@ pub(super) async fn download(request: HttpRequest, app: Data<App>, id: Path<Uuid
 
 /// `letter.pdf` becomes `letter-signed.pdf`.
 fn signed_name(name: &str) -> String {
-    let stem = name.strip_suffix(".pdf").or_else(|| name.strip_suffix(".PDF")).unwrap_or(name);
+    let stem = name
+        .strip_suffix(".pdf")
+        .or_else(|| name.strip_suffix(".PDF"))
+        .unwrap_or(name);
     format!("{stem}-signed.pdf")
 }

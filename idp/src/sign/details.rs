@@ -44,7 +44,14 @@ pub(super) fn seal(
     id: &str,
     details: &Details,
 ) -> Result<Vec<u8>, AccountError> {
-    Ok(account::seal(app, key, TABLE, DETAILS, id, &serde_json::to_vec(details)?)?)
+    Ok(account::seal(
+        app,
+        key,
+        TABLE,
+        DETAILS,
+        id,
+        &serde_json::to_vec(details)?,
+    )?)
 }
 
 pub(super) fn open(key: &SubjectKey, row: &SigningDocument) -> Result<Details, AccountError> {
@@ -78,7 +85,11 @@ pub(super) fn clean_name(sent: &str) -> String {
         .take(NAME_MAX)
         .collect();
     let name = name.trim().trim_start_matches('.').to_owned();
-    if name.is_empty() { "document.pdf".to_owned() } else { name }
+    if name.is_empty() {
+        "document.pdf".to_owned()
+    } else {
+        name
+    }
 }
 
 /// Marks that turn the reading direction, with which a name can lie about its end (UAX #9).
@@ -89,11 +100,13 @@ const fn is_direction(c: char) -> bool {
 /// Bytes as lower-case hex.
 pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut out, byte| {
-        // Writing into a String cannot fail.
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut out, byte| {
+            // Writing into a String cannot fail.
+            let _ = write!(out, "{byte:02x}");
+            out
+        })
 }
 
 #[cfg(test)]

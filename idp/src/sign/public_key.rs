@@ -44,7 +44,12 @@ pub(super) fn encode(key: &COSEKey) -> Option<Vec<u8>> {
 fn spki(oid: ObjectIdentifier, parameters: Option<AnyRef<'_>>, key: &[u8]) -> Option<Vec<u8>> {
     let algorithm = AlgorithmIdentifier { oid, parameters };
     let subject_public_key = BitString::from_bytes(key).ok()?;
-    SubjectPublicKeyInfo { algorithm, subject_public_key }.to_der().ok()
+    SubjectPublicKeyInfo {
+        algorithm,
+        subject_public_key,
+    }
+    .to_der()
+    .ok()
 }
 
 #[cfg(test)]
@@ -66,15 +71,25 @@ mod tests {
     ];
 
     fn key(x: &[u8]) -> COSEKey {
-        let ec = COSEEC2Key { curve: ECDSACurve::SECP256R1, x: x.to_vec(), y: Y.to_vec() };
-        COSEKey { type_: COSEAlgorithm::ES256, key: COSEKeyType::EC_EC2(ec) }
+        let ec = COSEEC2Key {
+            curve: ECDSACurve::SECP256R1,
+            x: x.to_vec(),
+            y: Y.to_vec(),
+        };
+        COSEKey {
+            type_: COSEAlgorithm::ES256,
+            key: COSEKeyType::EC_EC2(ec),
+        }
     }
 
     #[test]
     fn openssl_reads_what_is_encoded() {
         let der = encode(&key(&X)).unwrap();
         let read = openssl::ec::EcKey::public_key_from_der(&der).unwrap();
-        assert_eq!(read.group().curve_name(), Some(openssl::nid::Nid::X9_62_PRIME256V1));
+        assert_eq!(
+            read.group().curve_name(),
+            Some(openssl::nid::Nid::X9_62_PRIME256V1)
+        );
         assert_eq!(read.public_key_to_der().unwrap(), der);
     }
 

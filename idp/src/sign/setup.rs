@@ -45,18 +45,26 @@ async fn view(
     error: Option<&str>,
 ) -> Result<HttpResponse, AccountError> {
     let id = session.account;
-    let (account, rows) =
-        app.store.read(move |r| Ok((r.load_account(id)?, r.list_passkeys(id)?))).await?;
+    let (account, rows) = app
+        .store
+        .read(move |r| Ok((r.load_account(id)?, r.list_passkeys(id)?)))
+        .await?;
     let page = Page::new(request, app, "sign-setup-title").signed_in(true);
     let (name, _) = holder(app, session, &account).await?;
     let mut errors = FormErrors::new();
     if let Some(key) = error {
         errors.add("passkey", page.t(key));
     }
-    let status =
-        if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let status = if errors.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::UNPROCESSABLE_ENTITY
+    };
     let view = View {
-        passkeys: rows.iter().map(|row| PasskeyView::new(&page, row)).collect(),
+        passkeys: rows
+            .iter()
+            .map(|row| PasskeyView::new(&page, row))
+            .collect(),
         organization: app.ca.config().organization.clone(),
         errors,
         name,
@@ -98,8 +106,10 @@ pub(super) async fn submit(
             return view(&request, &app, &session, Some("sign-setup-needs-passkey")).await;
         }
         let id = session.account;
-        let (account, rows) =
-            app.store.read(move |r| Ok((r.load_account(id)?, r.list_passkeys(id)?))).await?;
+        let (account, rows) = app
+            .store
+            .read(move |r| Ok((r.load_account(id)?, r.list_passkeys(id)?)))
+            .await?;
         let Some(row) = rows.into_iter().find(|row| row.id == form.passkey) else {
             return view(&request, &app, &session, Some("sign-setup-choose")).await;
         };
@@ -108,7 +118,9 @@ pub(super) async fn submit(
             Err(AccountError::Invalid(_)) => {
                 view(&request, &app, &session, Some("sign-setup-key-kind")).await
             }
-            Err(AccountError::Ca(cause)) => Err(PageError::unavailable(&request, &app, cause).into()),
+            Err(AccountError::Ca(cause)) => {
+                Err(PageError::unavailable(&request, &app, cause).into())
+            }
             Err(error) => Err(error),
         }
     })
@@ -122,8 +134,9 @@ async fn create(
     row: &PasskeyRow,
 ) -> Result<(), AccountError> {
     let passkey: Passkey = serde_json::from_str(&row.credential)?;
-    let spki = public_key::encode(passkey.get_public_key())
-        .ok_or(AccountError::Invalid("this kind of passkey signs no documents"))?;
+    let spki = public_key::encode(passkey.get_public_key()).ok_or(AccountError::Invalid(
+        "this kind of passkey signs no documents",
+    ))?;
     let (name, parts) = holder(app, session, account).await?;
     let new = NewCredential::new(
         name,
@@ -159,8 +172,14 @@ async fn create(
     let account = session.account;
     app.store
         .write(event, move |w| {
-            let known = w.find_signing_credential(account)?.is_some_and(|c| c.id == credential.id);
-            if known { Ok(()) } else { w.insert_signing_credential(&credential) }
+            let known = w
+                .find_signing_credential(account)?
+                .is_some_and(|c| c.id == credential.id);
+            if known {
+                Ok(())
+            } else {
+                w.insert_signing_credential(&credential)
+            }
         })
         .await?;
     Ok(())

@@ -58,11 +58,22 @@ fn form(
     let pages = page.digits(&app.ca.config().document_max_pages.to_string());
     let mut errors = FormErrors::new();
     if let Some((field, key)) = error {
-        errors.add(field, page.t2(key, "max", megabytes.as_str(), "pages", pages));
+        errors.add(
+            field,
+            page.t2(key, "max", megabytes.as_str(), "pages", pages),
+        );
     }
-    let status =
-        if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    let view = View { page, errors, reason, megabytes };
+    let status = if errors.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::UNPROCESSABLE_ENTITY
+    };
+    let view = View {
+        page,
+        errors,
+        reason,
+        megabytes,
+    };
     respond(&view.page, &view, status)
 }
 
@@ -120,10 +131,17 @@ async fn read(
         if is_file {
             check_csrf(request, app, received.csrf.as_deref())?;
             checked = true;
-            let sent = part.content_disposition().and_then(|d| d.get_filename()).unwrap_or_default();
+            let sent = part
+                .content_disposition()
+                .and_then(|d| d.get_filename())
+                .unwrap_or_default();
             received.name = clean_name(sent);
         }
-        let limit = if is_file { app.ca.config().document_max_bytes } else { FIELD_MAX };
+        let limit = if is_file {
+            app.ca.config().document_max_bytes
+        } else {
+            FIELD_MAX
+        };
         let mut content = Vec::new();
         let mut over = false;
         while let Some(chunk) = part.next().await {
@@ -174,11 +192,18 @@ async fn hand_over(
     if received.content.is_empty() {
         return Err(Refusal::Said("sign-no-document"));
     }
-    let reason: String =
-        received.reason.trim().chars().filter(|c| !c.is_control()).take(REASON_MAX).collect();
+    let reason: String = received
+        .reason
+        .trim()
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(REASON_MAX)
+        .collect();
     let reason = Some(reason).filter(|reason| !reason.is_empty());
     let pdf = Bytes::from(received.content);
-    let pages = count_pages(app, pdf.clone()).await?.ok_or(Refusal::Said("sign-not-pdf"))?;
+    let pages = count_pages(app, pdf.clone())
+        .await?
+        .ok_or(Refusal::Said("sign-not-pdf"))?;
     if pages == 0 || pages > app.ca.config().document_max_pages {
         return Err(Refusal::Said("sign-pages"));
     }
@@ -242,7 +267,10 @@ async fn keep(
         format!("document:{}", row.id),
     )
     .with_detail(serde_json::json!({ "sha256": details.digest, "credential": row.credential_id }));
-    Ok(app.store.write(event, move |w| w.insert_signing_document(&row)).await?)
+    Ok(app
+        .store
+        .write(event, move |w| w.insert_signing_document(&row))
+        .await?)
 }
 
 /// Pages of a PDF, judged by its content; `None` when it is none or cannot be read.

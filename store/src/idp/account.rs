@@ -105,8 +105,14 @@ impl TryFrom<AccountRow> for Account {
                 "staff" => AccountKind::Staff,
                 _ => return Err(StoreError::Damaged("account kind")),
             },
-            state: row.state.parse().map_err(|_| StoreError::Damaged("account state"))?,
-            locale: row.locale.parse().map_err(|_| StoreError::Damaged("account language"))?,
+            state: row
+                .state
+                .parse()
+                .map_err(|_| StoreError::Damaged("account state"))?,
+            locale: row
+                .locale
+                .parse()
+                .map_err(|_| StoreError::Damaged("account language"))?,
             wrapped_key: row.wrapped_key,
             display_name_sealed: row.display_name_sealed,
             office: row.office,
@@ -134,7 +140,10 @@ impl Reader<'_> {
     }
 
     /// The account of a person.
-    pub fn find_account_of_subject(&mut self, subject: Uuid) -> Result<Option<Account>, StoreError> {
+    pub fn find_account_of_subject(
+        &mut self,
+        subject: Uuid,
+    ) -> Result<Option<Account>, StoreError> {
         accounts::table
             .filter(accounts::subject_id.eq(subject.to_string()))
             .select(AccountRow::as_select())
@@ -152,8 +161,7 @@ impl Reader<'_> {
     ) -> Result<Option<Account>, StoreError> {
         accounts::table
             .inner_join(
-                account_identifiers::table
-                    .on(account_identifiers::account_id.eq(accounts::id)),
+                account_identifiers::table.on(account_identifiers::account_id.eq(accounts::id)),
             )
             .filter(account_identifiers::kind.eq(kind.as_str()))
             .filter(account_identifiers::blind_index.eq(blind_index.as_slice()))
@@ -205,13 +213,17 @@ impl Writer<'_> {
             activated_at: account.activated_at,
             closed_at: None,
         };
-        diesel::insert_into(accounts::table).values(&row).execute(self.conn())?;
+        diesel::insert_into(accounts::table)
+            .values(&row)
+            .execute(self.conn())?;
         Ok(())
     }
 
     /// Adds an address or number; another account's is a conflict.
     pub fn insert_account_identifier(&mut self, row: &AccountIdentifier) -> Result<(), StoreError> {
-        diesel::insert_into(account_identifiers::table).values(row).execute(self.conn())?;
+        diesel::insert_into(account_identifiers::table)
+            .values(row)
+            .execute(self.conn())?;
         Ok(())
     }
 
@@ -243,16 +255,26 @@ impl Writer<'_> {
             .filter(accounts::state.eq(from.as_str()));
         let moved = match to {
             AccountState::Active => diesel::update(target)
-                .set((accounts::state.eq(to.as_str()), accounts::activated_at.eq(Some(at))))
+                .set((
+                    accounts::state.eq(to.as_str()),
+                    accounts::activated_at.eq(Some(at)),
+                ))
                 .execute(self.conn())?,
             AccountState::Closed => diesel::update(target)
-                .set((accounts::state.eq(to.as_str()), accounts::closed_at.eq(Some(at))))
+                .set((
+                    accounts::state.eq(to.as_str()),
+                    accounts::closed_at.eq(Some(at)),
+                ))
                 .execute(self.conn())?,
             AccountState::Invited | AccountState::Suspended => diesel::update(target)
                 .set(accounts::state.eq(to.as_str()))
                 .execute(self.conn())?,
         };
-        if moved == 1 { Ok(()) } else { Err(StoreError::Conflict("account changed meanwhile")) }
+        if moved == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::Conflict("account changed meanwhile"))
+        }
     }
 
     /// Destroys an account's key, its addresses and its roles: what was sealed with the key cannot be read again.

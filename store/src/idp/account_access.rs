@@ -65,13 +65,17 @@ impl Reader<'_> {
 impl Writer<'_> {
     /// Records a use.
     pub fn insert_data_access(&mut self, row: &DataAccess) -> Result<(), StoreError> {
-        diesel::insert_into(data_accesses::table).values(row).execute(self.conn())?;
+        diesel::insert_into(data_accesses::table)
+            .values(row)
+            .execute(self.conn())?;
         Ok(())
     }
 
     /// Removes records past their time; returns how many.
     pub fn clean_data_accesses(&mut self, now: i64) -> Result<usize, StoreError> {
-        Ok(diesel::delete(data_accesses::table.filter(data_accesses::expires_at.le(now)))
-            .execute(self.conn())?)
+        Ok(
+            diesel::delete(data_accesses::table.filter(data_accesses::expires_at.le(now)))
+                .execute(self.conn())?,
+        )
     }
 }

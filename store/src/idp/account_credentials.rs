@@ -110,7 +110,11 @@ impl Reader<'_> {
     }
 
     /// Whether an account has this code unused.
-    pub fn has_recovery_code(&mut self, account: Uuid, hash: &[u8; 32]) -> Result<bool, StoreError> {
+    pub fn has_recovery_code(
+        &mut self,
+        account: Uuid,
+        hash: &[u8; 32],
+    ) -> Result<bool, StoreError> {
         let found: i64 = recovery_codes::table
             .filter(recovery_codes::account_id.eq(account.to_string()))
             .filter(recovery_codes::code_hash.eq(hash.as_slice()))
@@ -124,16 +128,25 @@ impl Reader<'_> {
 impl Writer<'_> {
     /// Adds a passkey; a credential that any account has already is a conflict.
     pub fn insert_passkey(&mut self, row: &PasskeyRow) -> Result<(), StoreError> {
-        diesel::insert_into(passkeys::table).values(row).execute(self.conn())?;
+        diesel::insert_into(passkeys::table)
+            .values(row)
+            .execute(self.conn())?;
         Ok(())
     }
 
     /// Records a use: the credential's new state and the time.
     pub fn touch_passkey(&mut self, id: &str, credential: &str, at: i64) -> Result<(), StoreError> {
         let touched = diesel::update(passkeys::table.find(id))
-            .set((passkeys::credential.eq(credential), passkeys::last_used_at.eq(Some(at))))
+            .set((
+                passkeys::credential.eq(credential),
+                passkeys::last_used_at.eq(Some(at)),
+            ))
             .execute(self.conn())?;
-        if touched == 1 { Ok(()) } else { Err(StoreError::NotFound) }
+        if touched == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::NotFound)
+        }
     }
 
     /// Removes one of the account's passkeys.
@@ -144,7 +157,11 @@ impl Writer<'_> {
                 .filter(passkeys::account_id.eq(account.to_string())),
         )
         .execute(self.conn())?;
-        if gone == 1 { Ok(()) } else { Err(StoreError::NotFound) }
+        if gone == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::NotFound)
+        }
     }
 
     /// Sets the password hash of an account.
@@ -164,23 +181,33 @@ impl Writer<'_> {
     /// Sets the authenticator app of an account.
     pub fn put_authenticator_app(&mut self, app: &AuthenticatorApp) -> Result<(), StoreError> {
         diesel::delete(authenticator_apps::table.find(&app.account_id)).execute(self.conn())?;
-        diesel::insert_into(authenticator_apps::table).values(app).execute(self.conn())?;
+        diesel::insert_into(authenticator_apps::table)
+            .values(app)
+            .execute(self.conn())?;
         Ok(())
     }
 
     /// Marks a time step as used; a conflict when it or a later one was used meanwhile.
     pub fn spend_time_step(&mut self, account: Uuid, step: i64, at: i64) -> Result<(), StoreError> {
         let spent = diesel::update(
-            authenticator_apps::table.filter(authenticator_apps::account_id.eq(account.to_string())).filter(
-                authenticator_apps::last_step.is_null().or(authenticator_apps::last_step.lt(step)),
-            ),
+            authenticator_apps::table
+                .filter(authenticator_apps::account_id.eq(account.to_string()))
+                .filter(
+                    authenticator_apps::last_step
+                        .is_null()
+                        .or(authenticator_apps::last_step.lt(step)),
+                ),
         )
         .set((
             authenticator_apps::last_step.eq(Some(step)),
             authenticator_apps::last_used_at.eq(Some(at)),
         ))
         .execute(self.conn())?;
-        if spent == 1 { Ok(()) } else { Err(StoreError::Conflict("code used before")) }
+        if spent == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::Conflict("code used before"))
+        }
     }
 
     /// Replaces the recovery codes of an account.
@@ -194,7 +221,9 @@ impl Writer<'_> {
         )
         .execute(self.conn())?;
         for code in codes {
-            diesel::insert_into(recovery_codes::table).values(code).execute(self.conn())?;
+            diesel::insert_into(recovery_codes::table)
+                .values(code)
+                .execute(self.conn())?;
         }
         Ok(())
     }
@@ -214,7 +243,11 @@ impl Writer<'_> {
         )
         .set(recovery_codes::used_at.eq(Some(at)))
         .execute(self.conn())?;
-        if spent == 1 { Ok(()) } else { Err(StoreError::Conflict("code used before")) }
+        if spent == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::Conflict("code used before"))
+        }
     }
 
     /// Removes every way to sign in.

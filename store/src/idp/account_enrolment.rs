@@ -64,7 +64,10 @@ pub struct Ceremony {
 
 impl Reader<'_> {
     /// The invitation with this code, used or not.
-    pub fn find_invitation(&mut self, code_hash: &[u8; 32]) -> Result<Option<Invitation>, StoreError> {
+    pub fn find_invitation(
+        &mut self,
+        code_hash: &[u8; 32],
+    ) -> Result<Option<Invitation>, StoreError> {
         Ok(invitations::table
             .filter(invitations::code_hash.eq(code_hash.as_slice()))
             .select(Invitation::as_select())
@@ -73,7 +76,10 @@ impl Reader<'_> {
     }
 
     /// The enrolment of a browser.
-    pub fn find_enrolment(&mut self, token_hash: &[u8; 32]) -> Result<Option<Enrolment>, StoreError> {
+    pub fn find_enrolment(
+        &mut self,
+        token_hash: &[u8; 32],
+    ) -> Result<Option<Enrolment>, StoreError> {
         Ok(enrolments::table
             .filter(enrolments::token_hash.eq(token_hash.as_slice()))
             .select(Enrolment::as_select())
@@ -91,25 +97,35 @@ impl Writer<'_> {
                 .filter(invitations::used_at.is_null()),
         )
         .execute(self.conn())?;
-        diesel::insert_into(invitations::table).values(row).execute(self.conn())?;
+        diesel::insert_into(invitations::table)
+            .values(row)
+            .execute(self.conn())?;
         Ok(())
     }
 
     /// Marks an invitation as used; a conflict when it was used meanwhile.
     pub fn spend_invitation(&mut self, id: &str, at: i64) -> Result<(), StoreError> {
         let spent = diesel::update(
-            invitations::table.filter(invitations::id.eq(id)).filter(invitations::used_at.is_null()),
+            invitations::table
+                .filter(invitations::id.eq(id))
+                .filter(invitations::used_at.is_null()),
         )
         .set(invitations::used_at.eq(Some(at)))
         .execute(self.conn())?;
-        if spent == 1 { Ok(()) } else { Err(StoreError::Conflict("invitation used before")) }
+        if spent == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::Conflict("invitation used before"))
+        }
     }
 
     /// Begins an enrolment; earlier ones of the account end.
     pub fn insert_enrolment(&mut self, row: &Enrolment) -> Result<(), StoreError> {
         diesel::delete(enrolments::table.filter(enrolments::account_id.eq(&row.account_id)))
             .execute(self.conn())?;
-        diesel::insert_into(enrolments::table).values(row).execute(self.conn())?;
+        diesel::insert_into(enrolments::table)
+            .values(row)
+            .execute(self.conn())?;
         Ok(())
     }
 
@@ -127,18 +143,28 @@ impl Writer<'_> {
         )
         .set(enrolments::progress_sealed.eq(progress_sealed))
         .execute(self.conn())?;
-        if kept == 1 { Ok(()) } else { Err(StoreError::Conflict("enrolment moved on meanwhile")) }
+        if kept == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::Conflict("enrolment moved on meanwhile"))
+        }
     }
 
     /// Ends an enrolment; a conflict when it ended meanwhile.
     pub fn end_enrolment(&mut self, id: &str) -> Result<(), StoreError> {
         let gone = diesel::delete(enrolments::table.find(id)).execute(self.conn())?;
-        if gone == 1 { Ok(()) } else { Err(StoreError::Conflict("enrolment ended meanwhile")) }
+        if gone == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::Conflict("enrolment ended meanwhile"))
+        }
     }
 
     /// Begins a passkey ceremony.
     pub fn insert_ceremony(&mut self, row: &Ceremony) -> Result<(), StoreError> {
-        diesel::insert_into(ceremonies::table).values(row).execute(self.conn())?;
+        diesel::insert_into(ceremonies::table)
+            .values(row)
+            .execute(self.conn())?;
         Ok(())
     }
 
@@ -157,7 +183,9 @@ impl Writer<'_> {
             .select(Ceremony::as_select())
             .first(self.conn())
             .optional()?;
-        let Some(ceremony) = found else { return Ok(None) };
+        let Some(ceremony) = found else {
+            return Ok(None);
+        };
         diesel::delete(ceremonies::table.find(&ceremony.id)).execute(self.conn())?;
         Ok(Some(ceremony).filter(|ceremony| now < ceremony.expires_at))
     }
@@ -167,10 +195,10 @@ impl Writer<'_> {
         let conn = self.conn();
         let invited = diesel::delete(invitations::table.filter(invitations::expires_at.le(now)))
             .execute(conn)?;
-        let enrolling =
-            diesel::delete(enrolments::table.filter(enrolments::expires_at.le(now))).execute(conn)?;
-        let ceremonial =
-            diesel::delete(ceremonies::table.filter(ceremonies::expires_at.le(now))).execute(conn)?;
+        let enrolling = diesel::delete(enrolments::table.filter(enrolments::expires_at.le(now)))
+            .execute(conn)?;
+        let ceremonial = diesel::delete(ceremonies::table.filter(ceremonies::expires_at.le(now)))
+            .execute(conn)?;
         Ok(invited + enrolling + ceremonial)
     }
 }

@@ -52,7 +52,10 @@ pub struct ThrottleRow {
 
 impl Reader<'_> {
     /// The session of a browser token, unless it was ended.
-    pub fn find_session(&mut self, token_hash: &[u8; 32]) -> Result<Option<SessionRow>, StoreError> {
+    pub fn find_session(
+        &mut self,
+        token_hash: &[u8; 32],
+    ) -> Result<Option<SessionRow>, StoreError> {
         Ok(sessions::table
             .filter(sessions::token_hash.eq(token_hash.as_slice()))
             .filter(sessions::ended_at.is_null())
@@ -62,7 +65,11 @@ impl Reader<'_> {
     }
 
     /// The sessions of an account that have not ended at `now`, newest first.
-    pub fn list_sessions(&mut self, account: Uuid, now: i64) -> Result<Vec<SessionRow>, StoreError> {
+    pub fn list_sessions(
+        &mut self,
+        account: Uuid,
+        now: i64,
+    ) -> Result<Vec<SessionRow>, StoreError> {
         Ok(sessions::table
             .filter(sessions::account_id.eq(account.to_string()))
             .filter(sessions::ended_at.is_null())
@@ -85,7 +92,9 @@ impl Reader<'_> {
 impl Writer<'_> {
     /// Begins a session.
     pub fn insert_session(&mut self, row: &SessionRow) -> Result<(), StoreError> {
-        diesel::insert_into(sessions::table).values(row).execute(self.conn())?;
+        diesel::insert_into(sessions::table)
+            .values(row)
+            .execute(self.conn())?;
         Ok(())
     }
 
@@ -112,7 +121,11 @@ impl Writer<'_> {
         )
         .set(sessions::ended_at.eq(Some(at)))
         .execute(self.conn())?;
-        if ended == 1 { Ok(()) } else { Err(StoreError::NotFound) }
+        if ended == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::NotFound)
+        }
     }
 
     /// Ends the sessions of an account, except one; returns how many ended.
@@ -135,7 +148,9 @@ impl Writer<'_> {
     /// Keeps a counter of tries.
     pub fn put_throttle(&mut self, row: &ThrottleRow) -> Result<(), StoreError> {
         diesel::delete(throttles::table.find(&row.key)).execute(self.conn())?;
-        diesel::insert_into(throttles::table).values(row).execute(self.conn())?;
+        diesel::insert_into(throttles::table)
+            .values(row)
+            .execute(self.conn())?;
         Ok(())
     }
 

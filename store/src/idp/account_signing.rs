@@ -58,7 +58,10 @@ impl Reader<'_> {
     ) -> Result<Option<SigningCredential>, StoreError> {
         Ok(signing_credentials::table
             .filter(signing_credentials::account_id.eq(account.to_string()))
-            .order((signing_credentials::created_at.desc(), signing_credentials::id.desc()))
+            .order((
+                signing_credentials::created_at.desc(),
+                signing_credentials::id.desc(),
+            ))
             .select(SigningCredential::as_select())
             .first(self.conn())
             .optional()?)
@@ -81,13 +84,17 @@ impl Reader<'_> {
 impl Writer<'_> {
     /// Adds a signing credential.
     pub fn insert_signing_credential(&mut self, row: &SigningCredential) -> Result<(), StoreError> {
-        diesel::insert_into(signing_credentials::table).values(row).execute(self.conn())?;
+        diesel::insert_into(signing_credentials::table)
+            .values(row)
+            .execute(self.conn())?;
         Ok(())
     }
 
     /// Adds a document that waits for its signature.
     pub fn insert_signing_document(&mut self, row: &SigningDocument) -> Result<(), StoreError> {
-        diesel::insert_into(signing_documents::table).values(row).execute(self.conn())?;
+        diesel::insert_into(signing_documents::table)
+            .values(row)
+            .execute(self.conn())?;
         Ok(())
     }
 
@@ -115,14 +122,18 @@ impl Writer<'_> {
             signing_documents::expires_at.eq(expires_at),
         ))
         .execute(self.conn())?;
-        if signed == 1 { Ok(()) } else { Err(StoreError::Conflict("document signed before")) }
+        if signed == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::Conflict("document signed before"))
+        }
     }
 
     /// Removes documents past their time; returns how many.
     pub fn clean_signing_documents(&mut self, now: i64) -> Result<usize, StoreError> {
-        Ok(diesel::delete(
-            signing_documents::table.filter(signing_documents::expires_at.le(now)),
+        Ok(
+            diesel::delete(signing_documents::table.filter(signing_documents::expires_at.le(now)))
+                .execute(self.conn())?,
         )
-        .execute(self.conn())?)
     }
 }

@@ -63,7 +63,11 @@ pub struct ContactCode {
 
 impl Reader<'_> {
     /// Messages to send now, oldest first.
-    pub fn list_due_messages(&mut self, now: i64, limit: i64) -> Result<Vec<OutboxMessage>, StoreError> {
+    pub fn list_due_messages(
+        &mut self,
+        now: i64,
+        limit: i64,
+    ) -> Result<Vec<OutboxMessage>, StoreError> {
         Ok(outbox_messages::table
             .filter(outbox_messages::state.eq("queued"))
             .filter(outbox_messages::next_attempt_at.le(now))
@@ -123,13 +127,20 @@ impl Reader<'_> {
 impl Writer<'_> {
     /// Puts a message into the outbox.
     pub fn insert_message(&mut self, row: &OutboxMessage) -> Result<(), StoreError> {
-        diesel::insert_into(outbox_messages::table).values(row).execute(self.conn())?;
+        diesel::insert_into(outbox_messages::table)
+            .values(row)
+            .execute(self.conn())?;
         Ok(())
     }
 
     /// Claims a queued message for one try: counts it and keeps others off until `again_at`. `false` when somebody
     /// else has claimed it since it was read.
-    pub fn claim_message(&mut self, id: &str, attempts: i64, again_at: i64) -> Result<bool, StoreError> {
+    pub fn claim_message(
+        &mut self,
+        id: &str,
+        attempts: i64,
+        again_at: i64,
+    ) -> Result<bool, StoreError> {
         let claimed = diesel::update(
             outbox_messages::table
                 .filter(outbox_messages::id.eq(id))
@@ -145,7 +156,12 @@ impl Writer<'_> {
     }
 
     /// Records a delivery. With `keep_content` the text stays readable (development only).
-    pub fn finish_message(&mut self, id: &str, at: i64, keep_content: bool) -> Result<(), StoreError> {
+    pub fn finish_message(
+        &mut self,
+        id: &str,
+        at: i64,
+        keep_content: bool,
+    ) -> Result<(), StoreError> {
         diesel::update(outbox_messages::table.find(id))
             .set((
                 outbox_messages::state.eq("sent"),
@@ -153,7 +169,11 @@ impl Writer<'_> {
                 outbox_messages::last_error.eq(None::<String>),
             ))
             .execute(self.conn())?;
-        if keep_content { Ok(()) } else { self.forget_content(id) }
+        if keep_content {
+            Ok(())
+        } else {
+            self.forget_content(id)
+        }
     }
 
     /// Records a failed try, to be repeated at `again_at`; `last` gives the message up.
@@ -172,7 +192,11 @@ impl Writer<'_> {
                 outbox_messages::last_error.eq(Some(error.to_owned())),
             ))
             .execute(self.conn())?;
-        if last { self.forget_content(id) } else { Ok(()) }
+        if last {
+            self.forget_content(id)
+        } else {
+            Ok(())
+        }
     }
 
     fn forget_content(&mut self, id: &str) -> Result<(), StoreError> {
@@ -187,7 +211,9 @@ impl Writer<'_> {
 
     /// Adds a contact code.
     pub fn insert_contact_code(&mut self, row: &ContactCode) -> Result<(), StoreError> {
-        diesel::insert_into(contact_codes::table).values(row).execute(self.conn())?;
+        diesel::insert_into(contact_codes::table)
+            .values(row)
+            .execute(self.conn())?;
         Ok(())
     }
 
@@ -199,7 +225,10 @@ impl Writer<'_> {
         used_at: Option<i64>,
     ) -> Result<(), StoreError> {
         diesel::update(contact_codes::table.find(id))
-            .set((contact_codes::tries.eq(tries), contact_codes::used_at.eq(used_at)))
+            .set((
+                contact_codes::tries.eq(tries),
+                contact_codes::used_at.eq(used_at),
+            ))
             .execute(self.conn())?;
         Ok(())
     }

@@ -38,7 +38,11 @@ fn view(
     current: &Current,
     secret: &[u8],
 ) -> Result<View, AccountError> {
-    let label = current.identifiers.first().map(Identifier::normalised).unwrap_or_default();
+    let label = current
+        .identifiers
+        .first()
+        .map(Identifier::normalised)
+        .unwrap_or_default();
     let uri = otpauth_uri(label, secret);
     Ok(View {
         page: Page::new(request, app, "app-title").signed_in(false),
@@ -53,14 +57,19 @@ pub(super) async fn show(request: HttpRequest, app: Data<App>) -> HttpResponse {
     answer(&request, &app, async {
         let mut current = load(&request, &app).await?;
         if current.progress.password.is_none() {
-            return Err(AccountError::Elsewhere("/account/activate/choose".to_owned()));
+            return Err(AccountError::Elsewhere(
+                "/account/activate/choose".to_owned(),
+            ));
         }
         // The secret stays the same while the page is reloaded, or the app's codes would not fit.
         let secret = if let Some(chosen) = &current.progress.app {
             chosen.secret.clone()
         } else {
             let secret = app.sources.random::<{ totp::SECRET_BYTES }>().to_vec();
-            current.progress.app = Some(ChosenApp { secret: secret.clone(), step: None });
+            current.progress.app = Some(ChosenApp {
+                secret: secret.clone(),
+                step: None,
+            });
             keep(&app, &current, "app-offered").await?;
             secret
         };
@@ -149,9 +158,16 @@ mod tests {
     #[test]
     fn the_secret_is_shown_as_apps_read_it() {
         let secret = b"12345678901234567890";
-        assert_eq!(shown_secret(secret).as_str(), "GEZD GNBV GY3T QOJQ GEZD GNBV GY3T QOJQ");
+        assert_eq!(
+            shown_secret(secret).as_str(),
+            "GEZD GNBV GY3T QOJQ GEZD GNBV GY3T QOJQ"
+        );
         let uri = otpauth_uri("sok@example.kh", secret);
-        assert!(uri.starts_with("otpauth://totp/Romduol:sok%40example.kh?secret=GEZDGNBVGY3TQOJQ"), "{}", uri.as_str());
+        assert!(
+            uri.starts_with("otpauth://totp/Romduol:sok%40example.kh?secret=GEZDGNBVGY3TQOJQ"),
+            "{}",
+            uri.as_str()
+        );
     }
 
     #[test]

@@ -40,7 +40,9 @@ struct Done {
 pub(super) async fn done(request: HttpRequest, app: Data<App>) -> HttpResponse {
     answer(&request, &app, async {
         session::require(&request, &app).await?;
-        let view = Done { page: Page::new(&request, &app, "done-title") };
+        let view = Done {
+            page: Page::new(&request, &app, "done-title"),
+        };
         Ok(respond(&view.page, &view, StatusCode::OK))
     })
     .await

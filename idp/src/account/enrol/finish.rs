@@ -31,12 +31,19 @@ pub(super) async fn finish(
 ) -> Result<HttpResponse, AccountError> {
     let rows = rows(app, &current).await?;
     let method = match &rows.passkey {
-        Some(passkey) => SignInMethod::Passkey { backup_eligible: passkey.backup_eligible == 1 },
+        Some(passkey) => SignInMethod::Passkey {
+            backup_eligible: passkey.backup_eligible == 1,
+        },
         None => SignInMethod::PasswordAndApp,
     };
     let session = NewSession::prepare(app, request, &current.account, method)?;
     let cookie = session.cookie();
-    let mut event = session.event(app, Actor::Person { id: current.account.subject });
+    let mut event = session.event(
+        app,
+        Actor::Person {
+            id: current.account.subject,
+        },
+    );
     event.action = match current.purpose {
         Purpose::Activation => action::IDP_ACCOUNT_ACTIVATED,
         Purpose::Recovery => action::IDP_ACCOUNT_RECOVERED,
@@ -45,7 +52,13 @@ pub(super) async fn finish(
     let messages = match current.purpose {
         Purpose::Activation => Vec::new(),
         Purpose::Recovery => {
-            notices::changed(app, &current.account, &current.identifiers, "notice-recovered").await?
+            notices::changed(
+                app,
+                &current.account,
+                &current.identifiers,
+                "notice-recovered",
+            )
+            .await?
         }
     };
     let now = app.sources.unix();
@@ -55,12 +68,16 @@ pub(super) async fn finish(
             write_rows(w, &current, &rows, now)?;
             w.end_enrolment(&current.row.id)?;
             session.insert(w)?;
-            messages.into_iter().try_for_each(|message| message.insert(w))
+            messages
+                .into_iter()
+                .try_for_each(|message| message.insert(w))
         })
         .await?;
     let mut response = see_other("/account/activate/done");
     for cookie in [&cookie, &Jar::Enrolment.clear(app.config.secure())] {
-        response.add_cookie(cookie).map_err(|_| AccountError::Invalid("cookie"))?;
+        response
+            .add_cookie(cookie)
+            .map_err(|_| AccountError::Invalid("cookie"))?;
     }
     Ok(response)
 }
@@ -82,12 +99,20 @@ fn open_account(w: &mut Writer<'_>, current: &Current, now: i64) -> Result<(), S
         Purpose::Recovery => {
             w.delete_credentials(id)?;
             w.end_sessions(id, None, now)?;
-            current.indexes.iter().try_for_each(|index| throttle::reopen(w, sign_in::PASSWORD_WAY, index))
+            current
+                .indexes
+                .iter()
+                .try_for_each(|index| throttle::reopen(w, sign_in::PASSWORD_WAY, index))
         }
     }
 }
 
-fn write_rows(w: &mut Writer<'_>, current: &Current, rows: &Rows, now: i64) -> Result<(), StoreError> {
+fn write_rows(
+    w: &mut Writer<'_>,
+    current: &Current,
+    rows: &Rows,
+    now: i64,
+) -> Result<(), StoreError> {
     let id = current.account.id;
     if let Some(passkey) = &rows.passkey {
         w.insert_passkey(passkey)?;
@@ -102,7 +127,12 @@ fn write_rows(w: &mut Writer<'_>, current: &Current, rows: &Rows, now: i64) -> R
 }
 
 async fn rows(app: &App, current: &Current) -> Result<Rows, AccountError> {
-    let Progress { passkey, password, app: chosen, recovery } = &current.progress;
+    let Progress {
+        passkey,
+        password,
+        app: chosen,
+        recovery,
+    } = &current.progress;
     let (account, now) = (current.account.id, app.sources.unix());
     let passkey = match passkey {
         Some(chosen) => Some(PasskeyRow {
@@ -118,7 +148,9 @@ async fn rows(app: &App, current: &Current) -> Result<Rows, AccountError> {
         None => None,
     };
     // A password counts only together with a confirmed app.
-    let confirmed = chosen.as_ref().and_then(|chosen| Some((&chosen.secret, chosen.step?)));
+    let confirmed = chosen
+        .as_ref()
+        .and_then(|chosen| Some((&chosen.secret, chosen.step?)));
     let (password, authenticator) = match (password, confirmed) {
         (Some(hash), Some((secret, step))) => {
             let row = account.to_string();
@@ -136,7 +168,12 @@ async fn rows(app: &App, current: &Current) -> Result<Rows, AccountError> {
         _ => (None, None),
     };
     let recovery = recovery_rows(app, account, recovery).await?;
-    Ok(Rows { passkey, password, app: authenticator, recovery })
+    Ok(Rows {
+        passkey,
+        password,
+        app: authenticator,
+        recovery,
+    })
 }
 
 /// The keyed hashes of a sheet of recovery codes.

@@ -45,7 +45,11 @@ pub(in crate::account) struct Finish {
     credential: RegisterPublicKeyCredential,
 }
 
-pub(super) async fn finish(request: HttpRequest, app: Data<App>, body: Json<Finish>) -> HttpResponse {
+pub(super) async fn finish(
+    request: HttpRequest,
+    app: Data<App>,
+    body: Json<Finish>,
+) -> HttpResponse {
     answer(&request, &app, async {
         check_csrf(&request, &app, body.csrf.as_deref())?;
         let mut current = load(&request, &app).await?;
@@ -67,8 +71,10 @@ pub(super) async fn finish(request: HttpRequest, app: Data<App>, body: Json<Fini
             }
             Err(error) => return Err(error),
         };
-        current.progress.passkey =
-            Some(ChosenPasskey { credential, name: clients::describe(&request) });
+        current.progress.passkey = Some(ChosenPasskey {
+            credential,
+            name: clients::describe(&request),
+        });
         keep(&app, &current, "passkey").await?;
         Ok(HttpResponse::Ok().json(json!({ "location": "/account/activate/recovery" })))
     })

@@ -30,7 +30,10 @@ impl View {
             length_min: page.digits(&password::LENGTH_MIN.to_string()),
             errors: FormErrors::new(),
             // The browser's keeper of passwords stores it under this name.
-            identifier: identifiers.first().map(|i| i.normalised().to_owned()).unwrap_or_default(),
+            identifier: identifiers
+                .first()
+                .map(|i| i.normalised().to_owned())
+                .unwrap_or_default(),
             page,
         }
     }
@@ -67,11 +70,16 @@ pub(super) async fn submit(
             return Err(out_of_step(&request, &app));
         }
         let chosen = Zeroizing::new(password::normalise(&form.password));
-        let personal: Vec<&str> =
-            current.identifiers.iter().map(Identifier::normalised).collect();
+        let personal: Vec<&str> = current
+            .identifiers
+            .iter()
+            .map(Identifier::normalised)
+            .collect();
         if let Err(weakness) = password::check(&chosen, &personal) {
             let mut view = View::new(&request, &app, &current.identifiers);
-            let text = view.page.t1(text_key(weakness), "min", view.length_min.clone());
+            let text = view
+                .page
+                .t1(text_key(weakness), "min", view.length_min.clone());
             view.errors.add("new-password", text);
             return Ok(respond(&view.page, &view, StatusCode::UNPROCESSABLE_ENTITY));
         }

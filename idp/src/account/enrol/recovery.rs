@@ -43,7 +43,9 @@ pub(super) async fn show(request: HttpRequest, app: Data<App>) -> HttpResponse {
     answer(&request, &app, async {
         let mut current = load(&request, &app).await?;
         if !current.progress.has_way() {
-            return Err(AccountError::Elsewhere("/account/activate/choose".to_owned()));
+            return Err(AccountError::Elsewhere(
+                "/account/activate/choose".to_owned(),
+            ));
         }
         if current.progress.recovery.is_empty() {
             current.progress.recovery = new_codes(&app);
@@ -71,11 +73,17 @@ pub(super) async fn submit(
         check_csrf(&request, &app, form.csrf.as_deref())?;
         let current = load(&request, &app).await?;
         if !current.progress.has_way() || current.progress.recovery.is_empty() {
-            return Err(AccountError::Elsewhere("/account/activate/choose".to_owned()));
+            return Err(AccountError::Elsewhere(
+                "/account/activate/choose".to_owned(),
+            ));
         }
         let typed = code::normalise(&form.code);
         let confirmed = typed.is_some_and(|typed| {
-            current.progress.recovery.iter().any(|code| code::normalise(code).as_ref() == Some(&typed))
+            current
+                .progress
+                .recovery
+                .iter()
+                .any(|code| code::normalise(code).as_ref() == Some(&typed))
         });
         if confirmed {
             return finish::finish(&request, &app, current).await;

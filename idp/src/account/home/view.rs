@@ -50,7 +50,12 @@ pub(super) async fn person(
 ) -> Result<PersonView, AccountError> {
     let Some(facts) = find_facts(app, session.person).await? else {
         let name = display_name(key, account)?;
-        return Ok(PersonView { name, level: None, level_text: String::new(), reason: String::new() });
+        return Ok(PersonView {
+            name,
+            level: None,
+            level_text: String::new(),
+            reason: String::new(),
+        });
     };
     let name = match &facts.khmer {
         Some(khmer) if page.is_khmer() => khmer.full(),
@@ -67,7 +72,10 @@ pub(super) async fn person(
 }
 
 /// What is proven about a person; `None` for staff without a person and where no level is left.
-pub(crate) async fn find_facts(app: &App, person: Uuid) -> Result<Option<PersonFacts>, AccountError> {
+pub(crate) async fn find_facts(
+    app: &App,
+    person: Uuid,
+) -> Result<Option<PersonFacts>, AccountError> {
     match crate::apply::facts::load(app, person).await {
         Ok(facts) => Ok(Some(facts)),
         Err(AccountError::Store(StoreError::NotFound)) => Ok(None),
@@ -77,7 +85,9 @@ pub(crate) async fn find_facts(app: &App, person: Uuid) -> Result<Option<PersonF
 
 /// The name that staff were added with; empty for citizens.
 pub(crate) fn display_name(key: &SubjectKey, account: &Account) -> Result<String, AccountError> {
-    let Some(sealed) = &account.display_name_sealed else { return Ok(String::new()) };
+    let Some(sealed) = &account.display_name_sealed else {
+        return Ok(String::new());
+    };
     let row = account.id.to_string();
     let plain = vault::open(key, "accounts", "display_name_sealed", &row, sealed)?;
     Ok(String::from_utf8_lossy(&plain).into_owned())
@@ -122,7 +132,11 @@ impl SessionView {
     pub(crate) fn new(page: &Page, row: &SessionRow, own: Uuid) -> Self {
         Self {
             id: row.id.clone(),
-            client: if row.client.is_empty() { page.t("client-unknown") } else { row.client.clone() },
+            client: if row.client.is_empty() {
+                page.t("client-unknown")
+            } else {
+                row.client.clone()
+            },
             since: page.t2(
                 "session-times",
                 "since",
@@ -148,7 +162,11 @@ impl AccessView {
     pub(crate) fn new(page: &Page, row: &DataAccess) -> Self {
         let who = match row.kind.as_str() {
             "staff" => {
-                let role = row.actor_id.rsplit(':').next().and_then(|word| word.parse::<Role>().ok());
+                let role = row
+                    .actor_id
+                    .rsplit(':')
+                    .next()
+                    .and_then(|word| word.parse::<Role>().ok());
                 let key = match role {
                     Some(Role::Supervisor) => "access-by-supervisor",
                     Some(Role::Auditor) => "access-by-auditor",
@@ -159,14 +177,24 @@ impl AccessView {
             "subject" => page.t("access-by-you"),
             _ => row.actor_name.clone(),
         };
-        let items: Vec<String> = row.items.split_whitespace().map(|item| item_text(page, item)).collect();
+        let items: Vec<String> = row
+            .items
+            .split_whitespace()
+            .map(|item| item_text(page, item))
+            .collect();
         let separator = if page.is_khmer() { " " } else { ", " };
         let why = if row.purpose.starts_with("access-") {
             page.t(&row.purpose)
         } else {
             row.purpose.clone()
         };
-        Self { id: row.id.clone(), who, what: items.join(separator), why, when: moment(page, row.at) }
+        Self {
+            id: row.id.clone(),
+            who,
+            what: items.join(separator),
+            why,
+            when: moment(page, row.at),
+        }
     }
 }
 
@@ -203,7 +231,13 @@ impl ServiceView {
 fn item_text(page: &Page, item: &str) -> String {
     let plain: String = item
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_lowercase()
+            } else {
+                '-'
+            }
+        })
         .collect();
     let key = format!("item-{plain}");
     let text = page.t(&key);

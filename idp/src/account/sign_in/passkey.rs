@@ -45,7 +45,11 @@ pub(super) struct Finish {
     return_to: Option<String>,
 }
 
-pub(super) async fn finish(request: HttpRequest, app: Data<App>, body: Json<Finish>) -> HttpResponse {
+pub(super) async fn finish(
+    request: HttpRequest,
+    app: Data<App>,
+    body: Json<Finish>,
+) -> HttpResponse {
     answer(&request, &app, async {
         check_csrf(&request, &app, body.csrf.as_deref())?;
         match sign_in(&request, &app, &body).await {
@@ -74,20 +78,29 @@ async fn sign_in(
 ) -> Result<NewSession, AccountError> {
     let bound = ceremony::bind(body.csrf.as_deref());
     let state = ceremony::take(app, Kind::SignIn, bound, body.ceremony).await?;
-    let (holder, credential_id) =
-        app.webauthn.identify_discoverable_authentication(&body.credential)?;
+    let (holder, credential_id) = app
+        .webauthn
+        .identify_discoverable_authentication(&body.credential)?;
     let (account, row) = load(app, holder, credential_id.to_vec()).await?;
 
     let mut passkey: Passkey = serde_json::from_str(&row.credential)?;
     let key = DiscoverableKey::from(&passkey);
     let result =
-        app.webauthn.finish_discoverable_authentication_v2(&body.credential, state, &key)?;
+        app.webauthn
+            .finish_discoverable_authentication_v2(&body.credential, state, &key)?;
     passkey.update_credential(&result);
     let kept = serde_json::to_string(&passkey)?;
-    let method = SignInMethod::Passkey { backup_eligible: result.backup_eligible() };
+    let method = SignInMethod::Passkey {
+        backup_eligible: result.backup_eligible(),
+    };
 
     let session = NewSession::prepare(app, request, &account, method)?;
-    let event = session.event(app, Actor::Person { id: account.subject });
+    let event = session.event(
+        app,
+        Actor::Person {
+            id: account.subject,
+        },
+    );
     let now = app.sources.now().as_second();
     let session = app
         .store
@@ -121,7 +134,10 @@ async fn load(
         .ok_or_else(ceremony::unknown)
 }
 
-async fn refuse(app: &App, cause: &webauthn_rs::prelude::WebauthnError) -> Result<(), AccountError> {
+async fn refuse(
+    app: &App,
+    cause: &webauthn_rs::prelude::WebauthnError,
+) -> Result<(), AccountError> {
     metrics::counter!("romduol_idp_refused_sign_ins_total", "way" => "passkey").increment(1);
     tracing::info!(?cause, "passkey refused");
     let event = AuditEvent::new(

@@ -95,7 +95,9 @@ async fn sign_in(
     app: &App,
     form: &Submitted,
 ) -> Result<Option<NewSession>, AccountError> {
-    let Ok(identifier) = Identifier::parse(&form.identifier) else { return Ok(None) };
+    let Ok(identifier) = Identifier::parse(&form.identifier) else {
+        return Ok(None);
+    };
     let index = lookup::identifier_index(app, &identifier).await?;
     let counters = throttle::counters(request, WAY, &index);
     throttle::count(app, counters.clone(), WAY).await?;
@@ -121,7 +123,12 @@ async fn start(
     counters: Vec<throttle::Counter>,
 ) -> Result<Option<NewSession>, AccountError> {
     let session = NewSession::prepare(app, request, &proven.account, proven.method())?;
-    let event = session.event(app, Actor::Person { id: proven.account.subject });
+    let event = session.event(
+        app,
+        Actor::Person {
+            id: proven.account.subject,
+        },
+    );
     let now = app.sources.now().as_second();
     let started = app
         .store

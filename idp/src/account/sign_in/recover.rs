@@ -82,7 +82,11 @@ pub(super) async fn submit(
         let page = Page::new(&request, &app, "recover-title").signed_in(false);
         let mut errors = FormErrors::new();
         errors.add("recovery-code", page.t(text));
-        let view = View { page, errors, identifier: form.identifier.clone() };
+        let view = View {
+            page,
+            errors,
+            identifier: form.identifier.clone(),
+        };
         Ok(respond(&view.page, &view, StatusCode::UNPROCESSABLE_ENTITY))
     })
     .await
@@ -126,12 +130,16 @@ async fn judge(
     form: &Submitted,
     count: bool,
 ) -> Result<Option<Found>, AccountError> {
-    let Ok(identifier) = Identifier::parse(&form.identifier) else { return Ok(None) };
+    let Ok(identifier) = Identifier::parse(&form.identifier) else {
+        return Ok(None);
+    };
     let index = lookup::identifier_index(app, &identifier).await?;
     if count {
         throttle::count(app, throttle::counters(request, WAY, &index), WAY).await?;
     }
-    let Some(normal) = code::normalise(&form.recovery_code) else { return Ok(None) };
+    let Some(normal) = code::normalise(&form.recovery_code) else {
+        return Ok(None);
+    };
     let kind = identifier.kind();
     let account = app
         .store
@@ -140,13 +148,22 @@ async fn judge(
         .filter(|a| a.state == AccountState::Active && a.kind == AccountKind::Citizen);
     let id = account.as_ref().map_or(Uuid::nil(), |account| account.id);
     let hash = lookup::recovery_hash(app, id, &normal).await?;
-    let has = app.store.read(move |r| r.has_recovery_code(id, &hash)).await?;
-    Ok(account.filter(|_| has).map(|account| Found { account, identifier, hash }))
+    let has = app
+        .store
+        .read(move |r| r.has_recovery_code(id, &hash))
+        .await?;
+    Ok(account.filter(|_| has).map(|account| Found {
+        account,
+        identifier,
+        hash,
+    }))
 }
 
 async fn send(app: &App, found: &Found) -> Result<(), SendError> {
     let locale = found.account.locale;
-    contact::send_code(app, found.account.id, &found.identifier, locale).await.map(|_| ())
+    contact::send_code(app, found.account.id, &found.identifier, locale)
+        .await
+        .map(|_| ())
 }
 
 async fn begin(app: &App, found: Found) -> Result<HttpResponse, AccountError> {
@@ -155,7 +172,9 @@ async fn begin(app: &App, found: Found) -> Result<HttpResponse, AccountError> {
     let event = AuditEvent::new(
         app.sources.uuid(),
         app.sources.now(),
-        Actor::Person { id: found.account.subject },
+        Actor::Person {
+            id: found.account.subject,
+        },
         action::IDP_ENROLMENT_ADVANCED,
         format!("account:{}", found.account.id),
     )
@@ -168,7 +187,9 @@ async fn begin(app: &App, found: Found) -> Result<HttpResponse, AccountError> {
         })
         .await?;
     let mut response = see_other("/account/activate/choose");
-    response.add_cookie(&cookie).map_err(|_| AccountError::Invalid("cookie"))?;
+    response
+        .add_cookie(&cookie)
+        .map_err(|_| AccountError::Invalid("cookie"))?;
     Ok(response)
 }
 

@@ -24,7 +24,13 @@ impl Authenticator {
     pub(super) fn new(seed: u8, synced: bool) -> Self {
         let flags = PRESENT_AND_VERIFIED | if synced { BACKUP_ELIGIBLE } else { 0 };
         let key = SigningKey::from_slice(&[seed; 32]).unwrap();
-        Self { key, id: [seed; 16], user: String::new(), flags, origin: ORIGIN }
+        Self {
+            key,
+            id: [seed; 16],
+            user: String::new(),
+            flags,
+            origin: ORIGIN,
+        }
     }
 
     fn client_data(&self, kind: &str, options: &Value) -> Vec<u8> {
@@ -43,9 +49,18 @@ impl Authenticator {
 
     /// The answer to `navigator.credentials.create`.
     pub(super) fn create(&mut self, options: &Value) -> Value {
-        assert_eq!(options["publicKey"]["authenticatorSelection"]["residentKey"], "required");
-        assert_eq!(options["publicKey"]["authenticatorSelection"]["userVerification"], "required");
-        self.user = options["publicKey"]["user"]["id"].as_str().unwrap().to_owned();
+        assert_eq!(
+            options["publicKey"]["authenticatorSelection"]["residentKey"],
+            "required"
+        );
+        assert_eq!(
+            options["publicKey"]["authenticatorSelection"]["userVerification"],
+            "required"
+        );
+        self.user = options["publicKey"]["user"]["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let client_data = self.client_data("webauthn.create", options);
         let mut data = self.data(self.flags | ATTESTED);
         data.extend([0; 16]);

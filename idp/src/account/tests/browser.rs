@@ -46,14 +46,19 @@ impl World {
         };
         let token: Arc<Token> = Arc::new(soft.open().unwrap());
         let folder = tempfile::tempdir().unwrap();
-        let mut config = Config { evidence: folder.path().join("evidence"), ..Config::default() };
+        let mut config = Config {
+            evidence: folder.path().join("evidence"),
+            ..Config::default()
+        };
         // The least that Argon2 takes: what is tested is not its cost.
         config.account.password_memory_kib = 8;
         config.account.password_passes = 1;
         for label in &config.keys.id_token {
             token.generate(label, KeyAlgorithm::P256).unwrap();
         }
-        token.generate_secret(&config.keys.key_encryption, SecretPurpose::KeyEncryption).unwrap();
+        token
+            .generate_secret(&config.keys.key_encryption, SecretPurpose::KeyEncryption)
+            .unwrap();
         for label in [&config.keys.blind_index, &config.keys.pairwise] {
             token.generate_secret(label, SecretPurpose::Mac).unwrap();
         }
@@ -66,7 +71,12 @@ impl World {
             sources,
         })
         .unwrap();
-        Some(Self { app, clock, folder, _token: soft })
+        Some(Self {
+            app,
+            clock,
+            folder,
+            _token: soft,
+        })
     }
 
     pub(super) fn pass(&self, seconds: u64) {
@@ -75,7 +85,13 @@ impl World {
 
     pub(super) fn event(&self) -> AuditEvent {
         let (id, now) = (self.app.sources.uuid(), self.app.sources.now());
-        AuditEvent::new(id, now, Actor::system("test"), action::IDP_ACCOUNT_INVITED, "account:test")
+        AuditEvent::new(
+            id,
+            now,
+            Actor::system("test"),
+            action::IDP_ACCOUNT_INVITED,
+            "account:test",
+        )
     }
 
     /// Invites a person by e-mail; returns subject and account.
@@ -89,7 +105,11 @@ impl World {
         };
         let prepared = activation::invite(&self.app, invite).await.unwrap();
         let account = prepared.account();
-        self.app.store.write(self.event(), move |w| prepared.insert(w)).await.unwrap();
+        self.app
+            .store
+            .write(self.event(), move |w| prepared.insert(w))
+            .await
+            .unwrap();
         (subject, account)
     }
 
@@ -97,7 +117,8 @@ impl World {
     pub(super) fn app_code(&self, secret: &str) -> String {
         let secret = totp_rs::Secret::try_from_base32(secret.replace(' ', "")).unwrap();
         let made = totp_rs::Builder::new().with_secret(secret).build().unwrap();
-        made.generate(self.app.sources.unix().unsigned_abs()).to_string()
+        made.generate(self.app.sources.unix().unsigned_abs())
+            .to_string()
     }
 }
 
@@ -134,7 +155,10 @@ impl Answer {
 
     /// The text of the element with this id.
     pub(super) fn text(&self, id: &str) -> String {
-        let start = self.body.find(&format!("id=\"{id}\"")).unwrap_or_else(|| panic!("no #{id}"));
+        let start = self
+            .body
+            .find(&format!("id=\"{id}\""))
+            .unwrap_or_else(|| panic!("no #{id}"));
         let rest = &self.body[start..];
         let from = rest.find('>').unwrap() + 1;
         let to = rest[from..].find("</").unwrap();
@@ -151,7 +175,10 @@ impl Browser {
     /// A browser that has seen a page and so has a form token; its pages are in English.
     pub(super) async fn open(site: &impl Site) -> Self {
         let mut browser = Self::default();
-        assert_eq!(browser.get(site, "/sign-in?lang=en").await.status, StatusCode::OK);
+        assert_eq!(
+            browser.get(site, "/sign-in?lang=en").await.status,
+            StatusCode::OK
+        );
         browser
     }
 
@@ -165,14 +192,21 @@ impl Browser {
             if cookie.value().is_empty() {
                 self.cookies.remove(cookie.name());
             } else {
-                self.cookies.insert(cookie.name().to_owned(), cookie.value().to_owned());
+                self.cookies
+                    .insert(cookie.name().to_owned(), cookie.value().to_owned());
             }
         }
         let status = response.status();
         let location = response.headers().get(header::LOCATION);
-        let location = location.map(|l| l.to_str().unwrap().to_owned()).unwrap_or_default();
+        let location = location
+            .map(|l| l.to_str().unwrap().to_owned())
+            .unwrap_or_default();
         let body = String::from_utf8_lossy(&test::read_body(response).await).into_owned();
-        Answer { status, location, body }
+        Answer {
+            status,
+            location,
+            body,
+        }
     }
 
     pub(super) async fn get(&mut self, site: &impl Site, path: &str) -> Answer {
@@ -188,12 +222,19 @@ impl Browser {
         let csrf = self.cookies.get("csrf").cloned().unwrap_or_default();
         let mut form: Vec<(&str, &str)> = vec![("csrf", &csrf)];
         form.extend_from_slice(fields);
-        self.send(site, TestRequest::post().uri(path).set_form(form)).await
+        self.send(site, TestRequest::post().uri(path).set_form(form))
+            .await
     }
 
-    pub(super) async fn post_json(&mut self, site: &impl Site, path: &str, mut body: Value) -> Answer {
+    pub(super) async fn post_json(
+        &mut self,
+        site: &impl Site,
+        path: &str,
+        mut body: Value,
+    ) -> Answer {
         body["csrf"] = self.cookies.get("csrf").cloned().unwrap_or_default().into();
-        self.send(site, TestRequest::post().uri(path).set_json(body)).await
+        self.send(site, TestRequest::post().uri(path).set_json(body))
+            .await
     }
 
     pub(super) async fn is_signed_in(&mut self, site: &impl Site) -> bool {
@@ -205,7 +246,10 @@ impl Browser {
         site: &impl Site,
         authenticator: &Authenticator,
     ) -> Answer {
-        let options = self.post_json(site, "/sign-in/passkey/options", serde_json::json!({})).await.json();
+        let options = self
+            .post_json(site, "/sign-in/passkey/options", serde_json::json!({}))
+            .await
+            .json();
         let credential = authenticator.get(&options);
         let body = serde_json::json!({ "ceremony": options["ceremony"], "credential": credential });
         self.post_json(site, "/sign-in/passkey", body).await
@@ -221,7 +265,11 @@ pub(super) async fn messages(site: &impl Site) -> Vec<Value> {
 /// The invitation code last sent.
 pub(super) async fn invitation_code(site: &impl Site) -> String {
     let sent = messages(site).await;
-    let text = sent.iter().find(|m| m["kind"] == "account-invitation").unwrap()["text"].to_string();
+    let text = sent
+        .iter()
+        .find(|m| m["kind"] == "account-invitation")
+        .unwrap()["text"]
+        .to_string();
     let from = text.find("code=").unwrap() + 5;
     text[from..from + 19].to_owned()
 }

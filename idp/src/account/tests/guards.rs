@@ -18,8 +18,16 @@ async fn forms_from_elsewhere_are_refused() {
     let site = site(&world.app).await;
     let mut browser = Browser::open(&site).await;
     browser.cookies.remove("csrf");
-    for path in ["/sign-in", "/sign-in/password", "/sign-in/recover", "/account/activate", "/sign-out"] {
-        let refused = browser.post(&site, path, &[("identifier", EMAIL), ("code", "1")]).await;
+    for path in [
+        "/sign-in",
+        "/sign-in/password",
+        "/sign-in/recover",
+        "/account/activate",
+        "/sign-out",
+    ] {
+        let refused = browser
+            .post(&site, path, &[("identifier", EMAIL), ("code", "1")])
+            .await;
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{path}");
         browser.cookies.remove("csrf");
     }
@@ -30,28 +38,55 @@ async fn sessions_end_by_idleness_and_at_the_holders_word() {
     let Some(world) = World::new() else { return };
     let site = site(&world.app).await;
     world.invite(EMAIL).await;
-    let Activated { mut browser, secret, .. } = activate(&world, &site).await;
+    let Activated {
+        mut browser,
+        secret,
+        ..
+    } = activate(&world, &site).await;
     world.pass(3_000);
-    assert!(browser.is_signed_in(&site).await, "a request keeps it alive");
+    assert!(
+        browser.is_signed_in(&site).await,
+        "a request keeps it alive"
+    );
     world.pass(3_000);
     assert!(browser.is_signed_in(&site).await);
 
     let mut other = Browser::open(&site).await;
     let code = world.app_code(&secret);
-    let fields = [("identifier", EMAIL), ("password", super::browser::PASSWORD), ("code", code.as_str())];
+    let fields = [
+        ("identifier", EMAIL),
+        ("password", super::browser::PASSWORD),
+        ("code", code.as_str()),
+    ];
     other.post(&site, "/sign-in/password", &fields).await;
     assert!(other.is_signed_in(&site).await);
     let fixed = other.cookies["session"].clone();
     world.pass(30);
     let code = world.app_code(&secret);
-    let fields = [("identifier", EMAIL), ("password", super::browser::PASSWORD), ("code", code.as_str())];
+    let fields = [
+        ("identifier", EMAIL),
+        ("password", super::browser::PASSWORD),
+        ("code", code.as_str()),
+    ];
     other.post(&site, "/sign-in/password", &fields).await;
-    assert_ne!(other.cookies["session"], fixed, "each authentication makes a new session");
+    assert_ne!(
+        other.cookies["session"], fixed,
+        "each authentication makes a new session"
+    );
     let mut fixation = Browser::open(&site).await;
     fixation.cookies.insert("session".to_owned(), fixed);
-    assert!(!fixation.is_signed_in(&site).await, "and ends the one before");
+    assert!(
+        !fixation.is_signed_in(&site).await,
+        "and ends the one before"
+    );
 
-    assert_eq!(browser.post(&site, "/account/sessions/others/end", &[]).await.location, "/account");
+    assert_eq!(
+        browser
+            .post(&site, "/account/sessions/others/end", &[])
+            .await
+            .location,
+        "/account"
+    );
     assert!(!other.is_signed_in(&site).await && browser.is_signed_in(&site).await);
     world.pass(3_601);
     let idle = browser.get(&site, "/account").await;
@@ -67,15 +102,36 @@ async fn sensitive_acts_need_a_fresh_sign_in() {
     let Activated { mut browser, .. } = activate(&world, &site).await;
     let exported = browser.post(&site, "/account/export", &[]).await.json();
     assert_eq!(exported["account"]["addresses"][0]["value"], EMAIL);
-    assert!(browser.get(&site, "/account/access").await.body.contains("You downloaded your data"));
+    assert!(
+        browser
+            .get(&site, "/account/access")
+            .await
+            .body
+            .contains("You downloaded your data")
+    );
     world.pass(11 * 60);
-    for path in ["/account/passkeys/add", "/account/recovery-codes", "/account/close"] {
+    for path in [
+        "/account/passkeys/add",
+        "/account/recovery-codes",
+        "/account/close",
+    ] {
         let asked = browser.get(&site, path).await;
-        assert!(asked.location.ends_with("&prompt=login"), "{path}: {}", asked.location);
+        assert!(
+            asked.location.ends_with("&prompt=login"),
+            "{path}: {}",
+            asked.location
+        );
     }
-    let refused = browser.post(&site, "/account/close", &[("sure", "yes")]).await;
+    let refused = browser
+        .post(&site, "/account/close", &[("sure", "yes")])
+        .await;
     assert!(refused.location.starts_with("/sign-in?"));
-    let row = world.app.store.read(move |r| r.load_account(account)).await.unwrap();
+    let row = world
+        .app
+        .store
+        .read(move |r| r.load_account(account))
+        .await
+        .unwrap();
     assert_eq!(row.state, domain::account::AccountState::Active);
 }
 
@@ -87,13 +143,20 @@ async fn a_closed_account_is_erased() {
     let Activated { mut browser, .. } = activate(&world, &site).await;
     let unsure = browser.post(&site, "/account/close", &[]).await;
     assert_eq!(unsure.status, StatusCode::UNPROCESSABLE_ENTITY);
-    let closed = browser.post(&site, "/account/close", &[("sure", "yes")]).await;
+    let closed = browser
+        .post(&site, "/account/close", &[("sure", "yes")])
+        .await;
     assert!(closed.body.contains("id=\"closed\""), "{}", closed.body);
     assert!(!browser.is_signed_in(&site).await);
     let (row, identifiers) = world
         .app
         .store
-        .read(move |r| Ok((r.load_account(account)?, r.list_account_identifiers(account)?)))
+        .read(move |r| {
+            Ok((
+                r.load_account(account)?,
+                r.list_account_identifiers(account)?,
+            ))
+        })
         .await
         .unwrap();
     assert!(row.wrapped_key.is_empty() && identifiers.is_empty());
@@ -119,21 +182,53 @@ async fn staff_are_added_with_two_factors_and_secrets_for_one_reader() {
     let both = staff::add(&world.app, new(&[Role::Auditor, Role::Operator]), &file).await;
     assert!(matches!(both, Err(AccountError::Invalid(_))));
     assert!(!file.exists());
-    staff::add(&world.app, new(&[Role::Operator]), &file).await.unwrap();
-    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    staff::add(&world.app, new(&[Role::Operator]), &file)
+        .await
+        .unwrap();
+    assert_eq!(
+        std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
     let twice = world.folder.path().join("twice.json");
-    assert!(staff::add(&world.app, new(&[Role::Operator]), &twice).await.is_err());
-    assert!(!twice.exists(), "no secrets of an account that does not exist");
+    assert!(
+        staff::add(&world.app, new(&[Role::Operator]), &twice)
+            .await
+            .is_err()
+    );
+    assert!(
+        !twice.exists(),
+        "no secrets of an account that does not exist"
+    );
 
     let secrets: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    let (identifier, password) = (secrets["identifier"].as_str().unwrap(), secrets["password"].as_str().unwrap());
+    let (identifier, password) = (
+        secrets["identifier"].as_str().unwrap(),
+        secrets["password"].as_str().unwrap(),
+    );
     let code = world.app_code(secrets["totp_secret"].as_str().unwrap());
     let mut browser = Browser::open(&site).await;
-    let fields = [("identifier", identifier), ("password", password), ("code", code.as_str())];
-    assert_eq!(browser.post(&site, "/sign-in/password", &fields).await.status, StatusCode::SEE_OTHER);
+    let fields = [
+        ("identifier", identifier),
+        ("password", password),
+        ("code", code.as_str()),
+    ];
+    assert_eq!(
+        browser
+            .post(&site, "/sign-in/password", &fields)
+            .await
+            .status,
+        StatusCode::SEE_OTHER
+    );
     let page = browser.get(&site, "/account").await;
     assert!(page.body.contains("Chan Sophea") && page.body.contains("Operator"));
-    assert_eq!(browser.get(&site, "/sign").await.status, StatusCode::FORBIDDEN, "not an official");
+    assert_eq!(
+        browser.get(&site, "/sign").await.status,
+        StatusCode::FORBIDDEN,
+        "not an official"
+    );
     world.pass(31 * 60);
-    assert!(!browser.is_signed_in(&site).await, "staff sessions end sooner");
+    assert!(
+        !browser.is_signed_in(&site).await,
+        "staff sessions end sooner"
+    );
 }
