@@ -1,7 +1,7 @@
 //! A provider with two ministries, a machine and one citizen, and a browser that keeps cookies.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_http::Request;
 use actix_web::body::MessageBody;
@@ -49,13 +49,21 @@ pub(super) struct World {
     _token: SoftHsm,
 }
 
-/// `None`, said aloud, where SoftHSM is not installed.
-pub(super) async fn world() -> Option<World> {
+/// A fresh token, open. One at a time: SoftHSM aborts when its list of tokens is read while one is being made.
+fn token() -> Option<(SoftHsm, Arc<Token>)> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let Ok(soft) = SoftHsm::new() else {
         eprintln!("SKIPPED: needs SoftHSM (Debian package softhsm2)");
         return None;
     };
-    let token: Arc<Token> = Arc::new(soft.open().unwrap());
+    let token = Arc::new(soft.open().unwrap());
+    Some((soft, token))
+}
+
+/// `None`, said aloud, where SoftHSM is not installed.
+pub(super) async fn world() -> Option<World> {
+    let (soft, token) = token()?;
     let folder = tempfile::tempdir().unwrap();
     let config = Config { evidence: folder.path().join("evidence"), ..Config::default() };
     for label in &config.keys.id_token {
