@@ -78,11 +78,12 @@ impl View {
 pub(super) async fn create(
     app: web::Data<App>,
     request: HttpRequest,
-    body: web::Json<CreateRequest>,
+    body: super::Body<CreateRequest>,
 ) -> Result<HttpResponse, Error> {
     let app = app.into_inner();
-    let body = body.into_inner();
-    let caller = auth::require(&app, &request, Permission::Issue(body.profile)).await?;
+    let caller = auth::authenticate(&app, &request).await?;
+    let body = super::parsed(body)?;
+    auth::check(&app, &caller, Permission::Issue(body.profile)).await?;
     let key = super::idempotency_key(request.headers())?;
     let public_key = public_key(body.csr.as_deref(), body.public_key.as_deref())?;
     let subject = match body.subject {

@@ -30,7 +30,7 @@ struct ActivationRequest {
 pub(super) async fn create(
     app: web::Data<App>,
     request: HttpRequest,
-    body: web::Json<CreateRequest>,
+    body: super::Body<CreateRequest>,
 ) -> Result<HttpResponse, Error> {
     let app = app.into_inner();
     let caller = auth::require(&app, &request, Permission::ManageCredentials).await?;
@@ -39,7 +39,7 @@ pub(super) async fn create(
         // Without a key of the caller's the request stands for itself.
         None => IdempotencyKey::parse(&app.sources.uuid().to_string())?,
     };
-    let CreateRequest { holder, activation } = body.into_inner();
+    let CreateRequest { holder, activation } = super::parsed(body)?;
     let activation = Activation::new(
         super::base64url("activation.credential_id", &activation.credential_id)?,
         super::base64("activation.public_key", &activation.public_key)?,

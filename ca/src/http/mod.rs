@@ -11,10 +11,12 @@ mod time_stamps;
 
 use std::sync::Arc;
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap};
 use actix_web::{HttpRequest, web};
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use jiff::Timestamp;
+use service::Problem;
 use service::middleware::RequestId;
 use service::tls::ClientCertificate;
 
@@ -62,6 +64,24 @@ pub fn tsa(app: &Arc<App>, services: &mut web::ServiceConfig) {
             .app_data(web::PayloadConfig::new(pki::tsp::MAX_REQUEST_BYTES))
             .route(web::post().to(time_stamps::create)),
     );
+}
+
+/// A JSON body whose fault is told only to callers who proved who they are.
+type Body<T> = Result<web::Json<T>, actix_web::Error>;
+
+/// What the body says.
+fn parsed<T>(body: Body<T>) -> Result<T, Error> {
+    body.map(web::Json::into_inner).map_err(|error| {
+        let problem = error.as_error::<Problem>();
+        let status = error.as_response_error().status_code();
+        match (problem, status) {
+            (_, StatusCode::UNSUPPORTED_MEDIA_TYPE) => Error::MediaType("application/json"),
+            (Some(problem), StatusCode::BAD_REQUEST) => {
+                Error::BadRequest(problem.detail_text().unwrap_or("not the expected JSON").to_owned())
+            }
+            _ => Error::BadRequest(error.to_string()),
+        }
+    })
 }
 
 /// The identifier that the edge gave the request.

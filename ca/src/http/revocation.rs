@@ -20,10 +20,11 @@ pub(super) async fn create(
     app: web::Data<App>,
     request: HttpRequest,
     serial: web::Path<String>,
-    body: web::Json<CreateRequest>,
+    body: super::Body<CreateRequest>,
 ) -> Result<HttpResponse, Error> {
     let app = app.into_inner();
     let caller = auth::require(&app, &request, Permission::Revoke).await?;
+    let body = super::parsed(body)?;
     let serial = serial.into_inner();
     let wanted = serial.clone();
     let row = app

@@ -23,10 +23,11 @@ pub(super) async fn create(
     app: web::Data<App>,
     request: HttpRequest,
     id: web::Path<Uuid>,
-    body: web::Json<CreateRequest>,
+    body: super::Body<CreateRequest>,
 ) -> Result<HttpResponse, Error> {
     let app = app.into_inner();
     let caller = auth::require(&app, &request, Permission::SignDocuments).await?;
+    let body = super::parsed(body)?;
     let assertion = HolderAssertion {
         credential_id: super::base64url("credential_id", &body.credential_id)?,
         client_data_json: super::base64url("client_data_json", &body.client_data_json)?,
