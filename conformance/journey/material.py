@@ -65,8 +65,8 @@ def totp(secret: str, at: float | None = None) -> str:
 class Codes:
     """One-time codes of one secret; never the same step twice, since a code is accepted once."""
 
-    def __init__(self, secret: str):
-        self._secret, self._last = secret, 0
+    def __init__(self, secret: str, used_until: float = 0):
+        self._secret, self._last = secret, int(used_until // TOTP_STEP)
 
     def next(self) -> str:
         while True:

@@ -47,7 +47,8 @@ pub fn root() -> PathBuf {
 pub fn dependencies(room: &str) -> Result<Vec<String>, String> {
     let path = root().join(room).join("Cargo.toml");
     let text = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let manifest: Manifest = toml::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?;
+    let manifest: Manifest =
+        toml::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?;
     Ok(manifest.dependencies.into_keys().collect())
 }
 
@@ -57,8 +58,13 @@ pub fn violations() -> Result<Vec<String>, String> {
     let mut found = Vec::new();
     for (room, rank) in RANKS {
         for dependency in dependencies(room)? {
-            if ranks.get(dependency.as_str()).is_some_and(|other| *other >= rank) {
-                found.push(format!("{room} uses {dependency}, which does not stand to its left"));
+            if ranks
+                .get(dependency.as_str())
+                .is_some_and(|other| *other >= rank)
+            {
+                found.push(format!(
+                    "{room} uses {dependency}, which does not stand to its left"
+                ));
             }
             let fence = FENCED.iter().find(|(name, _)| *name == dependency);
             if fence.is_some_and(|(_, rooms)| !rooms.contains(&room)) {
@@ -70,8 +76,13 @@ pub fn violations() -> Result<Vec<String>, String> {
 }
 
 /// Words that mean a private key outside the token, with the rooms that may say them.
-const PRIVATE_KEY_WORDS: [&str; 5] =
-    ["PKey<Private>", "SigningKey::", "EcKey<Private>", "sign::Signer::new", "private_key_from"];
+const PRIVATE_KEY_WORDS: [&str; 5] = [
+    "PKey<Private>",
+    "SigningKey::",
+    "EcKey<Private>",
+    "sign::Signer::new",
+    "private_key_from",
+];
 
 /// Places outside `hsm-bridge` that handle a private key in memory, tests cut off.
 ///
@@ -83,7 +94,9 @@ pub fn private_keys_outside() -> Result<Vec<String>, String> {
             continue;
         }
         for file in sources(room)? {
-            let transport = file.components().any(|part| part.as_os_str().to_string_lossy().starts_with("tls"));
+            let transport = file
+                .components()
+                .any(|part| part.as_os_str().to_string_lossy().starts_with("tls"));
             if transport {
                 continue;
             }
@@ -103,11 +116,18 @@ pub fn sources(room: &str) -> Result<Vec<PathBuf>, String> {
     let mut folders = vec![root().join(room).join("src")];
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
-        let entries = std::fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+        let entries =
+            std::fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
         for entry in entries {
             let path = entry.map_err(|e| e.to_string())?.path();
-            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            let is_test = name == "tests" || name == "tests.rs" || name.ends_with("_tests.rs") || name == "testing.rs";
+            let name = path
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default();
+            let is_test = name == "tests"
+                || name == "tests.rs"
+                || name.ends_with("_tests.rs")
+                || name == "testing.rs";
             if is_test {
                 continue;
             }
@@ -150,8 +170,14 @@ pub fn sizes(room: &str) -> Result<Option<Sizes>, String> {
         lines.push((without_tests(&file)?.lines().count(), file));
     }
     lines.sort();
-    let Some((longest_lines, longest)) = lines.last().cloned() else { return Ok(None) };
-    let at = |share: usize| lines.get((lines.len() - 1) * share / 10).map_or(0, |(count, _)| *count);
+    let Some((longest_lines, longest)) = lines.last().cloned() else {
+        return Ok(None);
+    };
+    let at = |share: usize| {
+        lines
+            .get((lines.len() - 1) * share / 10)
+            .map_or(0, |(count, _)| *count)
+    };
     Ok(Some(Sizes {
         files: lines.len(),
         lines: lines.iter().map(|(count, _)| count).sum(),

@@ -14,10 +14,15 @@ fn private_keys_stay_behind_the_bridge() {
 
 #[test]
 fn files_stay_under_the_cap() {
-    println!("{:<12} {:>6} {:>7} {:>7} {:>5} {:>5}", "room", "files", "lines", "median", "p90", "max");
+    println!(
+        "{:<12} {:>6} {:>7} {:>7} {:>5} {:>5}",
+        "room", "files", "lines", "median", "p90", "max"
+    );
     let mut over = Vec::new();
     for (room, _) in RANKS {
-        let Some(sizes) = sizes(room).unwrap() else { continue };
+        let Some(sizes) = sizes(room).unwrap() else {
+            continue;
+        };
         println!(
             "{room:<12} {:>6} {:>7} {:>7} {:>5} {:>5}",
             sizes.files, sizes.lines, sizes.median, sizes.ninth_decile, sizes.longest.1

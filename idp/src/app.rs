@@ -41,7 +41,9 @@ pub struct App {
 
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("App").field("issuer", &self.config.issuer.as_str()).finish_non_exhaustive()
+        f.debug_struct("App")
+            .field("issuer", &self.config.issuer.as_str())
+            .finish_non_exhaustive()
     }
 }
 
@@ -65,7 +67,13 @@ impl App {
     /// # Errors
     /// A setting that cannot work, in words for the operator.
     pub fn new(parts: Parts) -> Result<Self, String> {
-        let Parts { config, store, keys, secrets, sources } = parts;
+        let Parts {
+            config,
+            store,
+            keys,
+            secrets,
+            sources,
+        } = parts;
         let sealer = Arc::new(Sealer::new(
             Arc::clone(&secrets),
             config.keys.key_encryption.clone(),
@@ -73,7 +81,12 @@ impl App {
         ));
         let webauthn = Arc::new(webauthn(&config)?);
         let outbox = Outbox::new(&config.outbox, config.is_development())?;
-        let ca = CaClient::new(&config.ca, Arc::clone(&keys), &config.keys.peer, sources.clone())?;
+        let ca = CaClient::new(
+            &config.ca,
+            Arc::clone(&keys),
+            &config.keys.peer,
+            sources.clone(),
+        )?;
         let oidc = crate::oidc::State::new(&config, Arc::clone(&keys))?;
         let pool = BlockingPool::new(config.blocking_threads);
         Ok(Self {

@@ -87,7 +87,9 @@ pub enum AuditCommand {
 /// Carries out a verb.
 pub async fn run(app: &App, command: Command) -> Result<(), Failure> {
     match command {
-        Command::Client { act: ClientCommand::Add { file, secret_file } } => {
+        Command::Client {
+            act: ClientCommand::Add { file, secret_file },
+        } => {
             let added = admin::add_client(app, &file, secret_file.as_deref()).await?;
             println!("client {} is registered", added.id);
             if let Some(grant) = added.grant_id {
@@ -95,14 +97,34 @@ pub async fn run(app: &App, command: Command) -> Result<(), Failure> {
             }
         }
         Command::Staff {
-            act: StaffCommand::Add { name, identifier, roles, office, locale, secret_file },
+            act:
+                StaffCommand::Add {
+                    name,
+                    identifier,
+                    roles,
+                    office,
+                    locale,
+                    secret_file,
+                },
         } => {
             let identifier = Identifier::parse(&identifier)?;
-            let staff = NewStaff { name, identifier, roles, office, locale, subject: None };
+            let staff = NewStaff {
+                name,
+                identifier,
+                roles,
+                office,
+                locale,
+                subject: None,
+            };
             let account = staff::add(app, staff, &secret_file).await?;
-            println!("account {account} is added; hand over {}", secret_file.display());
+            println!(
+                "account {account} is added; hand over {}",
+                secret_file.display()
+            );
         }
-        Command::Audit { act: AuditCommand::Verify } => {
+        Command::Audit {
+            act: AuditCommand::Verify,
+        } => {
             let head = app.store.verify_audit_chain(None).await?;
             println!("the audit log is whole: {} records", head.seq);
         }

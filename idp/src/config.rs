@@ -102,7 +102,10 @@ const DEFAULT_BLOCKING_THREADS: usize = 8;
 
 impl Default for Config {
     fn default() -> Self {
-        #[expect(clippy::expect_used, reason = "a constant of this file, held by a test")]
+        #[expect(
+            clippy::expect_used,
+            reason = "a constant of this file, held by a test"
+        )]
         let issuer = Url::parse(DEVELOPMENT_ISSUER).expect("well-formed issuer");
         Self {
             environment: Environment::default(),
@@ -114,7 +117,10 @@ impl Default for Config {
             },
             monitor: MonitorConfig::at("127.0.0.1:8100"),
             telemetry: TelemetryConfig::default(),
-            store: StoreConfig { url: "sqlite://.romduol/idp.db".to_owned(), ..StoreConfig::default() },
+            store: StoreConfig {
+                url: "sqlite://.romduol/idp.db".to_owned(),
+                ..StoreConfig::default()
+            },
             bridge_socket: PathBuf::from(".romduol/run/bridge-idp.sock"),
             keys: Keys::default(),
             blocking_threads: DEFAULT_BLOCKING_THREADS,
@@ -170,7 +176,10 @@ mod tests {
 
     #[test]
     fn production_refuses_plain_http() {
-        let config = Config { environment: Environment::Production, ..Config::default() };
+        let config = Config {
+            environment: Environment::Production,
+            ..Config::default()
+        };
         assert!(config.check().is_err());
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use domain::locale::Locale;
-use fluent_templates::{Loader, fluent_bundle::FluentValue, static_loader};
 use fluent_templates::{LanguageIdentifier, langid};
+use fluent_templates::{Loader, fluent_bundle::FluentValue, static_loader};
 use jiff::civil::Date;
 use jiff::tz::{self, TimeZone};
 use jiff::{Timestamp, Zoned};
@@ -40,7 +40,9 @@ pub(crate) const fn other(locale: Locale) -> Locale {
 
 /// The text of a key; the key itself where a text is missing (a test keeps that from happening).
 pub fn text(locale: Locale, key: &str) -> String {
-    TEXTS.try_lookup(&identifier(locale), key).unwrap_or_else(|| key.to_owned())
+    TEXTS
+        .try_lookup(&identifier(locale), key)
+        .unwrap_or_else(|| key.to_owned())
 }
 
 /// The text of a key with named arguments.
@@ -49,8 +51,10 @@ pub fn text_with<const N: usize>(
     key: &str,
     values: [(&'static str, String); N],
 ) -> String {
-    let arguments: HashMap<std::borrow::Cow<'static, str>, FluentValue<'_>> =
-        values.into_iter().map(|(name, value)| (name.into(), FluentValue::from(value))).collect();
+    let arguments: HashMap<std::borrow::Cow<'static, str>, FluentValue<'_>> = values
+        .into_iter()
+        .map(|(name, value)| (name.into(), FluentValue::from(value)))
+        .collect();
     TEXTS
         .try_lookup_with_args(&identifier(locale), key, &arguments)
         .unwrap_or_else(|| key.to_owned())
@@ -61,7 +65,11 @@ pub fn date(locale: Locale, date: Date) -> String {
     let month = text(locale, &format!("month-{}", date.month()));
     let day = digits(locale, &date.day().to_string());
     let year = digits(locale, &date.year().to_string());
-    text_with(locale, "date-full", [("day", day), ("month", month), ("year", year)])
+    text_with(
+        locale,
+        "date-full",
+        [("day", day), ("month", month), ("year", year)],
+    )
 }
 
 /// A moment in Cambodian time: the date, then hours and minutes.
@@ -78,7 +86,9 @@ pub fn digits(locale: Locale, text: &str) -> String {
         Locale::Km => text
             .chars()
             .map(|c| {
-                c.to_digit(10).and_then(|d| char::from_u32(0x17E0 + d)).unwrap_or(c)
+                c.to_digit(10)
+                    .and_then(|d| char::from_u32(0x17E0 + d))
+                    .unwrap_or(c)
             })
             .collect(),
     }
@@ -91,7 +101,9 @@ mod tests {
     use std::path::Path;
 
     fn keys(language: &str) -> BTreeSet<String> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("locales").join(language);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("locales")
+            .join(language);
         let mut keys = BTreeSet::new();
         for file in std::fs::read_dir(folder).unwrap() {
             let file = file.unwrap();
@@ -99,7 +111,10 @@ mod tests {
             for line in std::fs::read_to_string(file.path()).unwrap().lines() {
                 let starts = line.starts_with(|c: char| c.is_ascii_lowercase());
                 if let Some((key, _)) = line.split_once('=').filter(|_| starts) {
-                    assert!(keys.insert(format!("{name}:{}", key.trim())), "{key} twice in {name}");
+                    assert!(
+                        keys.insert(format!("{name}:{}", key.trim())),
+                        "{key} twice in {name}"
+                    );
                 }
             }
         }
@@ -109,12 +124,24 @@ mod tests {
     #[test]
     fn both_languages_have_the_same_texts() {
         let (km, en) = (keys("km"), keys("en"));
-        assert_eq!(km.difference(&en).collect::<Vec<_>>(), Vec::<&String>::new(), "only in Khmer");
-        assert_eq!(en.difference(&km).collect::<Vec<_>>(), Vec::<&String>::new(), "only in English");
+        assert_eq!(
+            km.difference(&en).collect::<Vec<_>>(),
+            Vec::<&String>::new(),
+            "only in Khmer"
+        );
+        assert_eq!(
+            en.difference(&km).collect::<Vec<_>>(),
+            Vec::<&String>::new(),
+            "only in English"
+        );
     }
 
     #[test]
     fn every_key_in_a_template_has_a_text() {
+        let known: BTreeSet<String> = keys("km")
+            .into_iter()
+            .filter_map(|key| Some(key.split_once(':')?.1.to_owned()))
+            .collect();
         let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("templates")];
         let mut missing = Vec::new();
         while let Some(folder) = folders.pop() {
@@ -128,7 +155,7 @@ mod tests {
                 for start in ["page.t(\"", "page.t1(\"", "page.t2(\""] {
                     for part in template.split(start).skip(1) {
                         let key = part.split('"').next().unwrap();
-                        if TEXTS.try_lookup_with_args(&KM, key, &HashMap::new()).is_none() {
+                        if !known.contains(key) {
                             missing.push(format!("{}: {key}", path.display()));
                         }
                     }

@@ -55,7 +55,9 @@ impl Page {
             csrf,
             path: path_without_language(request),
             home: "/",
-            signed_in: request.cookie(crate::account::session::cookie_name(secure)).is_some(),
+            signed_in: request
+                .cookie(crate::account::session::cookie_name(secure))
+                .is_some(),
             secure,
         }
     }
@@ -134,8 +136,10 @@ impl Page {
         second: &'static str,
         second_value: impl Into<Cow<'b, str>>,
     ) -> String {
-        let values =
-            [(first, first_value.into().into_owned()), (second, second_value.into().into_owned())];
+        let values = [
+            (first, first_value.into().into_owned()),
+            (second, second_value.into().into_owned()),
+        ];
         i18n::text_with(self.locale, key, values)
     }
 
@@ -156,7 +160,10 @@ impl Page {
 
     /// The hidden field that every form carries.
     pub fn csrf_field(&self) -> String {
-        format!("<input type=\"hidden\" name=\"csrf\" value=\"{}\">", self.csrf)
+        format!(
+            "<input type=\"hidden\" name=\"csrf\" value=\"{}\">",
+            self.csrf
+        )
     }
 
     /// The form token itself, for the one script that posts by itself.
@@ -177,7 +184,12 @@ pub fn respond(page: &Page, template: &impl Template, status: StatusCode) -> Htt
         .insert_header((header::CONTENT_LANGUAGE, page.lang()))
         // `no-referrer` would make browsers send `Origin: null` with our own forms (Fetch §3.2).
         .insert_header((header::REFERRER_POLICY, "same-origin"))
-        .cookie(cookie(csrf_cookie(page.secure), page.csrf.clone(), page.secure, None))
+        .cookie(cookie(
+            csrf_cookie(page.secure),
+            page.csrf.clone(),
+            page.secure,
+            None,
+        ))
         .cookie(cookie(
             language_cookie(page.secure),
             page.lang().to_owned(),
@@ -204,12 +216,18 @@ pub fn check_csrf(request: &HttpRequest, app: &App, field: Option<&str>) -> Resu
         }
         _ => false,
     };
-    if same && same_origin(request, app) { Ok(()) } else { Err(PageError::csrf(request, app)) }
+    if same && same_origin(request, app) {
+        Ok(())
+    } else {
+        Err(PageError::csrf(request, app))
+    }
 }
 
 fn same_origin(request: &HttpRequest, app: &App) -> bool {
     request.headers().get(header::ORIGIN).is_none_or(|origin| {
-        origin.to_str().is_ok_and(|origin| origin == app.config.origin())
+        origin
+            .to_str()
+            .is_ok_and(|origin| origin == app.config.origin())
     })
 }
 
@@ -219,8 +237,11 @@ fn cookie(
     secure: bool,
     max_age: Option<Duration>,
 ) -> Cookie<'static> {
-    let mut builder =
-        Cookie::build(name, value).path("/").http_only(true).same_site(SameSite::Lax).secure(secure);
+    let mut builder = Cookie::build(name, value)
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .secure(secure);
     if let Some(max_age) = max_age {
         builder = builder.max_age(max_age);
     }
@@ -237,17 +258,34 @@ fn language_cookie(secure: bool) -> &'static str {
 
 fn is_token(value: &str) -> bool {
     value.len() == CSRF_OCTETS.div_ceil(3) * 4 - 1
-        && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        && value
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
 /// `?lang=`, then the cookie, then `Accept-Language`, then Khmer.
 fn locale_of(request: &HttpRequest, secure: bool) -> Locale {
-    let asked = request.query_string().split('&').find_map(|pair| pair.strip_prefix("lang="));
+    let asked = request
+        .query_string()
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("lang="));
     asked
         .and_then(|tag| tag.parse().ok())
-        .or_else(|| request.cookie(language_cookie(secure))?.value().parse().ok())
         .or_else(|| {
-            Locale::negotiate(request.headers().get(header::ACCEPT_LANGUAGE)?.to_str().ok()?)
+            request
+                .cookie(language_cookie(secure))?
+                .value()
+                .parse()
+                .ok()
+        })
+        .or_else(|| {
+            Locale::negotiate(
+                request
+                    .headers()
+                    .get(header::ACCEPT_LANGUAGE)?
+                    .to_str()
+                    .ok()?,
+            )
         })
         .unwrap_or_default()
 }

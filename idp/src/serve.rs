@@ -48,7 +48,9 @@ impl Service for Idp {
         let listener = {
             let data = Data::new(app.clone());
             Listener::new("public", app.config.listener.clone(), move |services| {
-                services.app_data(data.clone()).configure(crate::http::routes);
+                services
+                    .app_data(data.clone())
+                    .configure(crate::http::routes);
             })
         };
         let bound = bind(vec![listener], Some(&app.config.monitor))?;
@@ -68,15 +70,24 @@ const CLEANING: Duration = Duration::from_secs(5 * 60);
 
 /// Sending messages and forgetting what has expired, for as long as the service runs.
 fn start_background(app: &App, context: &Context) {
-    context.tasks.spawn("outbox", crate::outbox::run(Data::new(app.clone())));
+    context
+        .tasks
+        .spawn("outbox", crate::outbox::run(Data::new(app.clone())));
     let app = app.clone();
     context.tasks.repeat("cleaning", CLEANING, move || {
         let app = app.clone();
         async move {
-            let accounts = crate::account::cleaning::run(&app).await.map_err(|e| e.to_string());
-            let cases = crate::apply::cleaning::clean(&app).await.map_err(|e| e.to_string());
+            let accounts = crate::account::cleaning::run(&app)
+                .await
+                .map_err(|e| e.to_string());
+            let cases = crate::apply::cleaning::clean(&app)
+                .await
+                .map_err(|e| e.to_string());
             let protocol = crate::oidc::clean(&app).await.map_err(|e| e.to_string());
-            for error in [accounts.err(), cases.err(), protocol.err()].into_iter().flatten() {
+            for error in [accounts.err(), cases.err(), protocol.err()]
+                .into_iter()
+                .flatten()
+            {
                 tracing::error!(error, "cleaning failed and is tried again");
             }
         }
@@ -118,6 +129,12 @@ fn watch_database(store: &Store, context: &Context) {
     let store = store.clone();
     context.readiness.require("database", move || {
         let store = store.clone();
-        async move { store.read(|r| r.audit_head()).await.map(drop).map_err(|e| e.to_string()) }
+        async move {
+            store
+                .read(|r| r.audit_head())
+                .await
+                .map(drop)
+                .map_err(|e| e.to_string())
+        }
     });
 }

@@ -157,8 +157,9 @@ impl ResponseError for Rendered {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut response =
-            self.problem.response(&self.edge.problem_base, Some(self.id.as_str()));
+        let mut response = self
+            .problem
+            .response(&self.edge.problem_base, Some(self.id.as_str()));
         self.edge.add_headers(response.headers_mut(), &self.id);
         response
     }
@@ -228,7 +229,11 @@ fn finish<B: MessageBody + 'static>(
                     .because(&error),
             };
             log_cause(&problem);
-            let rendered = Rendered { problem, edge: Arc::clone(edge), id: id.clone() };
+            let rendered = Rendered {
+                problem,
+                edge: Arc::clone(edge),
+                id: id.clone(),
+            };
             return Err(rendered.into());
         }
     };

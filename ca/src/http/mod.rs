@@ -76,9 +76,12 @@ fn parsed<T>(body: Body<T>) -> Result<T, Error> {
         let status = error.as_response_error().status_code();
         match (problem, status) {
             (_, StatusCode::UNSUPPORTED_MEDIA_TYPE) => Error::MediaType("application/json"),
-            (Some(problem), StatusCode::BAD_REQUEST) => {
-                Error::BadRequest(problem.detail_text().unwrap_or("not the expected JSON").to_owned())
-            }
+            (Some(problem), StatusCode::BAD_REQUEST) => Error::BadRequest(
+                problem
+                    .detail_text()
+                    .unwrap_or("not the expected JSON")
+                    .to_owned(),
+            ),
             _ => Error::BadRequest(error.to_string()),
         }
     })

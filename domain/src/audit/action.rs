@@ -181,7 +181,9 @@ mod tests {
             assert!(
                 parts.iter().all(|part| {
                     !part.is_empty()
-                        && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+                        && part
+                            .chars()
+                            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
                 }),
                 "{name}"
             );

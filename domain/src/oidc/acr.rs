@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::assurance::acr_from_urn;
 pub use crate::assurance::Level as Acr;
+use crate::assurance::acr_from_urn;
 
 /// What an authorization request says about the class (OpenID Connect Core §2, §3.1.2.1, §5.5.1.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

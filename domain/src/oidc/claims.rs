@@ -55,7 +55,9 @@ impl ClaimsRequest {
         if depth(&value) > MAX_DEPTH {
             return Err(malformed("is nested too deeply"));
         }
-        let object = value.as_object().ok_or_else(|| malformed("is not an object"))?;
+        let object = value
+            .as_object()
+            .ok_or_else(|| malformed("is not an object"))?;
         Ok(Self {
             userinfo: RequestedClaims::parse(object.get("userinfo"))?,
             id_token: RequestedClaims::parse(object.get("id_token"))?,
@@ -125,7 +127,9 @@ impl RequestedClaims {
             } else if request.is_null() || request.is_object() {
                 parsed.claims.insert(name.clone(), request.clone());
             } else {
-                return Err(malformed("requests a claim with neither null nor an object"));
+                return Err(malformed(
+                    "requests a claim with neither null nor an object",
+                ));
             }
         }
         Ok(parsed)
@@ -149,7 +153,9 @@ impl VerifiedRequest {
             .filter(|claims| !claims.is_empty())
             .ok_or_else(|| malformed("requests verified_claims without claims"))?;
         if !claims.values().all(|c| c.is_null() || c.is_object()) {
-            return Err(malformed("requests a verified claim with neither null nor an object"));
+            return Err(malformed(
+                "requests a verified claim with neither null nor an object",
+            ));
         }
         Ok(Self {
             verification,
@@ -220,7 +226,9 @@ mod tests {
             assert!(ClaimsRequest::parse(text).is_err(), "{text}");
         }
         let deep = format!("{}{}", "[".repeat(100), "]".repeat(100));
-        assert!(ClaimsRequest::parse(&format!(r#"{{"userinfo":{{"a":{{"value":{deep}}}}}}}"#)).is_err());
+        assert!(
+            ClaimsRequest::parse(&format!(r#"{{"userinfo":{{"a":{{"value":{deep}}}}}}}"#)).is_err()
+        );
     }
 
     #[test]

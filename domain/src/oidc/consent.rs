@@ -96,7 +96,11 @@ impl Release {
     pub fn narrowed(&self, scopes: &Scopes) -> Self {
         let stays = |scope: &Scope| scopes.contains(*scope) || !self.scopes.contains(*scope);
         Self {
-            scopes: self.scopes.iter().filter(|scope| scopes.contains(*scope)).collect(),
+            scopes: self
+                .scopes
+                .iter()
+                .filter(|scope| scopes.contains(*scope))
+                .collect(),
             claims: self
                 .claims
                 .iter()

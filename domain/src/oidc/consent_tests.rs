@@ -10,7 +10,10 @@ fn request(scope: &str, claims: Option<&str>) -> AuthorizationRequest {
         ("response_type", "code"),
         ("redirect_uri", "https://tax.gov.kh/callback"),
         ("scope", scope),
-        ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
+        (
+            "code_challenge",
+            "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+        ),
         ("code_challenge_method", "S256"),
     ]);
     let reply_to = ReplyTo::find(&parameters, &client()).unwrap();

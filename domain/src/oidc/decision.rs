@@ -73,8 +73,8 @@ pub fn next_step(request: &AuthorizationRequest, situation: &Situation) -> Step 
     if let Some(step) = step_up(request, session, fresh) {
         return step;
     }
-    let consent_is_enough = situation.consent_answers
-        && (!request.prompt.consent || situation.consent_given_now);
+    let consent_is_enough =
+        situation.consent_answers && (!request.prompt.consent || situation.consent_given_now);
     if consent_is_enough {
         Step::Issue
     } else if request.prompt.none {
@@ -86,7 +86,9 @@ pub fn next_step(request: &AuthorizationRequest, situation: &Situation) -> Step 
 
 fn is_too_old(max_age: Option<i64>, session: SignedIn, now: Timestamp) -> bool {
     max_age.is_some_and(|limit| {
-        now.as_second().saturating_sub(session.auth_time.as_second()) > limit
+        now.as_second()
+            .saturating_sub(session.auth_time.as_second())
+            > limit
     })
 }
 

@@ -10,7 +10,10 @@ fn request(changes: &[(&str, &str)]) -> AuthorizationRequest {
         ("response_type", "code"),
         ("redirect_uri", "https://tax.gov.kh/callback"),
         ("scope", "openid"),
-        ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
+        (
+            "code_challenge",
+            "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+        ),
         ("code_challenge_method", "S256"),
     ];
     pairs.extend_from_slice(changes);
@@ -51,14 +54,20 @@ fn no_session_means_signing_in() {
         Step::SignIn { .. }
     ));
     assert_eq!(
-        code(next_step(&request(&[("prompt", "none")]), &situation(None, None))),
+        code(next_step(
+            &request(&[("prompt", "none")]),
+            &situation(None, None)
+        )),
         ErrorCode::LoginRequired
     );
 }
 
 #[test]
 fn a_session_and_a_consent_issue_without_a_page() {
-    assert_eq!(next_step(&request(&[]), &situation(Some(900), None)), Step::Issue);
+    assert_eq!(
+        next_step(&request(&[]), &situation(Some(900), None)),
+        Step::Issue
+    );
     assert_eq!(
         next_step(&request(&[("prompt", "none")]), &situation(Some(900), None)),
         Step::Issue
@@ -68,21 +77,42 @@ fn a_session_and_a_consent_issue_without_a_page() {
 #[test]
 fn prompt_login_wants_a_sign_in_after_the_request_came() {
     let request = request(&[("prompt", "login")]);
-    assert!(matches!(next_step(&request, &situation(Some(999), None)), Step::SignIn { .. }));
-    assert!(matches!(next_step(&request, &situation(Some(900), Some(950))), Step::SignIn { .. }));
-    assert_eq!(next_step(&request, &situation(Some(960), Some(950))), Step::Issue);
+    assert!(matches!(
+        next_step(&request, &situation(Some(999), None)),
+        Step::SignIn { .. }
+    ));
+    assert!(matches!(
+        next_step(&request, &situation(Some(900), Some(950))),
+        Step::SignIn { .. }
+    ));
+    assert_eq!(
+        next_step(&request, &situation(Some(960), Some(950))),
+        Step::Issue
+    );
 }
 
 #[test]
 fn max_age_is_counted_from_the_sign_in_and_never_loops() {
     let short = request(&[("max_age", "50")]);
-    assert!(matches!(next_step(&short, &situation(Some(900), None)), Step::SignIn { .. }));
+    assert!(matches!(
+        next_step(&short, &situation(Some(900), None)),
+        Step::SignIn { .. }
+    ));
     assert_eq!(next_step(&short, &situation(Some(950), None)), Step::Issue);
     let zero = request(&[("max_age", "0")]);
-    assert!(matches!(next_step(&zero, &situation(Some(990), None)), Step::SignIn { .. }));
-    assert_eq!(next_step(&zero, &situation(Some(960), Some(950))), Step::Issue);
+    assert!(matches!(
+        next_step(&zero, &situation(Some(990), None)),
+        Step::SignIn { .. }
+    ));
+    assert_eq!(
+        next_step(&zero, &situation(Some(960), Some(950))),
+        Step::Issue
+    );
     let silent = request(&[("max_age", "50"), ("prompt", "none")]);
-    assert_eq!(code(next_step(&silent, &situation(Some(900), None))), ErrorCode::LoginRequired);
+    assert_eq!(
+        code(next_step(&silent, &situation(Some(900), None))),
+        ErrorCode::LoginRequired
+    );
 }
 
 #[test]
@@ -95,7 +125,10 @@ fn consent_is_asked_for_when_missing_or_demanded() {
         ErrorCode::ConsentRequired
     );
     let demanded = request(&[("prompt", "consent")]);
-    assert_eq!(next_step(&demanded, &situation(Some(900), None)), Step::Consent);
+    assert_eq!(
+        next_step(&demanded, &situation(Some(900), None)),
+        Step::Consent
+    );
     let mut given = situation(Some(900), Some(890));
     given.consent_given_now = true;
     assert_eq!(next_step(&demanded, &given), Step::Issue);
@@ -105,18 +138,37 @@ fn consent_is_asked_for_when_missing_or_demanded() {
 fn step_up_is_tried_once_where_it_can_help() {
     let two = request(&[("acr_values", "urn:kh:vdia:2")]);
     let mut weak = situation(Some(900), None);
-    weak.signed_in = Some(SignedIn { auth_time: at(900), ial: 2, aal: 1 });
+    weak.signed_in = Some(SignedIn {
+        auth_time: at(900),
+        ial: 2,
+        aal: 1,
+    });
     assert_eq!(next_step(&two, &weak), Step::SignIn { at_least: Some(2) });
     weak.started_at = Some(at(890));
-    assert_eq!(next_step(&two, &weak), Step::Issue, "voluntary: goes on with less");
+    assert_eq!(
+        next_step(&two, &weak),
+        Step::Issue,
+        "voluntary: goes on with less"
+    );
     weak.started_at = None;
-    weak.signed_in = Some(SignedIn { auth_time: at(900), ial: 1, aal: 1 });
-    assert_eq!(next_step(&two, &weak), Step::Issue, "no sign-in raises the identity level");
+    weak.signed_in = Some(SignedIn {
+        auth_time: at(900),
+        ial: 1,
+        aal: 1,
+    });
+    assert_eq!(
+        next_step(&two, &weak),
+        Step::Issue,
+        "no sign-in raises the identity level"
+    );
 }
 
 #[test]
 fn an_essential_level_is_reached_or_refused() {
-    let three = request(&[("claims", r#"{"id_token":{"acr":{"essential":true,"value":"urn:kh:vdia:3"}}}"#)]);
+    let three = request(&[(
+        "claims",
+        r#"{"id_token":{"acr":{"essential":true,"value":"urn:kh:vdia:3"}}}"#,
+    )]);
     assert_eq!(
         code(next_step(&three, &situation(Some(900), None))),
         ErrorCode::UnmetAuthenticationRequirements

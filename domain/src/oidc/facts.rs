@@ -21,11 +21,17 @@ pub fn all_claims(facts: &PersonFacts) -> Map<String, Value> {
     claims.remove("nationalities");
     if let Some(email) = facts.email() {
         claims.insert("email".to_owned(), json!(email.value));
-        claims.insert("email_verified".to_owned(), json!(email.verified_at.is_some()));
+        claims.insert(
+            "email_verified".to_owned(),
+            json!(email.verified_at.is_some()),
+        );
     }
     if let Some(phone) = facts.phone() {
         claims.insert("phone_number".to_owned(), json!(phone.value));
-        claims.insert("phone_number_verified".to_owned(), json!(phone.verified_at.is_some()));
+        claims.insert(
+            "phone_number_verified".to_owned(),
+            json!(phone.verified_at.is_some()),
+        );
     }
     if let Some(document) = facts.evidence.first() {
         claims.insert("document".to_owned(), masked_document(document));
@@ -81,7 +87,11 @@ fn verified_claims(
         .iter()
         .filter_map(|request| selection::select(request, &recorded, allowed, now))
         .collect();
-    if met.len() > 1 { Some(Value::Array(met)) } else { met.pop() }
+    if met.len() > 1 {
+        Some(Value::Array(met))
+    } else {
+        met.pop()
+    }
 }
 
 fn with_claims(mut recorded: Value, allowed: &BTreeSet<String>) -> Value {

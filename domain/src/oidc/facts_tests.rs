@@ -48,8 +48,14 @@ fn facts() -> PersonFacts {
     PersonFacts {
         person: Uuid::from_u128(1),
         kind: PersonKind::Natural,
-        latin: NameParts { family: "SOK".to_owned(), given: "DARA".to_owned() },
-        khmer: Some(NameParts { family: "សុខ".to_owned(), given: "ដារ៉ា".to_owned() }),
+        latin: NameParts {
+            family: "SOK".to_owned(),
+            given: "DARA".to_owned(),
+        },
+        khmer: Some(NameParts {
+            family: "សុខ".to_owned(),
+            given: "ដារ៉ា".to_owned(),
+        }),
         birth_date: Some(PartialDate::new(1990, None, None).unwrap()),
         sex: Some(Sex::Female),
         nationality: Some("KHM".to_owned()),
@@ -84,7 +90,10 @@ fn userinfo(release: &Release, request: &str) -> Map<String, Value> {
 fn a_scope_releases_only_the_granted_claims() {
     let release = release(&[(Scope::Profile, &["name", "name#km", "birthdate"])]);
     let claims = Value::Object(userinfo(&release, "{}"));
-    assert_eq!(claims, json!({"name": "SOK DARA", "name#km": "សុខ ដារ៉ា", "birthdate": "1990"}));
+    assert_eq!(
+        claims,
+        json!({"name": "SOK DARA", "name#km": "សុខ ដារ៉ា", "birthdate": "1990"})
+    );
 }
 
 #[test]
@@ -101,14 +110,21 @@ fn the_identity_scope_shows_the_evidence_without_numbers_or_officers() {
     let verified = &claims["verified_claims"];
     assert_eq!(verified["verification"]["trust_framework"], "kh_vdia");
     assert_eq!(verified["verification"]["assurance_level"], "urn:kh:vdia:2");
-    assert_eq!(verified["claims"], json!({"name": "SOK DARA", "birthdate": "1990"}));
+    assert_eq!(
+        verified["claims"],
+        json!({"name": "SOK DARA", "birthdate": "1990"})
+    );
     let methods: Vec<&str> = verified["verification"]["evidence"][0]["check_details"]
         .as_array()
         .unwrap()
         .iter()
         .map(|d| d["check_method"].as_str().unwrap())
         .collect();
-    assert_eq!(methods, ["vri", "pvr", "vri", "pvr"], "a failed check is no evidence");
+    assert_eq!(
+        methods,
+        ["vri", "pvr", "vri", "pvr"],
+        "a failed check is no evidence"
+    );
     let text = serde_json::to_string(&claims).unwrap();
     assert!(!text.contains("123456789"));
     assert!(!text.contains(&Uuid::from_u128(2).to_string()));

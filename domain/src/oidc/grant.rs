@@ -184,13 +184,17 @@ pub(crate) mod tests {
     #[test]
     fn unsound_grants_are_refused() {
         let mut twice = grant();
-        twice.data.push(line("name", Scope::Email, &["email"], true));
+        twice
+            .data
+            .push(line("name", Scope::Email, &["email"], true));
         assert_eq!(
             twice.check(),
             Err(GrantError::RepeatedLine("name".to_owned()))
         );
         let mut foreign = grant();
-        foreign.data.push(line("x", Scope::Email, &["birthdate"], true));
+        foreign
+            .data
+            .push(line("x", Scope::Email, &["birthdate"], true));
         assert!(matches!(
             foreign.check(),
             Err(GrantError::ForeignClaim { .. })

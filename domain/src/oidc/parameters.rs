@@ -86,7 +86,8 @@ impl Parameters {
     /// The same parameters without those named: secrets are dropped before a request is stored.
     #[must_use]
     pub fn without(mut self, names: &[&str]) -> Self {
-        self.values.retain(|name, _| !names.contains(&name.as_str()));
+        self.values
+            .retain(|name, _| !names.contains(&name.as_str()));
         self
     }
 
@@ -110,7 +111,8 @@ mod tests {
         assert!(twice.check_unique().is_err());
         assert_eq!(twice.find("client_id"), None);
         assert_eq!(twice.find("scope"), Some("openid"));
-        let resources = Parameters::parse("resource=https%3A%2F%2Fa&resource=https%3A%2F%2Fb").unwrap();
+        let resources =
+            Parameters::parse("resource=https%3A%2F%2Fa&resource=https%3A%2F%2Fb").unwrap();
         assert!(resources.check_unique().is_ok());
         assert_eq!(resources.list("resource").len(), 2);
     }

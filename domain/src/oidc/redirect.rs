@@ -37,7 +37,9 @@ impl RedirectUri {
     /// Checks a URI for registration: absolute, https (or http on a loopback host), no fragment, no user information,
     /// no wildcard, and already in normal form, so that what is compared is what a browser goes to.
     pub fn parse(text: &str) -> Result<Self, RedirectUriError> {
-        if text.len() > MAX_LENGTH || !text.is_ascii() || text.bytes().any(|b| b <= b' ' || b == 127)
+        if text.len() > MAX_LENGTH
+            || !text.is_ascii()
+            || text.bytes().any(|b| b <= b' ' || b == 127)
         {
             return Err(RedirectUriError::Malformed);
         }

@@ -182,7 +182,9 @@ impl Registration {
             ));
         }
         let mark = self.mark.chars();
-        if self.mark.is_empty() || mark.clone().count() > MAX_MARK || !mark.clone().all(char::is_alphanumeric)
+        if self.mark.is_empty()
+            || mark.clone().count() > MAX_MARK
+            || !mark.clone().all(char::is_alphanumeric)
         {
             return Err(RegistrationError::Rule("mark must be one to six letters"));
         }
@@ -235,16 +237,17 @@ impl Registration {
         let scope_like = |scope: &String| {
             !scope.is_empty()
                 && scope.parse::<Scope>().is_err()
-                && scope.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(&b))
+                && scope
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(&b))
         };
         if !self.machine_scopes.iter().all(scope_like) {
             return Err(RegistrationError::Rule(
                 "machine_scopes must be names other than the scopes of persons",
             ));
         }
-        let absolute = |text: &String| {
-            url::Url::parse(text).is_ok_and(|url| url.fragment().is_none())
-        };
+        let absolute =
+            |text: &String| url::Url::parse(text).is_ok_and(|url| url.fragment().is_none());
         if !self.resources.iter().all(absolute) {
             return Err(RegistrationError::Rule("resources must be absolute URIs"));
         }
@@ -266,7 +269,9 @@ impl Registration {
             return if host_like {
                 Ok(sector.clone())
             } else {
-                Err(RegistrationError::Rule("sector must be a host name in lower case"))
+                Err(RegistrationError::Rule(
+                    "sector must be a host name in lower case",
+                ))
             };
         }
         let hosts: BTreeSet<&str> = redirect_uris.iter().map(RedirectUri::host).collect();

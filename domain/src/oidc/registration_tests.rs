@@ -59,7 +59,10 @@ fn unsound_registrations_are_refused() {
         ("auth_method", json!("private_key_jwt")),
         ("redirect_uris", json!([])),
         ("redirect_uris", json!(["http://tax.gov.kh/callback"])),
-        ("redirect_uris", json!(["https://a.gov.kh/cb", "https://b.gov.kh/cb"])),
+        (
+            "redirect_uris",
+            json!(["https://a.gov.kh/cb", "https://b.gov.kh/cb"]),
+        ),
         ("sector", json!("a b")),
         ("grant", json!(null)),
         ("kind", json!("machine")),

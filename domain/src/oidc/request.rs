@@ -96,7 +96,11 @@ pub struct Prompt {
 impl Prompt {
     fn parse(text: Option<&str>) -> Result<Self, Error> {
         let mut prompt = Self::default();
-        for word in text.unwrap_or_default().split(' ').filter(|w| !w.is_empty()) {
+        for word in text
+            .unwrap_or_default()
+            .split(' ')
+            .filter(|w| !w.is_empty())
+        {
             match word {
                 "none" => prompt.none = true,
                 // One session holds one account: to select another is to sign in again.

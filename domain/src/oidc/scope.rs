@@ -148,7 +148,9 @@ pub struct Scopes(BTreeSet<Scope>);
 impl Scopes {
     /// Reads a scope parameter; names that are not known are passed over (OpenID Connect Core §3.1.2.1).
     pub fn parse_known(text: &str) -> Self {
-        text.split(' ').filter_map(|name| name.parse().ok()).collect()
+        text.split(' ')
+            .filter_map(|name| name.parse().ok())
+            .collect()
     }
 
     /// Whether the set holds the scope.

@@ -82,10 +82,12 @@ fn any_of(filters: &[Value], items: &[Value], now: Timestamp) -> Outcome {
     let fitting: Vec<Value> = items
         .iter()
         .filter_map(|item| {
-            filters.iter().find_map(|filter| match apply(filter, item, now) {
-                Outcome::Fits(value) => Some(value),
-                Outcome::Fails => None,
-            })
+            filters
+                .iter()
+                .find_map(|filter| match apply(filter, item, now) {
+                    Outcome::Fits(value) => Some(value),
+                    Outcome::Fails => None,
+                })
         })
         .collect();
     if fitting.is_empty() {
@@ -95,7 +97,11 @@ fn any_of(filters: &[Value], items: &[Value], now: Timestamp) -> Outcome {
     }
 }
 
-fn each_member(members: &Map<String, Value>, facts: &Map<String, Value>, now: Timestamp) -> Outcome {
+fn each_member(
+    members: &Map<String, Value>,
+    facts: &Map<String, Value>,
+    now: Timestamp,
+) -> Outcome {
     let mut selected = Map::new();
     for (name, constraint) in members {
         match facts.get(name) {
@@ -117,7 +123,9 @@ fn is_leaf(members: &Map<String, Value>, data: &Value) -> bool {
     let remarks_only = members.keys().all(|k| REMARKS.contains(&k.as_str()));
     !data.is_object()
         || (remarks_only && !members.is_empty())
-        || members.keys().any(|k| CONSTRAINTS.contains(&k.as_str()) && data.get(k).is_none())
+        || members
+            .keys()
+            .any(|k| CONSTRAINTS.contains(&k.as_str()) && data.get(k).is_none())
 }
 
 fn leaf_fits(members: &Map<String, Value>, data: &Value, now: Timestamp) -> bool {

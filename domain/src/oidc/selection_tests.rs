@@ -28,7 +28,9 @@ fn request(verification: &Value, claims: &Value) -> VerifiedRequest {
 }
 
 fn all() -> BTreeSet<String> {
-    ["name", "birthdate", "nationalities"].map(str::to_owned).into()
+    ["name", "birthdate", "nationalities"]
+        .map(str::to_owned)
+        .into()
 }
 
 fn now() -> Timestamp {
@@ -41,7 +43,11 @@ fn run(verification: &Value, claims: &Value) -> Option<Value> {
 
 #[test]
 fn returns_only_what_is_asked_for() {
-    let answer = run(&json!({"trust_framework": null, "time": null}), &json!({"birthdate": null})).unwrap();
+    let answer = run(
+        &json!({"trust_framework": null, "time": null}),
+        &json!({"birthdate": null}),
+    )
+    .unwrap();
     assert_eq!(
         answer,
         json!({"verification": {"trust_framework": "kh_vdia", "time": "2026-05-12T03:00:00Z"}, "claims": {"birthdate": "1990-01-01"}})
@@ -91,14 +97,20 @@ fn a_failed_constraint_on_a_claim_drops_that_claim() {
     .unwrap();
     assert_eq!(answer["claims"], json!({"name": "SOK DARA"}));
     assert_eq!(
-        run(&json!({"trust_framework": null}), &json!({"birthdate": {"value": "1991-01-01"}})),
+        run(
+            &json!({"trust_framework": null}),
+            &json!({"birthdate": {"value": "1991-01-01"}})
+        ),
         None
     );
 }
 
 #[test]
 fn claims_without_consent_and_unknown_claims_stay_out() {
-    let asked = request(&json!({"trust_framework": null}), &json!({"name": null, "birthdate": null, "title": null}));
+    let asked = request(
+        &json!({"trust_framework": null}),
+        &json!({"name": null, "birthdate": null, "title": null}),
+    );
     let allowed = BTreeSet::from(["birthdate".to_owned()]);
     let answer = select(&asked, &recorded(), &allowed, now()).unwrap();
     assert_eq!(answer["claims"], json!({"birthdate": "1990-01-01"}));
@@ -113,7 +125,10 @@ fn essential_and_purpose_are_remarks() {
     )
     .unwrap();
     assert_eq!(answer["claims"]["name"], "SOK DARA");
-    assert_eq!(answer["verification"]["evidence"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        answer["verification"]["evidence"].as_array().unwrap().len(),
+        2
+    );
 }
 
 fn json_value() -> impl Strategy<Value = Value> {
@@ -121,16 +136,31 @@ fn json_value() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         any::<i32>().prop_map(Value::from),
-        prop_oneof![Just("kh_vdia"), Just("document"), Just("idcard"), Just("x")].prop_map(Value::from),
+        prop_oneof![Just("kh_vdia"), Just("document"), Just("idcard"), Just("x")]
+            .prop_map(Value::from),
     ];
     leaf.prop_recursive(4, 32, 4, |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
             proptest::collection::vec(
-                (prop_oneof![Just("value"), Just("values"), Just("max_age"), Just("type"), Just("evidence"), Just("document_details"), Just("trust_framework"), Just("claims")], inner),
+                (
+                    prop_oneof![
+                        Just("value"),
+                        Just("values"),
+                        Just("max_age"),
+                        Just("type"),
+                        Just("evidence"),
+                        Just("document_details"),
+                        Just("trust_framework"),
+                        Just("claims")
+                    ],
+                    inner
+                ),
                 0..4
             )
-            .prop_map(|pairs| Value::Object(pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())),
+            .prop_map(|pairs| Value::Object(
+                pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
+            )),
         ]
     })
 }

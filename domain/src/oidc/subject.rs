@@ -10,7 +10,9 @@ const DOMAIN: &[u8] = b"romduol-pairwise-v1";
 ///
 /// The sector's length stands before it, so that no two (sector, person) pairs yield the same message.
 pub fn pairwise_message(sector: &str, person: Uuid) -> Vec<u8> {
-    let length = u32::try_from(sector.len()).unwrap_or(u32::MAX).to_be_bytes();
+    let length = u32::try_from(sector.len())
+        .unwrap_or(u32::MAX)
+        .to_be_bytes();
     [DOMAIN, &length, sector.as_bytes(), person.as_bytes()].concat()
 }
 

@@ -22,6 +22,9 @@ pub const SO_PIN: &str = "test-officer-1234";
 /// Folders of test tokens are called this and the number of their process.
 const FOLDER_PREFIX: &str = "softhsm-test-";
 
+/// SoftHSM aborts the process when slots are listed while a token is being made.
+static SLOTS: Mutex<()> = Mutex::new(());
+
 /// A fresh token of its own in this process's folder of tokens.
 #[derive(Debug, Clone)]
 pub struct SoftHsm {
@@ -32,14 +35,13 @@ impl SoftHsm {
     /// Makes a token; fails when the package `softhsm2` is not installed.
     pub fn new() -> Result<Self, KeyStoreError> {
         static MADE: AtomicU32 = AtomicU32::new(0);
-        static MAKING: Mutex<()> = Mutex::new(());
         folder()?;
         let label = format!(
             "test-{}-{}",
             process::id(),
             MADE.fetch_add(1, Ordering::Relaxed)
         );
-        let _one_at_a_time = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = SLOTS.lock().unwrap_or_else(PoisonError::into_inner);
         init_token(
             Path::new(SOFTHSM_MODULE),
             &label,
@@ -68,11 +70,13 @@ impl SoftHsm {
 
     /// Opens the token.
     pub fn open(&self) -> Result<Token, KeyStoreError> {
+        let _one_at_a_time = SLOTS.lock().unwrap_or_else(PoisonError::into_inner);
         Token::open(&self.config())
     }
 
     /// Opens the token, signing with session copies of its keys.
     pub fn open_with_session_copies(&self) -> Result<Token, KeyStoreError> {
+        let _one_at_a_time = SLOTS.lock().unwrap_or_else(PoisonError::into_inner);
         Token::open_with(
             &self.config(),
             TokenOptions {

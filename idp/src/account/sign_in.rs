@@ -89,8 +89,9 @@ pub(super) async fn asker(app: &App, target: &ReturnTo, page: &Page) -> Option<A
 async fn show(request: HttpRequest, app: Data<App>, asked: Query<Asked>) -> HttpResponse {
     answer(&request, &app, async {
         let target = target(asked.return_to.as_deref());
-        let again = asked.prompt.as_deref() == Some("login");
-        if !again && session::current(&request, &app).await?.is_some() {
+        let signed_in = session::current(&request, &app).await?.is_some();
+        let again = signed_in && asked.prompt.as_deref() == Some("login");
+        if signed_in && !again {
             return Ok(see_other(target.as_str()));
         }
         let page = Page::new(&request, &app, "sign-in-title").signed_in(false);

@@ -69,11 +69,19 @@ fn answer(asset: &Asset, tag: &EntityTag, condition: &IfNoneMatch) -> HttpRespon
         IfNoneMatch::Any => true,
         IfNoneMatch::Items(tags) => tags.iter().any(|known| known.weak_eq(tag)),
     };
-    let mut builder = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    let mut builder = if known {
+        HttpResponse::NotModified()
+    } else {
+        HttpResponse::Ok()
+    };
     builder
         .insert_header(header::ETag(tag.clone()))
         .insert_header((header::CACHE_CONTROL, CACHE_CONTROL));
-    if known { builder.finish() } else { builder.content_type(asset.kind).body(asset.content) }
+    if known {
+        builder.finish()
+    } else {
+        builder.content_type(asset.kind).body(asset.content)
+    }
 }
 
 fn entity_tag(content: &[u8]) -> EntityTag {

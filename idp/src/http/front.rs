@@ -30,16 +30,28 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 }
 
 async fn home(request: HttpRequest, app: Data<App>) -> HttpResponse {
-    let view = Home { page: Page::new(&request, &app, "home-title") };
+    let view = Home {
+        page: Page::new(&request, &app, "home-title"),
+    };
     respond(&view.page, &view, StatusCode::OK)
 }
 
 async fn offices(request: HttpRequest, app: Data<App>) -> HttpResponse {
-    text(&request, &app, "offices-title", &["offices-lead", "offices-call"])
+    text(
+        &request,
+        &app,
+        "offices-title",
+        &["offices-lead", "offices-call"],
+    )
 }
 
 async fn privacy(request: HttpRequest, app: Data<App>) -> HttpResponse {
-    let paragraphs = &["privacy-sealed", "privacy-consent", "privacy-log", "privacy-erase"];
+    let paragraphs = &[
+        "privacy-sealed",
+        "privacy-consent",
+        "privacy-log",
+        "privacy-erase",
+    ];
     text(&request, &app, "privacy-title", paragraphs)
 }
 
@@ -49,7 +61,10 @@ fn text(
     title: &str,
     paragraphs: &'static [&'static str],
 ) -> HttpResponse {
-    let view = Text { page: Page::new(request, app, title), paragraphs };
+    let view = Text {
+        page: Page::new(request, app, title),
+        paragraphs,
+    };
     respond(&view.page, &view, StatusCode::OK)
 }
 

@@ -62,8 +62,8 @@ pub async fn add_client(
     secret_file: Option<&Path>,
 ) -> Result<AddedClient, AddClientError> {
     let name = file.display().to_string();
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| AddClientError::File(name.clone(), error))?;
+    let text =
+        std::fs::read_to_string(file).map_err(|error| AddClientError::File(name.clone(), error))?;
     let registration: Registration =
         toml::from_str(&text).map_err(|error| AddClientError::Syntax(name, error))?;
     let now = app.sources.now();
@@ -82,8 +82,13 @@ pub async fn add_client(
         has_secret: secret.is_some(),
     };
     let object = format!("client:{}", client.id);
-    let registered =
-        event(app, None, Actor::system("idp"), action::IDP_CLIENT_REGISTERED, object);
+    let registered = event(
+        app,
+        None,
+        Actor::system("idp"),
+        action::IDP_CLIENT_REGISTERED,
+        object,
+    );
     let written = app
         .store
         .write(registered, move |w| {
@@ -116,5 +121,7 @@ fn write_secret(path: &Path, secret: &str) -> Result<(), AddClientError> {
         .mode(OWNER_ONLY)
         .open(path)
         .map_err(failed)?;
-    file.write_all(secret.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+    file.write_all(secret.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(failed)
 }

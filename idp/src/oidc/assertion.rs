@@ -41,7 +41,10 @@ pub(super) async fn check(app: &App, client: &Client, token: &str) -> Result<(),
         .as_ref()
         .and_then(|jwks| Jwks::from_value(jwks).ok())
         .ok_or_else(refused)?;
-    let rules = Rules { allowed: &ASSERTION_ALGS, typ: &TYPES };
+    let rules = Rules {
+        allowed: &ASSERTION_ALGS,
+        typ: &TYPES,
+    };
     let claims = jose::verify(token, &keys, &rules, &OpenSslVerifier)
         .and_then(|verified| verified.claims())
         .map_err(|cause| {
@@ -53,13 +56,31 @@ pub(super) async fn check(app: &App, client: &Client, token: &str) -> Result<(),
         life: i64::from(app.config.oidc.assertion_seconds),
         skew: i64::from(app.config.oidc.clock_skew_seconds),
     };
-    let accepted = judge(&claims, client.id.as_str(), &super::issuer(app), now, limits)
-        .map_err(|reason| Error::new(ErrorCode::InvalidClient, reason))?;
+    let accepted = judge(
+        &claims,
+        client.id.as_str(),
+        &super::issuer(app),
+        now,
+        limits,
+    )
+    .map_err(|reason| Error::new(ErrorCode::InvalidClient, reason))?;
     let id = client.id.clone();
     let jti = super::hash(&accepted.jti);
     let actor = Actor::Client { id: id.to_string() };
-    let event = event(app, None, actor, action::IDP_ASSERTION_USED, format!("client:{id}"));
-    match app.store.write(event, move |w| w.use_client_assertion(&id, &jti, accepted.dead_at)).await {
+    let event = event(
+        app,
+        None,
+        actor,
+        action::IDP_ASSERTION_USED,
+        format!("client:{id}"),
+    );
+    match app
+        .store
+        .write(event, move |w| {
+            w.use_client_assertion(&id, &jti, accepted.dead_at)
+        })
+        .await
+    {
         Err(StoreError::Conflict(_)) => {
             Err(Error::new(ErrorCode::InvalidClient, "the assertion was used before").into())
         }
@@ -96,7 +117,10 @@ fn judge(
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     let number = |name: &str| match claims.get(name) {
         None => Ok(None),
-        Some(value) => value.as_i64().map(Some).ok_or("a time of the assertion is not a number"),
+        Some(value) => value
+            .as_i64()
+            .map(Some)
+            .ok_or("a time of the assertion is not a number"),
     };
     if text("iss") != Some(client) || text("sub") != Some(client) {
         return Err("iss and sub of the assertion must be the client_id");
@@ -122,7 +146,10 @@ fn judge(
         .filter(|jti| (1..=MAX_JTI_LENGTH).contains(&jti.len()))
         .ok_or("the assertion has no usable jti")?;
     let dead_at = Timestamp::from_second(exp).map_err(|_| "exp is not a time")?;
-    Ok(Accepted { jti: jti.to_owned(), dead_at })
+    Ok(Accepted {
+        jti: jti.to_owned(),
+        dead_at,
+    })
 }
 
 #[cfg(test)]
@@ -138,7 +165,16 @@ mod tests {
             claims[*name] = value.clone();
         }
         let now = Timestamp::from_second(1000).unwrap();
-        judge(claims.as_object().unwrap(), "gdt", ISSUER, now, Limits { life: 300, skew: 10 })
+        judge(
+            claims.as_object().unwrap(),
+            "gdt",
+            ISSUER,
+            now,
+            Limits {
+                life: 300,
+                skew: 10,
+            },
+        )
     }
 
     #[test]

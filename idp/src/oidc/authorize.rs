@@ -91,12 +91,21 @@ async fn proceed(
         }
         Step::Consent => {
             interaction.keep(http, app).await?;
-            Ok(Ok(reply::to(&format!("/consent?{}{}", interaction.query(), language(interaction)))))
+            Ok(Ok(reply::to(&format!(
+                "/consent?{}{}",
+                interaction.query(),
+                language(interaction)
+            ))))
         }
         Step::Issue => answer(http, app, interaction, visitor).await,
         Step::Refuse(error) => {
             if finish(http, app, interaction).await? {
-                Ok(reply::error(http, app, &interaction.request.reply_to, &error))
+                Ok(reply::error(
+                    http,
+                    app,
+                    &interaction.request.reply_to,
+                    &error,
+                ))
             } else {
                 Ok(Ok(notice::page(http, app, "oidc-error-expired")))
             }
@@ -124,7 +133,9 @@ async fn answer(
 fn sign_in_path(interaction: &Interaction) -> String {
     let back = format!("/authorize/continue?{}", interaction.query());
     let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.append_pair("return_to", &back).append_pair("prompt", "login");
+    query
+        .append_pair("return_to", &back)
+        .append_pair("prompt", "login");
     if let Some(hint) = &interaction.request.login_hint {
         query.append_pair("login_hint", hint);
     }

@@ -22,7 +22,11 @@ pub(super) struct Presented {
 impl Presented {
     /// The scopes that the token carries.
     pub(super) fn scopes(&self) -> Scopes {
-        let scope = self.claims.get("scope").and_then(Value::as_str).unwrap_or_default();
+        let scope = self
+            .claims
+            .get("scope")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         Scopes::parse_known(scope)
     }
 }
@@ -39,7 +43,9 @@ pub(super) fn read(
         .and_then(|value| value.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim().to_owned());
-    let in_body = body.and_then(|body| body.find("access_token")).map(str::to_owned);
+    let in_body = body
+        .and_then(|body| body.find("access_token"))
+        .map(str::to_owned);
     let in_query = Parameters::parse(request.query_string())?.contains("access_token");
     match (in_header, in_body) {
         _ if in_query => Err(Error::invalid_request("the token must not be in the query")),
@@ -53,7 +59,11 @@ pub(super) async fn check(app: &App, token: &str) -> Result<Presented, Failure> 
     let invalid = |text: &'static str| Error::new(ErrorCode::InvalidToken, text);
     let claims = signing::verify_own(app, ACCESS_TOKEN, token)?;
     let now = app.sources.now().as_second();
-    if claims.get("exp").and_then(Value::as_i64).is_none_or(|exp| exp <= now) {
+    if claims
+        .get("exp")
+        .and_then(Value::as_i64)
+        .is_none_or(|exp| exp <= now)
+    {
         return Err(invalid("the token has expired").into());
     }
     let jti = claims
@@ -91,7 +101,10 @@ pub(super) async fn check_for_us(
         None => None,
     };
     let family = family.ok_or_else(|| {
-        Error::new(ErrorCode::InsufficientScope, "the token does not stand for a person")
+        Error::new(
+            ErrorCode::InsufficientScope,
+            "the token does not stand for a person",
+        )
     })?;
     Ok((presented, family))
 }

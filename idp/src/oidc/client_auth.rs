@@ -29,20 +29,40 @@ pub(super) async fn authenticate(
     parameters: &Parameters,
 ) -> Result<Client, Failure> {
     let (id, proof) = read(request, parameters)?;
-    app.oidc.client_limit().check(&id.to_string()).map_err(|_| Failure::TooMany)?;
+    app.oidc
+        .client_limit()
+        .check(&id.to_string())
+        .map_err(|_| Failure::TooMany)?;
     let now = app.sources.now();
     let wanted = id.clone();
     let (client, secrets) = app
         .store
-        .read(move |r| Ok((r.find_client(&wanted)?, r.list_client_secret_hashes(&wanted, now)?)))
+        .read(move |r| {
+            Ok((
+                r.find_client(&wanted)?,
+                r.list_client_secret_hashes(&wanted, now)?,
+            ))
+        })
         .await?;
     let client = client.filter(|client| client.enabled).ok_or_else(unknown)?;
     match (client.auth_method, proof) {
         (AuthMethod::PrivateKeyJwt, Proof::Assertion(token)) => {
             assertion::check(app, &client, &token).await?;
         }
-        (AuthMethod::ClientSecretBasic, Proof::Secret { secret, in_header: true })
-        | (AuthMethod::ClientSecretPost, Proof::Secret { secret, in_header: false }) => {
+        (
+            AuthMethod::ClientSecretBasic,
+            Proof::Secret {
+                secret,
+                in_header: true,
+            },
+        )
+        | (
+            AuthMethod::ClientSecretPost,
+            Proof::Secret {
+                secret,
+                in_header: false,
+            },
+        ) => {
             if !is_known(&secret, &secrets) {
                 return Err(unknown());
             }
@@ -61,9 +81,9 @@ fn unknown() -> Failure {
 fn is_known(secret: &str, hashes: &[Vec<u8>]) -> bool {
     let presented = super::hash(secret);
     // Every hash is compared, so that time tells nothing about which one fits.
-    hashes
-        .iter()
-        .fold(false, |found, hash| found | bool::from(hash.as_slice().ct_eq(&presented)))
+    hashes.iter().fold(false, |found, hash| {
+        found | bool::from(hash.as_slice().ct_eq(&presented))
+    })
 }
 
 fn read(request: &HttpRequest, parameters: &Parameters) -> Result<(ClientId, Proof), Failure> {
@@ -78,19 +98,38 @@ fn read(request: &HttpRequest, parameters: &Parameters) -> Result<(ClientId, Pro
     }
     let named = parameters.find("client_id").map(str::to_owned);
     let (id, proof) = if let Some(header) = header {
-        let (id, secret) = header
-            .to_str()
-            .ok()
-            .and_then(parse_basic)
-            .ok_or_else(|| refuse(ErrorCode::InvalidClient, "the Authorization header is not Basic"))?;
-        (Some(id), Proof::Secret { secret, in_header: true })
+        let (id, secret) = header.to_str().ok().and_then(parse_basic).ok_or_else(|| {
+            refuse(
+                ErrorCode::InvalidClient,
+                "the Authorization header is not Basic",
+            )
+        })?;
+        (
+            Some(id),
+            Proof::Secret {
+                secret,
+                in_header: true,
+            },
+        )
     } else if let Some(token) = parameters.find("client_assertion") {
         if parameters.find("client_assertion_type") != Some(assertion::ASSERTION_TYPE) {
-            return Err(refuse(ErrorCode::InvalidRequest, "client_assertion_type is not jwt-bearer"));
+            return Err(refuse(
+                ErrorCode::InvalidRequest,
+                "client_assertion_type is not jwt-bearer",
+            ));
         }
-        (assertion::issuer_of(token), Proof::Assertion(token.to_owned()))
+        (
+            assertion::issuer_of(token),
+            Proof::Assertion(token.to_owned()),
+        )
     } else if let Some(secret) = parameters.find("client_secret") {
-        (named.clone(), Proof::Secret { secret: secret.to_owned(), in_header: false })
+        (
+            named.clone(),
+            Proof::Secret {
+                secret: secret.to_owned(),
+                in_header: false,
+            },
+        )
     } else {
         (named.clone(), Proof::Nothing)
     };
@@ -132,15 +171,24 @@ mod tests {
     #[test]
     fn basic_credentials_are_form_decoded() {
         let header = format!("Basic {}", Base64::encode_string(b"gdt:a%2Bb%25"));
-        assert_eq!(parse_basic(&header), Some(("gdt".to_owned(), "a+b%".to_owned())));
+        assert_eq!(
+            parse_basic(&header),
+            Some(("gdt".to_owned(), "a+b%".to_owned()))
+        );
         assert_eq!(parse_basic("Bearer x"), None);
         assert_eq!(parse_basic("Basic !"), None);
-        assert_eq!(parse_basic(&format!("Basic {}", Base64::encode_string(b"nocolon"))), None);
+        assert_eq!(
+            parse_basic(&format!("Basic {}", Base64::encode_string(b"nocolon"))),
+            None
+        );
     }
 
     #[test]
     fn a_secret_is_known_by_its_hash_alone() {
-        let hashes = vec![super::super::hash("one").to_vec(), super::super::hash("two").to_vec()];
+        let hashes = vec![
+            super::super::hash("one").to_vec(),
+            super::super::hash("two").to_vec(),
+        ];
         assert!(is_known("two", &hashes));
         assert!(!is_known("three", &hashes));
         assert!(!is_known("", &[]));

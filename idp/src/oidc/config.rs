@@ -66,7 +66,10 @@ impl Config {
 
     /// Until when the person of a request that starts now may take.
     pub(super) fn interaction_end(&self, now: Timestamp) -> Timestamp {
-        after(now, SignedDuration::from_mins(i64::from(self.interaction_minutes)))
+        after(
+            now,
+            SignedDuration::from_mins(i64::from(self.interaction_minutes)),
+        )
     }
 
     /// When an access token that is issued now dies.
@@ -81,12 +84,18 @@ impl Config {
 
     /// When a refresh token that is issued now dies.
     pub(super) fn refresh_end(&self, now: Timestamp) -> Timestamp {
-        after(now, SignedDuration::from_hours(24 * i64::from(self.refresh_days)))
+        after(
+            now,
+            SignedDuration::from_hours(24 * i64::from(self.refresh_days)),
+        )
     }
 
     /// When a consent that is given now ends by itself.
     pub(super) fn consent_end(&self, now: Timestamp) -> Timestamp {
-        after(now, SignedDuration::from_hours(24 * i64::from(self.consent_days)))
+        after(
+            now,
+            SignedDuration::from_hours(24 * i64::from(self.consent_days)),
+        )
     }
 
     /// What ended before this may be forgotten.

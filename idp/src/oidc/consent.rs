@@ -19,7 +19,9 @@ use crate::app::App;
 use crate::page::{Page, PageError, check_csrf, respond};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.route("/consent", web::get().to(show)).route("/consent", web::post().to(decide));
+    config
+        .route("/consent", web::get().to(show))
+        .route("/consent", web::post().to(decide));
 }
 
 #[derive(Template)]
@@ -90,7 +92,9 @@ fn page(
         granted_by: grant.granted_by.in_language(language).to_owned(),
         legal_basis: grant.legal_basis.in_language(language).to_owned(),
         ends: day(&page, consent_end(app, interaction)),
-        page: page.clone().with_title(page.t1("oidc-consent-title", "who", organization.as_str())),
+        page: page
+            .clone()
+            .with_title(page.t1("oidc-consent-title", "who", organization.as_str())),
         organization,
     };
     let mut response = respond(&view.page, &view, StatusCode::OK);
@@ -100,7 +104,10 @@ fn page(
 }
 
 fn consent_end(app: &App, interaction: &Interaction) -> jiff::Timestamp {
-    app.config.oidc.consent_end(app.sources.now()).min(interaction.grant.not_after)
+    app.config
+        .oidc
+        .consent_end(app.sources.now())
+        .min(interaction.grant.not_after)
 }
 
 /// What the form says; `share` stands once for each ticked line.
@@ -159,7 +166,10 @@ async fn share(
     let visitor = interaction.visitor(http, app).await?;
     let step = interaction.next(app, visitor.as_ref(), true);
     let Some(visitor) = visitor.filter(|_| step == Step::Issue) else {
-        return Ok(Ok(reply::to(&format!("/authorize?{}", interaction.query()))));
+        return Ok(Ok(reply::to(&format!(
+            "/authorize?{}",
+            interaction.query()
+        ))));
     };
     let consent = Consent {
         id: app.sources.uuid(),
@@ -186,7 +196,12 @@ async fn decline(
         return Ok(Ok(notice::page(http, app, "oidc-error-expired")));
     }
     let denied = Error::new(ErrorCode::AccessDenied, "the person did not consent");
-    Ok(reply::error(http, app, &interaction.request.reply_to, &denied))
+    Ok(reply::error(
+        http,
+        app,
+        &interaction.request.reply_to,
+        &denied,
+    ))
 }
 
 fn failed(

@@ -64,10 +64,19 @@ fn values(page: &Page, asked: &AskedLine, facts: &PersonFacts) -> Vec<Value> {
             is_tag: true,
         }],
         Scope::IdentityDocument => {
-            vec![plain("oidc-line-document", facts.evidence.first().map(|e| document(page, e)))]
+            vec![plain(
+                "oidc-line-document",
+                facts.evidence.first().map(|e| document(page, e)),
+            )]
         }
-        Scope::Email => vec![plain("oidc-line-email", facts.email().map(|c| c.value.clone()))],
-        Scope::Phone => vec![plain("oidc-line-phone", facts.phone().map(|c| c.value.clone()))],
+        Scope::Email => vec![plain(
+            "oidc-line-email",
+            facts.email().map(|c| c.value.clone()),
+        )],
+        Scope::Phone => vec![plain(
+            "oidc-line-phone",
+            facts.phone().map(|c| c.value.clone()),
+        )],
         Scope::Address => vec![plain("oidc-line-address", None)],
         Scope::OfflineAccess => vec![Value {
             label: page.t("oidc-line-offline"),
@@ -81,18 +90,31 @@ fn values(page: &Page, asked: &AskedLine, facts: &PersonFacts) -> Vec<Value> {
 fn profile_values(page: &Page, asked: &AskedLine, facts: &PersonFacts) -> Vec<Value> {
     let mut values = Vec::new();
     let mut add = |label: &str, text: String| {
-        values.push(Value { label: page.t(label), text, is_tag: false });
+        values.push(Value {
+            label: page.t(label),
+            text,
+            is_tag: false,
+        });
     };
     if asked.claims.iter().any(|claim| claim.contains("name")) {
-        let khmer = facts.khmer.as_ref().map(|name| format!("{BETWEEN_SCRIPTS}{}", name.full()));
-        add("oidc-line-name", format!("{}{}", facts.latin.full(), khmer.unwrap_or_default()));
+        let khmer = facts
+            .khmer
+            .as_ref()
+            .map(|name| format!("{BETWEEN_SCRIPTS}{}", name.full()));
+        add(
+            "oidc-line-name",
+            format!("{}{}", facts.latin.full(), khmer.unwrap_or_default()),
+        );
     }
     if asked.claims.contains("birthdate") {
         let text = facts.birth_date.map(|date| match date.full() {
             Some(full) => page.date(&full),
             None => page.digits(&date.claim()),
         });
-        add("oidc-line-birthdate", text.unwrap_or_else(|| page.t("oidc-value-none")));
+        add(
+            "oidc-line-birthdate",
+            text.unwrap_or_else(|| page.t("oidc-value-none")),
+        );
     }
     if asked.claims.contains("gender") {
         let text = facts.sex.map_or("unspecified", domain::person::Sex::as_str);
@@ -106,11 +128,18 @@ fn level(page: &Page, facts: &PersonFacts) -> String {
 }
 
 fn document(page: &Page, record: &EvidenceRecord) -> String {
-    format!("{}, {}", document_name(page, record), record.masked_number())
+    format!(
+        "{}, {}",
+        document_name(page, record),
+        record.masked_number()
+    )
 }
 
 fn document_name(page: &Page, record: &EvidenceRecord) -> String {
-    page.t(&format!("oidc-document-{}", record.document.as_str().replace('_', "-")))
+    page.t(&format!(
+        "oidc-document-{}",
+        record.document.as_str().replace('_', "-")
+    ))
 }
 
 fn source(page: &Page, scope: Scope, facts: &PersonFacts) -> String {

@@ -1,8 +1,8 @@
 //! Metadata (OpenID Connect Discovery 1.0 §3, RFC 8414) and the key set.
 
+use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::{self, Data};
-use actix_web::HttpResponse;
 use domain::assurance::{ACR_VALUES, TRUST_FRAMEWORK};
 use domain::document::DocumentKind;
 use domain::evidence::CheckKind;
@@ -19,7 +19,10 @@ const CACHE_CONTROL: &str = "public, max-age=300";
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/.well-known/openid-configuration", web::get().to(metadata))
-        .route("/.well-known/oauth-authorization-server", web::get().to(metadata))
+        .route(
+            "/.well-known/oauth-authorization-server",
+            web::get().to(metadata),
+        )
         .route("/jwks", web::get().to(jwks));
 }
 
@@ -42,7 +45,12 @@ fn public_json(value: &Value) -> HttpResponse {
 fn document(app: &App) -> Value {
     let issuer = super::issuer(app);
     let at = |path: &str| format!("{issuer}{path}");
-    let methods = ["private_key_jwt", "client_secret_basic", "client_secret_post", "none"];
+    let methods = [
+        "private_key_jwt",
+        "client_secret_basic",
+        "client_secret_post",
+        "none",
+    ];
     let authenticated = &methods[..3];
     let mut document = json!({
         "issuer": issuer,
@@ -86,7 +94,18 @@ fn document(app: &App) -> Value {
 }
 
 fn claims_supported() -> Vec<&'static str> {
-    let protocol = ["sub", "iss", "auth_time", "acr", "amr", "ial", "aal", "fal", "sid", "verified_claims"];
+    let protocol = [
+        "sub",
+        "iss",
+        "auth_time",
+        "acr",
+        "amr",
+        "ial",
+        "aal",
+        "fal",
+        "sid",
+        "verified_claims",
+    ];
     let personal = Scope::ALL
         .into_iter()
         .filter(|scope| !matches!(scope, Scope::Identity | Scope::Address))
@@ -96,8 +115,10 @@ fn claims_supported() -> Vec<&'static str> {
 
 /// OpenID Connect for Identity Assurance 1.0 §7.
 fn assurance() -> Value {
-    let mut checks: Vec<&str> =
-        CheckKind::ALL.into_iter().filter_map(CheckKind::check_method).collect();
+    let mut checks: Vec<&str> = CheckKind::ALL
+        .into_iter()
+        .filter_map(CheckKind::check_method)
+        .collect();
     checks.sort_unstable();
     checks.dedup();
     json!({

@@ -41,9 +41,10 @@ impl Failure {
                 tracing::info!(%error, "request refused");
                 error
             }
-            Self::TooMany => {
-                Error::new(ErrorCode::TemporarilyUnavailable, "too many requests, try later")
-            }
+            Self::TooMany => Error::new(
+                ErrorCode::TemporarilyUnavailable,
+                "too many requests, try later",
+            ),
             Self::Blocking(error) => {
                 tracing::error!(%error, "overloaded");
                 Error::new(ErrorCode::TemporarilyUnavailable, "try again later")
@@ -72,7 +73,10 @@ impl Failure {
             .insert_header((header::CACHE_CONTROL, "no-store"))
             .insert_header((header::PRAGMA, "no-cache"));
         if status == StatusCode::UNAUTHORIZED && asked_by_header {
-            response.insert_header((header::WWW_AUTHENTICATE, "Basic realm=\"romduol\", charset=\"UTF-8\""));
+            response.insert_header((
+                header::WWW_AUTHENTICATE,
+                "Basic realm=\"romduol\", charset=\"UTF-8\"",
+            ));
         }
         if too_many {
             response.insert_header((header::RETRY_AFTER, "1"));

@@ -37,7 +37,10 @@ pub(super) fn page(
         script: SCRIPT,
     };
     let mut response = respond(&view.page, &view, StatusCode::OK);
-    let script = format!("'sha256-{}'", Base64::encode_string(&Sha256::digest(SCRIPT)));
+    let script = format!(
+        "'sha256-{}'",
+        Base64::encode_string(&Sha256::digest(SCRIPT))
+    );
     set_policy(&mut response, redirect_uri.origin(), &script);
     response
 }
@@ -54,5 +57,8 @@ pub(super) fn set_policy(response: &mut HttpResponse, origin: &str, script: &str
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     // With "no-referrer" a browser sends `Origin: null` with the form, and we could not tell our own from a foreign one.
-    headers.insert(header::REFERRER_POLICY, header::HeaderValue::from_static("same-origin"));
+    headers.insert(
+        header::REFERRER_POLICY,
+        header::HeaderValue::from_static("same-origin"),
+    );
 }

@@ -9,7 +9,9 @@ use domain::oidc::client::ClientKind;
 use domain::oidc::consent::{AskedLine, asked_lines};
 use domain::oidc::decision::{SignedIn, Situation, Step, next_step};
 use domain::oidc::request::{NoReply, ReplyTo};
-use domain::oidc::{AccessGrant, AuthorizationRequest, Client, ClientId, Consent, Error, ErrorCode, Parameters};
+use domain::oidc::{
+    AccessGrant, AuthorizationRequest, Client, ClientId, Consent, Error, ErrorCode, Parameters,
+};
 use domain::person::PersonFacts;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -130,14 +132,25 @@ impl Interaction {
         })?;
         let refuse = |error| Refusal::Reply(Box::new(reply_to.clone()), error);
         if handle.is_none() && client.require_par {
-            return Err(refuse(Error::invalid_request("this client must push its requests")));
+            return Err(refuse(Error::invalid_request(
+                "this client must push its requests",
+            )));
         }
         let grant = grant.ok_or_else(|| {
-            refuse(Error::new(ErrorCode::UnauthorizedClient, "no access grant is in force"))
+            refuse(Error::new(
+                ErrorCode::UnauthorizedClient,
+                "no access grant is in force",
+            ))
         })?;
         let request = AuthorizationRequest::parse(&parameters, &client, &grant, reply_to.clone())
             .map_err(refuse)?;
-        Ok(Self { client, grant, request, parameters, handle })
+        Ok(Self {
+            client,
+            grant,
+            request,
+            parameters,
+            handle,
+        })
     }
 
     /// Takes up a stored request again, from the two fields that a page of ours carries.
@@ -166,7 +179,9 @@ impl Interaction {
 
     /// The request URI; empty before it is stored.
     pub(super) fn request_uri(&self) -> String {
-        self.handle.as_ref().map_or_else(String::new, |h| format!("{REQUEST_URI_PREFIX}{}", h.text))
+        self.handle
+            .as_ref()
+            .map_or_else(String::new, |h| format!("{REQUEST_URI_PREFIX}{}", h.text))
     }
 
     /// Stores the request, or notes that its browser came; both once.
@@ -174,13 +189,21 @@ impl Interaction {
         let now = app.sources.now();
         let expires_at = app.config.oidc.interaction_end(now);
         let object = format!("client:{}", self.client.id);
-        let event = event(app, Some(http), Actor::Anonymous, action::IDP_REQUEST_STARTED, object);
+        let event = event(
+            app,
+            Some(http),
+            Actor::Anonymous,
+            action::IDP_REQUEST_STARTED,
+            object,
+        );
         match &mut self.handle {
             Some(handle) if handle.started_at.is_some() => {}
             Some(handle) => {
                 let hash = handle.hash();
                 app.store
-                    .write(event, move |w| w.start_authorization_request(&hash, now, expires_at))
+                    .write(event, move |w| {
+                        w.start_authorization_request(&hash, now, expires_at)
+                    })
                     .await?;
                 handle.started_at = Some(now);
             }
@@ -195,9 +218,14 @@ impl Interaction {
                     finished: false,
                 };
                 app.store
-                    .write(event, move |w| w.insert_authorization_request(&hash, &stored, now))
+                    .write(event, move |w| {
+                        w.insert_authorization_request(&hash, &stored, now)
+                    })
                     .await?;
-                self.handle = Some(Handle { text, started_at: Some(now) });
+                self.handle = Some(Handle {
+                    text,
+                    started_at: Some(now),
+                });
             }
         }
         Ok(())
@@ -212,7 +240,9 @@ impl Interaction {
         http: &HttpRequest,
         app: &App,
     ) -> Result<Option<Visitor>, Failure> {
-        let Some(session) = session::current(http, app).await? else { return Ok(None) };
+        let Some(session) = session::current(http, app).await? else {
+            return Ok(None);
+        };
         let facts = match crate::apply::facts::load(app, session.person).await {
             Ok(facts) => facts,
             Err(AccountError::Store(store::StoreError::NotFound)) => {
@@ -228,17 +258,30 @@ impl Interaction {
             return Ok(None);
         }
         let (person, client) = (session.person, self.client.id.clone());
-        let consent = app.store.read(move |r| r.find_consent(person, &client)).await?;
-        Ok(Some(Visitor { session, facts, consent }))
+        let consent = app
+            .store
+            .read(move |r| r.find_consent(person, &client))
+            .await?;
+        Ok(Some(Visitor {
+            session,
+            facts,
+            consent,
+        }))
     }
 
     /// Whether the session belongs to the person named by `id_token_hint` or the `sub` claim, where one is.
     async fn is_expected(&self, app: &App, session: &Session) -> Result<bool, Failure> {
-        let mut expected: Vec<String> =
-            self.request.claims.required_subject().map(str::to_owned).into_iter().collect();
+        let mut expected: Vec<String> = self
+            .request
+            .claims
+            .required_subject()
+            .map(str::to_owned)
+            .into_iter()
+            .collect();
         if let Some(hint) = &self.request.id_token_hint {
-            let claims = signing::verify_own(app, signing::ID_TOKEN, hint)
-                .map_err(|_| Error::invalid_request("id_token_hint is not a token of this provider"))?;
+            let claims = signing::verify_own(app, signing::ID_TOKEN, hint).map_err(|_| {
+                Error::invalid_request("id_token_hint is not a token of this provider")
+            })?;
             expected.extend(claims.get("sub").and_then(Value::as_str).map(str::to_owned));
         }
         if expected.is_empty() {
@@ -249,13 +292,20 @@ impl Interaction {
     }
 
     /// The next step, as the rules have it. `consent_given_now`: the person pressed "share" for this very request.
-    pub(super) fn next(&self, app: &App, visitor: Option<&Visitor>, consent_given_now: bool) -> Step {
+    pub(super) fn next(
+        &self,
+        app: &App,
+        visitor: Option<&Visitor>,
+        consent_given_now: bool,
+    ) -> Step {
         let now = app.sources.now();
         let asked = self.asked();
         let consent_answers = consent_given_now
-            || visitor.and_then(|v| v.consent.as_ref()).is_some_and(|consent| {
-                consent.is_in_force(&self.grant, now) && consent.answers(&asked)
-            });
+            || visitor
+                .and_then(|v| v.consent.as_ref())
+                .is_some_and(|consent| {
+                    consent.is_in_force(&self.grant, now) && consent.answers(&asked)
+                });
         next_step(
             &self.request,
             &Situation {
@@ -277,13 +327,19 @@ async fn load(
     now: Timestamp,
 ) -> Result<(Parameters, Option<Handle>), Refusal> {
     let hash = super::hash(handle);
-    let stored = app.store.read(move |r| r.find_authorization_request(&hash)).await?;
+    let stored = app
+        .store
+        .read(move |r| r.find_authorization_request(&hash))
+        .await?;
     let stored = stored
         .filter(|stored| stored.client_id == client.id)
         .ok_or(Refusal::Page("oidc-error-request-uri"))?;
     if stored.finished || stored.expires_at <= now {
         return Err(Refusal::Page("oidc-error-expired"));
     }
-    let handle = Handle { text: handle.to_owned(), started_at: stored.started_at };
+    let handle = Handle {
+        text: handle.to_owned(),
+        started_at: stored.started_at,
+    };
     Ok((stored.parameters, Some(handle)))
 }

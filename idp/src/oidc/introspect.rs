@@ -18,9 +18,9 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 
 async fn introspect(request: HttpRequest, app: Data<App>, body: Bytes) -> HttpResponse {
     match answer(&request, &app, &body).await {
-        Ok(members) => {
-            HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(members)
-        }
+        Ok(members) => HttpResponse::Ok()
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .json(members),
         Err(failure) => failure.into_response(client_auth::uses_header(&request)),
     }
 }
@@ -29,7 +29,10 @@ async fn answer(request: &HttpRequest, app: &App, body: &[u8]) -> Result<Value, 
     let parameters = read::unique_form(request, body)?;
     let client = client_auth::authenticate(request, app, &parameters).await?;
     if client.auth_method == AuthMethod::None {
-        return Err(refuse(ErrorCode::InvalidClient, "a public client cannot introspect"));
+        return Err(refuse(
+            ErrorCode::InvalidClient,
+            "a public client cannot introspect",
+        ));
     }
     let token = required(&parameters, "token")?;
     match bearer::check(app, token).await {

@@ -98,21 +98,41 @@ pub(super) async fn issue(
     let code = app.sources.token(CODE_OCTETS);
     let code_hash = super::hash(&code);
     let config = &app.config.oidc;
-    let family_end = if offline { consent.expires_at } else { config.access_token_end(config.code_end(now)) };
+    let family_end = if offline {
+        consent.expires_at
+    } else {
+        config.access_token_end(config.code_end(now))
+    };
     let record = CodeRecord {
         family: authorization.id,
-        redirect_uri: interaction.request.reply_to.redirect_uri.as_str().to_owned(),
+        redirect_uri: interaction
+            .request
+            .reply_to
+            .redirect_uri
+            .as_str()
+            .to_owned(),
         code_challenge: interaction.request.code_challenge.clone().into(),
         nonce: interaction.request.nonce.clone(),
         issued_at: now,
         expires_at: config.code_end(now),
     };
-    let handle = interaction.handle.as_ref().map(super::interaction::Handle::hash);
-    let actor = Actor::Person { id: visitor.session.person };
+    let handle = interaction
+        .handle
+        .as_ref()
+        .map(super::interaction::Handle::hash);
+    let actor = Actor::Person {
+        id: visitor.session.person,
+    };
     let object = format!("client:{}", interaction.client.id);
-    let issued = event(app, Some(http), actor.clone(), action::IDP_CODE_ISSUED, object.clone());
-    let given = new_consent
-        .then(|| event(app, Some(http), actor, action::IDP_CONSENT_GIVEN, object));
+    let issued = event(
+        app,
+        Some(http),
+        actor.clone(),
+        action::IDP_CODE_ISSUED,
+        object.clone(),
+    );
+    let given =
+        new_consent.then(|| event(app, Some(http), actor, action::IDP_CONSENT_GIVEN, object));
     let written = app
         .store
         .write(issued, move |w| {
@@ -140,13 +160,29 @@ pub(super) async fn finish(
     app: &App,
     interaction: &Interaction,
 ) -> Result<bool, Failure> {
-    let Some(handle) = interaction.handle.as_ref().map(super::interaction::Handle::hash) else {
+    let Some(handle) = interaction
+        .handle
+        .as_ref()
+        .map(super::interaction::Handle::hash)
+    else {
         return Ok(true);
     };
     let now = app.sources.now();
     let object = format!("client:{}", interaction.client.id);
-    let refused = event(app, Some(http), Actor::Anonymous, action::IDP_REQUEST_REFUSED, object);
-    match app.store.write(refused, move |w| w.finish_authorization_request(&handle, now)).await {
+    let refused = event(
+        app,
+        Some(http),
+        Actor::Anonymous,
+        action::IDP_REQUEST_REFUSED,
+        object,
+    );
+    match app
+        .store
+        .write(refused, move |w| {
+            w.finish_authorization_request(&handle, now)
+        })
+        .await
+    {
         Ok(()) => Ok(true),
         Err(StoreError::Conflict(_)) => Ok(false),
         Err(error) => Err(error.into()),

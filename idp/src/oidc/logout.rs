@@ -33,8 +33,14 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 /// Longest `state` that is carried back.
 const MAX_STATE_LENGTH: usize = 2048;
 /// The parameters that our own pages carry on.
-const CARRIED: [&str; 6] =
-    ["id_token_hint", "client_id", "post_logout_redirect_uri", "state", "logout_hint", "ui_locales"];
+const CARRIED: [&str; 6] = [
+    "id_token_hint",
+    "client_id",
+    "post_logout_redirect_uri",
+    "state",
+    "logout_hint",
+    "ui_locales",
+];
 
 /// A logout request that was understood.
 #[derive(Debug)]
@@ -88,8 +94,12 @@ async fn run(
         Err(failure) => return Err(notice::failed(http, app, failure)),
     };
     let failed = |failure: Failure| notice::failed(http, app, failure);
-    let current = session::current(http, app).await.map_err(|e| failed(e.into()))?;
-    let Some(current) = current else { return Ok(leave(http, app, &logout)) };
+    let current = session::current(http, app)
+        .await
+        .map_err(|e| failed(e.into()))?;
+    let Some(current) = current else {
+        return Ok(leave(http, app, &logout));
+    };
     if is_own(app, &logout, &current).await.map_err(failed)? {
         end(http, app, &current).await.map_err(failed)?;
         return Ok(leave(http, app, &logout));
@@ -114,7 +124,10 @@ async fn understand(
         None => None,
     };
     let text = |name: &str| {
-        hint.as_ref().and_then(|claims| claims.get(name)).and_then(Value::as_str).map(str::to_owned)
+        hint.as_ref()
+            .and_then(|claims| claims.get(name))
+            .and_then(Value::as_str)
+            .map(str::to_owned)
     };
     let (audience, subject) = (text("aud"), text("sub"));
     let named = parameters.find("client_id").map(str::to_owned);
@@ -128,20 +141,32 @@ async fn understand(
         None => None,
     };
     let Some(requested) = parameters.find("post_logout_redirect_uri") else {
-        return Ok(Ok(Logout { client, back: None, subject }));
+        return Ok(Ok(Logout {
+            client,
+            back: None,
+            subject,
+        }));
     };
-    let Some(registered) =
-        client.as_ref().and_then(|client| client.find_post_logout_redirect_uri(requested))
+    let Some(registered) = client
+        .as_ref()
+        .and_then(|client| client.find_post_logout_redirect_uri(requested))
     else {
         return Ok(Err("oidc-error-logout-redirect"));
     };
     let Ok(mut back) = Url::parse(registered.as_str()) else {
         return Ok(Err("oidc-error-logout-redirect"));
     };
-    if let Some(state) = parameters.find("state").filter(|s| s.len() <= MAX_STATE_LENGTH) {
+    if let Some(state) = parameters
+        .find("state")
+        .filter(|s| s.len() <= MAX_STATE_LENGTH)
+    {
         back.query_pairs_mut().append_pair("state", state);
     }
-    Ok(Ok(Logout { client, back: Some(back), subject }))
+    Ok(Ok(Logout {
+        client,
+        back: Some(back),
+        subject,
+    }))
 }
 
 /// Whether the ID token shown is one of the person at this browser.
@@ -161,9 +186,16 @@ fn ask(http: &HttpRequest, app: &App, logout: &Logout, parameters: &Parameters) 
         .as_ref()
         .map(|client| client.organization.in_language(page.lang()).to_owned())
         .unwrap_or_default();
-    let view = Confirm { page, who, fields: carried(parameters) };
+    let view = Confirm {
+        page,
+        who,
+        fields: carried(parameters),
+    };
     let mut response = respond(&view.page, &view, StatusCode::OK);
-    let origin = logout.back.as_ref().map(|back| back.origin().ascii_serialization());
+    let origin = logout
+        .back
+        .as_ref()
+        .map(|back| back.origin().ascii_serialization());
     form_post::set_policy(&mut response, &origin.unwrap_or_default(), "'none'");
     response
 }
@@ -175,7 +207,11 @@ fn carried(parameters: &Parameters) -> Vec<(&'static str, String)> {
         .collect()
 }
 
-async fn confirm(http: HttpRequest, app: Data<App>, body: Bytes) -> Result<HttpResponse, PageError> {
+async fn confirm(
+    http: HttpRequest,
+    app: Data<App>,
+    body: Bytes,
+) -> Result<HttpResponse, PageError> {
     let parameters =
         read::form(&http, &body).map_err(|error| PageError::bad_request(&http, &app, error))?;
     check_csrf(&http, &app, parameters.find("csrf"))?;
@@ -188,7 +224,10 @@ async fn confirm(http: HttpRequest, app: Data<App>, body: Bytes) -> Result<HttpR
         Err(failure) => return Err(notice::failed(&http, &app, failure)),
     };
     let failed = |failure: Failure| notice::failed(&http, &app, failure);
-    if let Some(current) = session::current(&http, &app).await.map_err(|e| failed(e.into()))? {
+    if let Some(current) = session::current(&http, &app)
+        .await
+        .map_err(|e| failed(e.into()))?
+    {
         end(&http, &app, &current).await.map_err(failed)?;
     }
     Ok(leave(&http, &app, &logout))
@@ -198,7 +237,13 @@ async fn confirm(http: HttpRequest, app: Data<App>, body: Bytes) -> Result<HttpR
 async fn end(http: &HttpRequest, app: &App, session: &Session) -> Result<(), Failure> {
     let now = app.sources.now();
     let object = format!("session:{}", session.id);
-    let ended = event(app, Some(http), session.actor(None), action::IDP_SESSION_ENDED, object);
+    let ended = event(
+        app,
+        Some(http),
+        session.actor(None),
+        action::IDP_SESSION_ENDED,
+        object,
+    );
     let (account, id) = (session.account, session.id.to_string());
     let written = app
         .store
@@ -222,7 +267,10 @@ fn leave(http: &HttpRequest, app: &App, logout: &Logout) -> HttpResponse {
     };
     let name = session::cookie_name(app.config.secure());
     if http.cookie(name).is_some() {
-        let mut cookie = Cookie::build(name, "").path("/").secure(app.config.secure()).finish();
+        let mut cookie = Cookie::build(name, "")
+            .path("/")
+            .secure(app.config.secure())
+            .finish();
         cookie.make_removal();
         if let Err(error) = response.add_cookie(&cookie) {
             tracing::error!(%error, "session cookie not cleared");
@@ -232,6 +280,8 @@ fn leave(http: &HttpRequest, app: &App, logout: &Logout) -> HttpResponse {
 }
 
 async fn done(http: HttpRequest, app: Data<App>) -> HttpResponse {
-    let view = LoggedOut { page: Page::new(&http, &app, "oidc-logged-out-title").signed_in(false) };
+    let view = LoggedOut {
+        page: Page::new(&http, &app, "oidc-logged-out-title").signed_in(false),
+    };
     respond(&view.page, &view, StatusCode::OK)
 }

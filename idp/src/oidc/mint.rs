@@ -44,8 +44,13 @@ pub(super) async fn access_token(
     scopes: &Scopes,
 ) -> Result<String, Failure> {
     let audience = audience(app, &authorization.resources);
-    let mut claims =
-        base_claims(app, record, &authorization.subject, audience, &scopes.to_string());
+    let mut claims = base_claims(
+        app,
+        record,
+        &authorization.subject,
+        audience,
+        &scopes.to_string(),
+    );
     insert_sign_in(&mut claims, authorization);
     signing::sign(app, ACCESS_TOKEN, claims).await
 }
@@ -124,7 +129,10 @@ pub(super) async fn id_token(
     claims.insert("sub".to_owned(), json!(authorization.subject));
     claims.insert("aud".to_owned(), json!(authorization.client_id));
     claims.insert("iat".to_owned(), json!(now.as_second()));
-    claims.insert("exp".to_owned(), json!(app.config.oidc.id_token_end(now).as_second()));
+    claims.insert(
+        "exp".to_owned(),
+        json!(app.config.oidc.id_token_end(now).as_second()),
+    );
     claims.insert("sid".to_owned(), json!(authorization.client_session_id));
     if let Some(nonce) = nonce {
         claims.insert("nonce".to_owned(), json!(nonce));
@@ -156,7 +164,10 @@ impl TokenAnswer {
         answer.insert("token_type".to_owned(), json!("Bearer"));
         answer.insert("expires_in".to_owned(), json!(life));
         answer.insert("scope".to_owned(), json!(self.scope));
-        for (name, token) in [("refresh_token", self.refresh_token), ("id_token", self.id_token)] {
+        for (name, token) in [
+            ("refresh_token", self.refresh_token),
+            ("id_token", self.id_token),
+        ] {
             if let Some(token) = token {
                 answer.insert(name.to_owned(), json!(token));
             }

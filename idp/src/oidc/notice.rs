@@ -28,7 +28,13 @@ struct Continue {
 
 /// Says on our own page why the request was not taken up; never a redirect.
 pub(super) fn page(http: &HttpRequest, app: &App, text: &'static str) -> HttpResponse {
-    show(http, app, text, ErrorCode::InvalidRequest.as_str(), StatusCode::BAD_REQUEST)
+    show(
+        http,
+        app,
+        text,
+        ErrorCode::InvalidRequest.as_str(),
+        StatusCode::BAD_REQUEST,
+    )
 }
 
 fn show(
@@ -40,7 +46,11 @@ fn show(
 ) -> HttpResponse {
     let page = Page::new(http, app, "oidc-error-title");
     tracing::info!(text, "authorization request refused on our own page");
-    let view = Notice { text: page.t(text), page, code };
+    let view = Notice {
+        text: page.t(text),
+        page,
+        code,
+    };
     respond(&view.page, &view, status)
 }
 

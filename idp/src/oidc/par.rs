@@ -30,10 +30,16 @@ async fn accept(request: &HttpRequest, app: &App, body: &[u8]) -> Result<HttpRes
     let parameters = read::unique_form(request, body)?;
     let client = client_auth::authenticate(request, app, &parameters).await?;
     if client.kind != ClientKind::Web {
-        return Err(refuse(ErrorCode::UnauthorizedClient, "the client has no authorization code flow"));
+        return Err(refuse(
+            ErrorCode::UnauthorizedClient,
+            "the client has no authorization code flow",
+        ));
     }
     if parameters.contains("request_uri") {
-        return Err(refuse(ErrorCode::InvalidRequest, "request_uri cannot be pushed"));
+        return Err(refuse(
+            ErrorCode::InvalidRequest,
+            "request_uri cannot be pushed",
+        ));
     }
     let now = app.sources.now();
     let id = client.id.clone();
@@ -56,12 +62,26 @@ async fn accept(request: &HttpRequest, app: &App, body: &[u8]) -> Result<HttpRes
         expires_at,
         finished: false,
     };
-    let actor = Actor::Client { id: client.id.to_string() };
+    let actor = Actor::Client {
+        id: client.id.to_string(),
+    };
     let object = format!("client:{}", client.id);
-    let event = event(app, Some(request), actor, action::IDP_REQUEST_PUSHED, object);
-    app.store.write(event, move |w| w.insert_authorization_request(&handle_hash, &stored, now)).await?;
-    Ok(HttpResponse::Created().insert_header((header::CACHE_CONTROL, "no-store")).json(json!({
-        "request_uri": format!("{REQUEST_URI_PREFIX}{handle}"),
-        "expires_in": expires_at.as_second() - now.as_second(),
-    })))
+    let event = event(
+        app,
+        Some(request),
+        actor,
+        action::IDP_REQUEST_PUSHED,
+        object,
+    );
+    app.store
+        .write(event, move |w| {
+            w.insert_authorization_request(&handle_hash, &stored, now)
+        })
+        .await?;
+    Ok(HttpResponse::Created()
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .json(json!({
+            "request_uri": format!("{REQUEST_URI_PREFIX}{handle}"),
+            "expires_in": expires_at.as_second() - now.as_second(),
+        })))
 }

@@ -16,14 +16,17 @@ pub(super) fn form(request: &HttpRequest, body: &[u8]) -> Result<Parameters, Err
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.split(';').next())
-        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"));
+        .is_some_and(|kind| {
+            kind.trim()
+                .eq_ignore_ascii_case("application/x-www-form-urlencoded")
+        });
     if !is_form {
         return Err(Error::invalid_request(
             "the body must be application/x-www-form-urlencoded",
         ));
     }
-    let text = std::str::from_utf8(body)
-        .map_err(|_| Error::invalid_request("the body is not UTF-8"))?;
+    let text =
+        std::str::from_utf8(body).map_err(|_| Error::invalid_request("the body is not UTF-8"))?;
     Parameters::parse(text)
 }
 

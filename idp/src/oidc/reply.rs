@@ -51,9 +51,7 @@ fn send(
             target.query_pairs_mut().extend_pairs(&members);
             Ok(to(target.as_str()))
         }
-        ResponseMode::FormPost => {
-            Ok(form_post::page(http, app, &reply_to.redirect_uri, members))
-        }
+        ResponseMode::FormPost => Ok(form_post::page(http, app, &reply_to.redirect_uri, members)),
     }
 }
 

@@ -20,7 +20,9 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 
 async fn revoke(request: HttpRequest, app: Data<App>, body: Bytes) -> HttpResponse {
     match run(&request, &app, &body).await {
-        Ok(()) => HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).finish(),
+        Ok(()) => HttpResponse::Ok()
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .finish(),
         Err(failure) => failure.into_response(client_auth::uses_header(&request)),
     }
 }
@@ -30,12 +32,19 @@ async fn run(request: &HttpRequest, app: &App, body: &[u8]) -> Result<(), Failur
     let parameters = read::unique_form(request, body)?;
     let client = client_auth::authenticate(request, app, &parameters).await?;
     let token = required(&parameters, "token")?;
-    let jti = signing::verify_own(app, ACCESS_TOKEN, token).ok().and_then(|claims| {
-        claims.get("jti").and_then(Value::as_str).and_then(|jti| Uuid::parse_str(jti).ok())
-    });
+    let jti = signing::verify_own(app, ACCESS_TOKEN, token)
+        .ok()
+        .and_then(|claims| {
+            claims
+                .get("jti")
+                .and_then(Value::as_str)
+                .and_then(|jti| Uuid::parse_str(jti).ok())
+        });
     let hash = super::hash(token);
     let now = app.sources.now();
-    let actor = Actor::Client { id: client.id.to_string() };
+    let actor = Actor::Client {
+        id: client.id.to_string(),
+    };
     let object = format!("client:{}", client.id);
     let revoked = event(app, Some(request), actor, action::IDP_TOKEN_REVOKED, object);
     app.store

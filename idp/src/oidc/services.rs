@@ -12,7 +12,9 @@ use crate::app::App;
 /// The services that a person shares data with now, the one used last first.
 pub async fn list(app: &App, person: Uuid) -> Result<Vec<UsedService>, StoreError> {
     let now = app.sources.now();
-    app.store.read(move |r| r.list_used_services(person, now)).await
+    app.store
+        .read(move |r| r.list_used_services(person, now))
+        .await
 }
 
 /// Takes a consent of the person back: the service's tokens end with it, and the next time it asks again. Not found when
@@ -54,5 +56,7 @@ pub async fn end_all(
         action::IDP_TOKEN_REVOKED,
         format!("person:{person}"),
     );
-    app.store.write(revoked, move |w| w.revoke_families_of(person, None, now)).await
+    app.store
+        .write(revoked, move |w| w.revoke_families_of(person, None, now))
+        .await
 }

@@ -36,14 +36,25 @@ pub(super) fn verify_own(
     typ: &'static str,
     token: &str,
 ) -> Result<Map<String, Value>, Error> {
-    let schemes: Vec<SignatureScheme> =
-        app.oidc.jwks().keys.iter().filter_map(jose::Jwk::scheme).collect();
-    let rules = Rules { allowed: &schemes, typ: &[typ] };
+    let schemes: Vec<SignatureScheme> = app
+        .oidc
+        .jwks()
+        .keys
+        .iter()
+        .filter_map(jose::Jwk::scheme)
+        .collect();
+    let rules = Rules {
+        allowed: &schemes,
+        typ: &[typ],
+    };
     let claims = jose::verify(token, app.oidc.jwks(), &rules, &OpenSslVerifier)
         .and_then(|verified| verified.claims())
         .map_err(|_| Error::new(ErrorCode::InvalidToken, "not a token of this provider"))?;
     if claims.get("iss").and_then(Value::as_str) != Some(super::issuer(app).as_str()) {
-        return Err(Error::new(ErrorCode::InvalidToken, "a token of another issuer"));
+        return Err(Error::new(
+            ErrorCode::InvalidToken,
+            "a token of another issuer",
+        ));
     }
     Ok(claims)
 }

@@ -21,7 +21,9 @@ struct Inner {
 
 impl std::fmt::Debug for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("State").field("kid", &self.0.kid).finish_non_exhaustive()
+        f.debug_struct("State")
+            .field("kid", &self.0.kid)
+            .finish_non_exhaustive()
     }
 }
 
@@ -30,7 +32,10 @@ impl State {
     /// is announced by standing second, signs when it moves to the first place, and an old one stays readable after it.
     ///
     /// Fails when one of them is absent: a provider without its keys does not start.
-    #[expect(clippy::needless_pass_by_value, reason = "the caller hands over its share of the store")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the caller hands over its share of the store"
+    )]
     pub fn new(config: &crate::config::Config, keys: Arc<dyn KeyStore>) -> Result<Self, String> {
         let mut signers = Vec::new();
         for label in &config.keys.id_token {
@@ -38,15 +43,17 @@ impl State {
                 .find(label)
                 .map_err(|error| format!("key {label}: {error}"))?
                 .ok_or_else(|| format!("key {label} is not in the token"))?;
-            let signer =
-                keys.signer(id, None).map_err(|error| format!("key {label}: {error}"))?;
+            let signer = keys
+                .signer(id, None)
+                .map_err(|error| format!("key {label}: {error}"))?;
             let jwk = Jwk::from_signer(signer.as_ref())
                 .map_err(|error| format!("key {label}: {error}"))?;
             signers.push((jwk, signer));
         }
-        let jwks = Jwks { keys: signers.iter().map(|(jwk, _)| jwk.clone()).collect() };
-        let published =
-            json!({ "keys": jwks.keys.iter().map(Jwk::to_value).collect::<Vec<_>>() });
+        let jwks = Jwks {
+            keys: signers.iter().map(|(jwk, _)| jwk.clone()).collect(),
+        };
+        let published = json!({ "keys": jwks.keys.iter().map(Jwk::to_value).collect::<Vec<_>>() });
         let (jwk, signer) = signers
             .into_iter()
             .next()

@@ -40,7 +40,10 @@ async fn grant(request: &HttpRequest, app: &App, body: &[u8]) -> Result<TokenAns
             check_kind(&client, ClientKind::Machine)?;
             token_machine::issue(request, app, &client, &parameters).await
         }
-        _ => Err(refuse(ErrorCode::UnsupportedGrantType, "this grant_type is not offered")),
+        _ => Err(refuse(
+            ErrorCode::UnsupportedGrantType,
+            "this grant_type is not offered",
+        )),
     }
 }
 
@@ -48,7 +51,10 @@ fn check_kind(client: &Client, kind: ClientKind) -> Result<(), Failure> {
     if client.kind == kind {
         Ok(())
     } else {
-        Err(refuse(ErrorCode::UnauthorizedClient, "the client may not use this grant_type"))
+        Err(refuse(
+            ErrorCode::UnauthorizedClient,
+            "the client may not use this grant_type",
+        ))
     }
 }
 
@@ -58,6 +64,8 @@ pub(super) fn required<'a>(
     name: &'static str,
 ) -> Result<&'a str, Failure> {
     parameters.find(name).ok_or_else(|| {
-        Failure::Protocol(domain::oidc::Error::invalid_request(format!("{name} is required")))
+        Failure::Protocol(domain::oidc::Error::invalid_request(format!(
+            "{name} is required"
+        )))
     })
 }

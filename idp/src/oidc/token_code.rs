@@ -14,7 +14,10 @@ use crate::app::App;
 
 /// What one redemption came to; the code is spent in every case but the last.
 enum Outcome {
-    Sound { authorization: Box<Authorization>, nonce: Option<String> },
+    Sound {
+        authorization: Box<Authorization>,
+        nonce: Option<String>,
+    },
     WrongProof,
     Reused,
     Unknown,
@@ -37,7 +40,9 @@ pub(super) async fn redeem(
     let refresh_hash = super::hash(&refresh);
     let refresh_end = app.config.oidc.refresh_end(now);
 
-    let actor = Actor::Client { id: client.id.to_string() };
+    let actor = Actor::Client {
+        id: client.id.to_string(),
+    };
     let object = format!("client:{}", client.id);
     let redeemed = event(app, Some(request), actor, action::IDP_CODE_REDEEMED, object);
     let (id, mut logged) = (client.id.clone(), record.clone());
@@ -45,7 +50,10 @@ pub(super) async fn redeem(
         .store
         .write(redeemed, move |w| {
             let (code, authorization) = match w.redeem_authorization_code(&code_hash, &id, now)? {
-                Redemption::First { code, authorization } => (code, authorization),
+                Redemption::First {
+                    code,
+                    authorization,
+                } => (code, authorization),
                 Redemption::Reused { .. } => {
                     w.note("outcome", "reused");
                     return Ok(Outcome::Reused);
@@ -68,20 +76,32 @@ pub(super) async fn redeem(
                 w.insert_refresh_token(&refresh_hash, code.family, now, refresh_end)?;
             }
             w.note("outcome", "tokens");
-            Ok(Outcome::Sound { authorization, nonce: code.nonce })
+            Ok(Outcome::Sound {
+                authorization,
+                nonce: code.nonce,
+            })
         })
         .await?;
     let (authorization, nonce) = match outcome {
-        Outcome::Sound { authorization, nonce } => (authorization, nonce),
+        Outcome::Sound {
+            authorization,
+            nonce,
+        } => (authorization, nonce),
         Outcome::WrongProof => {
-            return Err(refuse(ErrorCode::InvalidGrant, "redirect_uri or code_verifier does not fit the code"));
+            return Err(refuse(
+                ErrorCode::InvalidGrant,
+                "redirect_uri or code_verifier does not fit the code",
+            ));
         }
         Outcome::Reused => {
             tracing::warn!(client = %client.id, "a code came twice, its tokens are revoked");
             return Err(refuse(ErrorCode::InvalidGrant, "the code was used before"));
         }
         Outcome::Unknown => {
-            return Err(refuse(ErrorCode::InvalidGrant, "the code is unknown or has expired"));
+            return Err(refuse(
+                ErrorCode::InvalidGrant,
+                "the code is unknown or has expired",
+            ));
         }
     };
     record.family = Some(authorization.id);

@@ -24,11 +24,18 @@ pub(super) async fn refresh(
     let narrowed = parameters.find("scope").map(Scopes::parse_known);
     if let Some(wanted) = &narrowed {
         // Judged before the token is used up, so that a mistake does not cost it.
-        let family =
-            app.store.read(move |r| r.find_refresh_token_family(&token_hash, now)).await?;
-        let held = family.map(|family| family.authorization.release.scopes).unwrap_or_default();
+        let family = app
+            .store
+            .read(move |r| r.find_refresh_token_family(&token_hash, now))
+            .await?;
+        let held = family
+            .map(|family| family.authorization.release.scopes)
+            .unwrap_or_default();
         if !wanted.is_subset(&held) {
-            return Err(refuse(ErrorCode::InvalidScope, "the scope is wider than what was granted"));
+            return Err(refuse(
+                ErrorCode::InvalidScope,
+                "the scope is wider than what was granted",
+            ));
         }
     }
     let mut record = mint::access_record(app, &client.id, None, now);
@@ -36,9 +43,17 @@ pub(super) async fn refresh(
     let next_hash = super::hash(&next);
     let next_end = app.config.oidc.refresh_end(now);
 
-    let actor = Actor::Client { id: client.id.to_string() };
+    let actor = Actor::Client {
+        id: client.id.to_string(),
+    };
     let object = format!("client:{}", client.id);
-    let refreshed = event(app, Some(request), actor, action::IDP_TOKEN_REFRESHED, object);
+    let refreshed = event(
+        app,
+        Some(request),
+        actor,
+        action::IDP_TOKEN_REFRESHED,
+        object,
+    );
     let (id, mut logged) = (client.id.clone(), record.clone());
     let outcome = app
         .store
@@ -49,8 +64,9 @@ pub(super) async fn refresh(
                 return Ok(outcome);
             };
             let authorization = &family.authorization;
-            let granted =
-                w.find_access_grant(&id, now)?.is_some_and(|g| g.id == authorization.grant_id);
+            let granted = w
+                .find_access_grant(&id, now)?
+                .is_some_and(|g| g.id == authorization.grant_id);
             let active = w
                 .find_account_of_subject(authorization.person)?
                 .is_some_and(|account| account.state == AccountState::Active);
@@ -75,10 +91,16 @@ pub(super) async fn refresh(
         Refresh::First { family } => family,
         Refresh::Reused { .. } => {
             tracing::warn!(client = %client.id, "a refresh token came twice, its family is revoked");
-            return Err(refuse(ErrorCode::InvalidGrant, "the refresh token was used before"));
+            return Err(refuse(
+                ErrorCode::InvalidGrant,
+                "the refresh token was used before",
+            ));
         }
         Refresh::Unknown => {
-            return Err(refuse(ErrorCode::InvalidGrant, "the refresh token is unknown or has ended"));
+            return Err(refuse(
+                ErrorCode::InvalidGrant,
+                "the refresh token is unknown or has ended",
+            ));
         }
     };
     let authorization = family.authorization;

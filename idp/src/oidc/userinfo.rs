@@ -45,8 +45,14 @@ async fn answer(
     app: &App,
     body: &[u8],
 ) -> Result<Option<Map<String, Value>>, Failure> {
-    let form = if body.is_empty() { None } else { Some(read::unique_form(request, body)?) };
-    let Some(token) = bearer::read(request, form.as_ref())? else { return Ok(None) };
+    let form = if body.is_empty() {
+        None
+    } else {
+        Some(read::unique_form(request, body)?)
+    };
+    let Some(token) = bearer::read(request, form.as_ref())? else {
+        return Ok(None);
+    };
     let (presented, family) = bearer::check_for_us(app, &token).await?;
     let scopes = presented.scopes();
     if !scopes.contains(Scope::OpenId) {
@@ -56,8 +62,7 @@ async fn answer(
     let now = app.sources.now();
     let facts = crate::apply::facts::load(app, authorization.person).await?;
     let release = authorization.release.narrowed(&scopes);
-    let mut claims =
-        released_claims(&facts, &release, &authorization.claims.userinfo, true, now);
+    let mut claims = released_claims(&facts, &release, &authorization.claims.userinfo, true, now);
     record(request, app, &authorization, &claims).await?;
     claims.insert("sub".to_owned(), json!(authorization.subject));
     Ok(Some(claims))
@@ -82,15 +87,26 @@ async fn record(
         app,
         &Access {
             subject: authorization.person,
-            by: AccessBy::RelyingParty { client: authorization.client_id.to_string(), name },
+            by: AccessBy::RelyingParty {
+                client: authorization.client_id.to_string(),
+                name,
+            },
             purpose: grant.reason.km,
             items: claims.keys().cloned().collect(),
             reference: Some(grant.number),
         },
     );
-    let actor = Actor::Client { id: authorization.client_id.to_string() };
+    let actor = Actor::Client {
+        id: authorization.client_id.to_string(),
+    };
     let object = format!("consent:{}", authorization.consent_id);
-    let released = event(app, Some(request), actor, action::IDP_CLAIMS_RELEASED, object);
+    let released = event(
+        app,
+        Some(request),
+        actor,
+        action::IDP_CLAIMS_RELEASED,
+        object,
+    );
     let consent = authorization.consent_id;
     app.store
         .write(released, move |w| {

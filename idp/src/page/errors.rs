@@ -17,7 +17,10 @@ impl FormErrors {
 
     /// The first error of a field.
     pub fn of(&self, field: &str) -> Option<&str> {
-        self.0.iter().find(|(id, _)| *id == field).map(|(_, text)| text.as_str())
+        self.0
+            .iter()
+            .find(|(id, _)| *id == field)
+            .map(|(_, text)| text.as_str())
     }
 
     /// Whether a field has an error.

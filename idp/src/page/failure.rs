@@ -30,43 +30,93 @@ impl PageError {
         cause: impl std::fmt::Display,
     ) -> Self {
         let page = Box::new(Page::new(request, app, "error-title"));
-        let reference = RequestId::of(request).map(|id| id.as_str().to_owned()).unwrap_or_default();
-        Self { status, text, cause: cause.to_string(), page, reference }
+        let reference = RequestId::of(request)
+            .map(|id| id.as_str().to_owned())
+            .unwrap_or_default();
+        Self {
+            status,
+            text,
+            cause: cause.to_string(),
+            page,
+            reference,
+        }
     }
 
     /// A form that did not come from our page.
     pub fn csrf(request: &HttpRequest, app: &App) -> Self {
-        Self::new(request, app, StatusCode::FORBIDDEN, "error-csrf", "form token missing or wrong")
+        Self::new(
+            request,
+            app,
+            StatusCode::FORBIDDEN,
+            "error-csrf",
+            "form token missing or wrong",
+        )
     }
 
     /// A page that the reader's roles do not open.
     pub fn forbidden(request: &HttpRequest, app: &App, cause: impl std::fmt::Display) -> Self {
-        Self::new(request, app, StatusCode::FORBIDDEN, "error-forbidden", cause)
+        Self::new(
+            request,
+            app,
+            StatusCode::FORBIDDEN,
+            "error-forbidden",
+            cause,
+        )
     }
 
     /// No such page, or none for this reader.
     pub fn not_found(request: &HttpRequest, app: &App) -> Self {
-        Self::new(request, app, StatusCode::NOT_FOUND, "error-not-found", "not found")
+        Self::new(
+            request,
+            app,
+            StatusCode::NOT_FOUND,
+            "error-not-found",
+            "not found",
+        )
     }
 
     /// A request that could not be read.
     pub fn bad_request(request: &HttpRequest, app: &App, cause: impl std::fmt::Display) -> Self {
-        Self::new(request, app, StatusCode::BAD_REQUEST, "error-bad-request", cause)
+        Self::new(
+            request,
+            app,
+            StatusCode::BAD_REQUEST,
+            "error-bad-request",
+            cause,
+        )
     }
 
     /// Too many tries.
     pub fn too_many(request: &HttpRequest, app: &App) -> Self {
-        Self::new(request, app, StatusCode::TOO_MANY_REQUESTS, "error-too-many", "rate limit")
+        Self::new(
+            request,
+            app,
+            StatusCode::TOO_MANY_REQUESTS,
+            "error-too-many",
+            "rate limit",
+        )
     }
 
     /// A fault on our side.
     pub fn internal(request: &HttpRequest, app: &App, cause: impl std::fmt::Display) -> Self {
-        Self::new(request, app, StatusCode::INTERNAL_SERVER_ERROR, "error-internal", cause)
+        Self::new(
+            request,
+            app,
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "error-internal",
+            cause,
+        )
     }
 
     /// A part that we need does not answer at the moment.
     pub fn unavailable(request: &HttpRequest, app: &App, cause: impl std::fmt::Display) -> Self {
-        Self::new(request, app, StatusCode::SERVICE_UNAVAILABLE, "error-unavailable", cause)
+        Self::new(
+            request,
+            app,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "error-unavailable",
+            cause,
+        )
     }
 }
 

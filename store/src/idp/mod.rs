@@ -15,9 +15,9 @@ mod oidc_codes;
 mod oidc_consents;
 mod oidc_document;
 mod oidc_requests;
-mod oidc_tokens;
 #[cfg(test)]
 mod oidc_tests;
+mod oidc_tokens;
 mod outbox;
 
 pub use account::{Account, AccountIdentifier, AccountKind};

@@ -108,7 +108,11 @@ impl Writer<'_> {
                 oidc_clients::updated_at.eq(now.as_second()),
             ))
             .execute(self.conn())?;
-        if changed == 1 { Ok(()) } else { Err(StoreError::NotFound) }
+        if changed == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::NotFound)
+        }
     }
 
     /// Adds a secret of a client, as SHA-256.
@@ -160,6 +164,10 @@ impl Writer<'_> {
         )
         .set(access_grants::revoked_at.eq(Some(now.as_second())))
         .execute(self.conn())?;
-        if changed == 1 { Ok(()) } else { Err(StoreError::NotFound) }
+        if changed == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::NotFound)
+        }
     }
 }

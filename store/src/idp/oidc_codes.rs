@@ -148,7 +148,9 @@ impl Writer<'_> {
             .select(CodeRow::as_select())
             .first(self.conn())
             .optional()?;
-        let Some(row) = row else { return Ok(Redemption::Unknown) };
+        let Some(row) = row else {
+            return Ok(Redemption::Unknown);
+        };
         let family = super::account::parse_id(&row.family_id)?;
         let Some(owner) = self.find_token_family(family)? else {
             return Err(StoreError::Damaged("code without family"));
@@ -164,7 +166,10 @@ impl Writer<'_> {
         .set(authorization_codes::redeemed_at.eq(Some(now.as_second())))
         .execute(self.conn())?;
         if spent_now == 0 {
-            debug_assert!(row.redeemed_at.is_some(), "writes of one database take turns");
+            debug_assert!(
+                row.redeemed_at.is_some(),
+                "writes of one database take turns"
+            );
             self.revoke_token_family(family, now)?;
             return Ok(Redemption::Reused { family });
         }

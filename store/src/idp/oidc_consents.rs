@@ -93,7 +93,12 @@ impl Reader<'_> {
                 let consent = Consent::try_from(row)?;
                 let (grant, _) = self.load_access_grant(consent.grant_id)?;
                 let client = from_document(&document, "client")?;
-                Ok(UsedService { client, consent, grant, last_used_at })
+                Ok(UsedService {
+                    client,
+                    consent,
+                    grant,
+                    last_used_at,
+                })
             })
             .collect()
     }
@@ -149,8 +154,7 @@ impl Writer<'_> {
         diesel::update(own())
             .set(consents::withdrawn_at.eq(Some(now.as_second())))
             .execute(self.conn())?;
-        let client =
-            ClientId::parse(&client).map_err(|_| StoreError::Damaged("client id"))?;
+        let client = ClientId::parse(&client).map_err(|_| StoreError::Damaged("client id"))?;
         self.revoke_families_of(person, Some(&client), now)?;
         Ok(client)
     }

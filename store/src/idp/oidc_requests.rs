@@ -117,7 +117,9 @@ impl Writer<'_> {
         if changed == 1 {
             Ok(())
         } else {
-            Err(StoreError::Conflict("the authorization request was answered or has expired"))
+            Err(StoreError::Conflict(
+                "the authorization request was answered or has expired",
+            ))
         }
     }
 

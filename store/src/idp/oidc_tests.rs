@@ -33,7 +33,10 @@ fn event() -> AuditEvent {
 }
 
 fn text() -> Bilingual {
-    Bilingual { km: "ក".to_owned(), en: "a".to_owned() }
+    Bilingual {
+        km: "ក".to_owned(),
+        en: "a".to_owned(),
+    }
 }
 
 fn client(id: &str) -> Client {
@@ -110,7 +113,13 @@ fn authorization(id: u128, person: u128) -> Authorization {
         release: Release::default(),
         claims: domain::oidc::claims::ClaimsRequest::default(),
         resources: BTreeSet::new(),
-        sign_in: SignIn { auth_time: at(0), acr: None, amr: vec![], ial: 1, aal: 1 },
+        sign_in: SignIn {
+            auth_time: at(0),
+            acr: None,
+            amr: vec![],
+            ial: 1,
+            aal: 1,
+        },
         created_at: at(0),
     }
 }
@@ -156,7 +165,10 @@ async fn change<T: Send + 'static>(
 #[tokio::test]
 async fn a_client_round_trips_and_its_id_is_unique() {
     let store = prepared().await;
-    assert_eq!(store.read(|r| r.find_client(&one())).await.unwrap(), Some(client("one")));
+    assert_eq!(
+        store.read(|r| r.find_client(&one())).await.unwrap(),
+        Some(client("one"))
+    );
     assert!(matches!(
         change(&store, |w| w.insert_client(&client("one"), at(0))).await,
         Err(StoreError::Conflict(_))
@@ -175,7 +187,13 @@ async fn an_expired_secret_is_not_listed() {
     .unwrap();
     let count = |now| {
         let store = store.clone();
-        async move { store.read(move |r| r.list_client_secret_hashes(&one(), now)).await.unwrap().len() }
+        async move {
+            store
+                .read(move |r| r.list_client_secret_hashes(&one(), now))
+                .await
+                .unwrap()
+                .len()
+        }
     };
     assert_eq!(count(at(9)).await, 2);
     assert_eq!(count(at(10)).await, 1);
@@ -186,11 +204,18 @@ async fn a_grant_counts_in_its_period_and_until_revoked() {
     let store = prepared().await;
     let find = |now| {
         let store = store.clone();
-        async move { store.read(move |r| r.find_access_grant(&one(), now)).await.unwrap() }
+        async move {
+            store
+                .read(move |r| r.find_access_grant(&one(), now))
+                .await
+                .unwrap()
+        }
     };
     assert!(find(at(0)).await.is_some());
     assert!(find(at(10_000)).await.is_none());
-    change(&store, |w| w.revoke_access_grant(Uuid::from_u128(1), at(5))).await.unwrap();
+    change(&store, |w| w.revoke_access_grant(Uuid::from_u128(1), at(5)))
+        .await
+        .unwrap();
     assert!(find(at(6)).await.is_none());
 }
 
@@ -200,14 +225,32 @@ async fn a_code_is_spent_once_and_its_reuse_ends_the_family() {
     let redeem = |now| {
         let store = store.clone();
         async move {
-            change(&store, move |w| w.redeem_authorization_code(&[1; 32], &one(), now)).await.unwrap()
+            change(&store, move |w| {
+                w.redeem_authorization_code(&[1; 32], &one(), now)
+            })
+            .await
+            .unwrap()
         }
     };
     assert!(matches!(redeem(at(1)).await, Redemption::First { .. }));
     let family = Uuid::from_u128(100);
-    assert!(!store.read(move |r| r.find_token_family(family)).await.unwrap().unwrap().revoked);
+    assert!(
+        !store
+            .read(move |r| r.find_token_family(family))
+            .await
+            .unwrap()
+            .unwrap()
+            .revoked
+    );
     assert_eq!(redeem(at(2)).await, Redemption::Reused { family });
-    assert!(store.read(move |r| r.find_token_family(family)).await.unwrap().unwrap().revoked);
+    assert!(
+        store
+            .read(move |r| r.find_token_family(family))
+            .await
+            .unwrap()
+            .unwrap()
+            .revoked
+    );
 }
 
 #[tokio::test]
@@ -216,7 +259,11 @@ async fn of_many_redemptions_at_once_one_is_first() {
     let attempts = (0..20).map(|_| {
         let store = store.clone();
         tokio::spawn(async move {
-            change(&store, |w| w.redeem_authorization_code(&[1; 32], &one(), at(1))).await.unwrap()
+            change(&store, |w| {
+                w.redeem_authorization_code(&[1; 32], &one(), at(1))
+            })
+            .await
+            .unwrap()
         })
     });
     let mut first = 0;
@@ -230,21 +277,37 @@ async fn of_many_redemptions_at_once_one_is_first() {
 async fn a_code_of_another_client_is_left_alone_and_an_expired_one_is_unknown() {
     let store = prepared().await;
     let two = ClientId::parse("two").unwrap();
-    let foreign =
-        change(&store, move |w| w.redeem_authorization_code(&[1; 32], &two, at(1))).await.unwrap();
+    let foreign = change(&store, move |w| {
+        w.redeem_authorization_code(&[1; 32], &two, at(1))
+    })
+    .await
+    .unwrap();
     assert_eq!(foreign, Redemption::Unknown);
-    let late = change(&store, |w| w.redeem_authorization_code(&[1; 32], &one(), at(60))).await.unwrap();
+    let late = change(&store, |w| {
+        w.redeem_authorization_code(&[1; 32], &one(), at(60))
+    })
+    .await
+    .unwrap();
     assert_eq!(late, Redemption::Unknown);
 }
 
 #[tokio::test]
 async fn a_second_consent_takes_the_place_of_the_first() {
     let store = prepared().await;
-    change(&store, |w| w.insert_consent(&consent(51, 7, "one"))).await.unwrap();
+    change(&store, |w| w.insert_consent(&consent(51, 7, "one")))
+        .await
+        .unwrap();
     let person = Uuid::from_u128(7);
-    let found = store.read(move |r| r.find_consent(person, &one())).await.unwrap().unwrap();
+    let found = store
+        .read(move |r| r.find_consent(person, &one()))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(found.id, Uuid::from_u128(51));
-    let used = store.read(move |r| r.list_used_services(person, at(2))).await.unwrap();
+    let used = store
+        .read(move |r| r.list_used_services(person, at(2)))
+        .await
+        .unwrap();
     assert_eq!(used.len(), 1);
     assert_eq!(used[0].grant.number, "G-1");
 }
@@ -255,29 +318,66 @@ async fn withdrawing_ends_the_tokens_and_belongs_to_the_person_alone() {
     let consent = Uuid::from_u128(50);
     let stranger = Uuid::from_u128(8);
     assert!(matches!(
-        change(&store, move |w| w.withdraw_consent(stranger, consent, at(3))).await,
+        change(&store, move |w| w.withdraw_consent(
+            stranger,
+            consent,
+            at(3)
+        ))
+        .await,
         Err(StoreError::NotFound)
     ));
     let person = Uuid::from_u128(7);
-    assert_eq!(change(&store, move |w| w.withdraw_consent(person, consent, at(3))).await.unwrap(), one());
-    let family = store.read(|r| r.find_token_family(Uuid::from_u128(100))).await.unwrap().unwrap();
+    assert_eq!(
+        change(&store, move |w| w.withdraw_consent(person, consent, at(3)))
+            .await
+            .unwrap(),
+        one()
+    );
+    let family = store
+        .read(|r| r.find_token_family(Uuid::from_u128(100)))
+        .await
+        .unwrap()
+        .unwrap();
     assert!(family.revoked);
-    assert!(store.read(move |r| r.find_consent(person, &one())).await.unwrap().is_none());
+    assert!(
+        store
+            .read(move |r| r.find_consent(person, &one()))
+            .await
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[tokio::test]
 async fn refresh_tokens_rotate_and_reuse_ends_the_family() {
     let store = prepared().await;
     let family = Uuid::from_u128(100);
-    change(&store, move |w| w.insert_refresh_token(&[9; 32], family, at(0), at(1_000))).await.unwrap();
+    change(&store, move |w| {
+        w.insert_refresh_token(&[9; 32], family, at(0), at(1_000))
+    })
+    .await
+    .unwrap();
     let two = ClientId::parse("two").unwrap();
-    let foreign = change(&store, move |w| w.use_refresh_token(&[9; 32], &two, at(1))).await.unwrap();
+    let foreign = change(&store, move |w| w.use_refresh_token(&[9; 32], &two, at(1)))
+        .await
+        .unwrap();
     assert_eq!(foreign, Refresh::Unknown);
-    let first = change(&store, |w| w.use_refresh_token(&[9; 32], &one(), at(1))).await.unwrap();
+    let first = change(&store, |w| w.use_refresh_token(&[9; 32], &one(), at(1)))
+        .await
+        .unwrap();
     assert!(matches!(first, Refresh::First { .. }));
-    let again = change(&store, |w| w.use_refresh_token(&[9; 32], &one(), at(2))).await.unwrap();
+    let again = change(&store, |w| w.use_refresh_token(&[9; 32], &one(), at(2)))
+        .await
+        .unwrap();
     assert_eq!(again, Refresh::Reused { family });
-    assert!(store.read(move |r| r.find_token_family(family)).await.unwrap().unwrap().revoked);
+    assert!(
+        store
+            .read(move |r| r.find_token_family(family))
+            .await
+            .unwrap()
+            .unwrap()
+            .revoked
+    );
 }
 
 #[tokio::test]
@@ -301,12 +401,23 @@ async fn an_access_token_dies_by_itself_or_with_its_family() {
     .unwrap();
     let revoked = |jti| {
         let store = store.clone();
-        async move { store.read(move |r| r.find_access_token(jti)).await.unwrap().unwrap().revoked }
+        async move {
+            store
+                .read(move |r| r.find_access_token(jti))
+                .await
+                .unwrap()
+                .unwrap()
+                .revoked
+        }
     };
     assert!(!revoked(own.jti).await && !revoked(with_family.jti).await);
     let jti = own.jti;
-    change(&store, move |w| w.revoke_access_token(jti, &one(), at(1))).await.unwrap();
-    change(&store, |w| w.revoke_families_of_session("session", at(1))).await.unwrap();
+    change(&store, move |w| w.revoke_access_token(jti, &one(), at(1)))
+        .await
+        .unwrap();
+    change(&store, |w| w.revoke_families_of_session("session", at(1)))
+        .await
+        .unwrap();
     assert!(revoked(own.jti).await && revoked(with_family.jti).await);
 }
 
@@ -321,15 +432,46 @@ async fn a_request_starts_and_finishes_once() {
         finished: false,
     };
     let stored = request.clone();
-    change(&store, move |w| w.insert_authorization_request(&[3; 32], &stored, at(0))).await.unwrap();
-    assert_eq!(store.read(|r| r.find_authorization_request(&[3; 32])).await.unwrap(), Some(request));
-    change(&store, |w| w.start_authorization_request(&[3; 32], at(5), at(600))).await.unwrap();
-    change(&store, |w| w.start_authorization_request(&[3; 32], at(50), at(900))).await.unwrap();
-    let started = store.read(|r| r.find_authorization_request(&[3; 32])).await.unwrap().unwrap();
-    assert_eq!((started.started_at, started.expires_at), (Some(at(5)), at(600)));
-    change(&store, |w| w.finish_authorization_request(&[3; 32], at(100))).await.unwrap();
+    change(&store, move |w| {
+        w.insert_authorization_request(&[3; 32], &stored, at(0))
+    })
+    .await
+    .unwrap();
+    assert_eq!(
+        store
+            .read(|r| r.find_authorization_request(&[3; 32]))
+            .await
+            .unwrap(),
+        Some(request)
+    );
+    change(&store, |w| {
+        w.start_authorization_request(&[3; 32], at(5), at(600))
+    })
+    .await
+    .unwrap();
+    change(&store, |w| {
+        w.start_authorization_request(&[3; 32], at(50), at(900))
+    })
+    .await
+    .unwrap();
+    let started = store
+        .read(|r| r.find_authorization_request(&[3; 32]))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (started.started_at, started.expires_at),
+        (Some(at(5)), at(600))
+    );
+    change(&store, |w| {
+        w.finish_authorization_request(&[3; 32], at(100))
+    })
+    .await
+    .unwrap();
     assert!(matches!(
-        change(&store, |w| w.finish_authorization_request(&[3; 32], at(101))).await,
+        change(&store, |w| w
+            .finish_authorization_request(&[3; 32], at(101)))
+        .await,
         Err(StoreError::Conflict(_))
     ));
 }
@@ -337,10 +479,24 @@ async fn a_request_starts_and_finishes_once() {
 #[tokio::test]
 async fn an_assertion_is_used_once_per_client() {
     let store = prepared().await;
-    change(&store, |w| w.use_client_assertion(&one(), &[4; 32], at(60))).await.unwrap();
-    assert!(change(&store, |w| w.use_client_assertion(&one(), &[4; 32], at(60))).await.is_err());
+    change(&store, |w| w.use_client_assertion(&one(), &[4; 32], at(60)))
+        .await
+        .unwrap();
+    assert!(
+        change(&store, |w| w.use_client_assertion(&one(), &[4; 32], at(60)))
+            .await
+            .is_err()
+    );
     let two = ClientId::parse("two").unwrap();
-    assert!(change(&store, move |w| w.use_client_assertion(&two, &[4; 32], at(60))).await.is_ok());
+    assert!(
+        change(&store, move |w| w.use_client_assertion(
+            &two,
+            &[4; 32],
+            at(60)
+        ))
+        .await
+        .is_ok()
+    );
 }
 
 #[tokio::test]
@@ -355,8 +511,27 @@ async fn cleaning_removes_what_expired_and_nothing_else() {
     .unwrap();
     let removed = change(&store, |w| w.clean_openid(at(100))).await.unwrap();
     assert_eq!(removed, 2, "the code and the assertion");
-    assert!(store.read(move |r| r.find_token_family(family)).await.unwrap().is_some());
-    let later = at(0).saturating_add(SignedDuration::from_hours(100)).unwrap();
-    assert_eq!(change(&store, move |w| w.clean_openid(later)).await.unwrap(), 2);
-    assert!(store.read(move |r| r.find_token_family(family)).await.unwrap().is_none());
+    assert!(
+        store
+            .read(move |r| r.find_token_family(family))
+            .await
+            .unwrap()
+            .is_some()
+    );
+    let later = at(0)
+        .saturating_add(SignedDuration::from_hours(100))
+        .unwrap();
+    assert_eq!(
+        change(&store, move |w| w.clean_openid(later))
+            .await
+            .unwrap(),
+        2
+    );
+    assert!(
+        store
+            .read(move |r| r.find_token_family(family))
+            .await
+            .unwrap()
+            .is_none()
+    );
 }

@@ -64,14 +64,20 @@ const CLEANING_BATCH: i64 = 1_000;
 
 impl Reader<'_> {
     /// An issued access token; a revoked family makes it revoked too.
-    pub fn find_access_token(&mut self, jti: Uuid) -> Result<Option<AccessTokenRecord>, StoreError> {
+    pub fn find_access_token(
+        &mut self,
+        jti: Uuid,
+    ) -> Result<Option<AccessTokenRecord>, StoreError> {
         let row: Option<(AccessTokenRow, Option<i64>)> = access_tokens::table
             .left_join(
                 token_families::table
                     .on(access_tokens::family_id.eq(token_families::id.nullable())),
             )
             .filter(access_tokens::jti.eq(jti.to_string()))
-            .select((AccessTokenRow::as_select(), token_families::revoked_at.nullable()))
+            .select((
+                AccessTokenRow::as_select(),
+                token_families::revoked_at.nullable(),
+            ))
             .first(self.conn())
             .optional()?;
         row.map(|(row, family_revoked_at)| {
@@ -174,7 +180,9 @@ impl Writer<'_> {
             .select((refresh_tokens::family_id, refresh_tokens::expires_at))
             .first(self.conn())
             .optional()?;
-        let Some((family_id, expires_at)) = row else { return Ok(Refresh::Unknown) };
+        let Some((family_id, expires_at)) = row else {
+            return Ok(Refresh::Unknown);
+        };
         let id = parse_id(&family_id)?;
         let Some(family) = self.find_token_family(id)? else {
             return Err(StoreError::Damaged("refresh token without family"));
@@ -196,7 +204,9 @@ impl Writer<'_> {
         if family.revoked || expires_at <= now.as_second() || family.expires_at <= now {
             return Ok(Refresh::Unknown);
         }
-        Ok(Refresh::First { family: Box::new(family) })
+        Ok(Refresh::First {
+            family: Box::new(family),
+        })
     }
 
     /// Removes what expired before `before`: requests, codes, tokens, assertions and families. Returns how many rows
@@ -263,6 +273,8 @@ impl Writer<'_> {
 
     /// How many authorization requests are kept: for tests and metrics.
     pub fn count_authorization_requests(&mut self) -> Result<i64, StoreError> {
-        Ok(authorization_requests::table.count().get_result(self.conn())?)
+        Ok(authorization_requests::table
+            .count()
+            .get_result(self.conn())?)
     }
 }

@@ -28,7 +28,10 @@ async fn an_assertion_counts_once() {
     let push = || send(&service, TestRequest::post().uri("/par").set_form(&form));
     assert_eq!(push().await.status, StatusCode::CREATED);
     let again = push().await;
-    assert_eq!((again.status, again.error().as_str()), (StatusCode::UNAUTHORIZED, "invalid_client"));
+    assert_eq!(
+        (again.status, again.error().as_str()),
+        (StatusCode::UNAUTHORIZED, "invalid_client")
+    );
 }
 
 #[actix_web::test]
@@ -64,7 +67,10 @@ async fn algorithms_cannot_be_confused() {
     let mac = Base64UrlUnpadded::encode_string(&[7; 32]);
     let stranger = world
         .keys
-        .generate(&KeyLabel::parse("test/stranger/g1").unwrap(), KeyAlgorithm::P256)
+        .generate(
+            &KeyLabel::parse("test/stranger/g1").unwrap(),
+            KeyAlgorithm::P256,
+        )
         .and_then(|id| world.keys.signer(id, None))
         .unwrap();
     let payload = Base64UrlUnpadded::decode_vec(parts[1]).unwrap();
@@ -72,10 +78,30 @@ async fn algorithms_cannot_be_confused() {
         format!("{}.{}.", header(json!({"alg": "none"})), parts[1]),
         format!("{}.{}.{mac}", header(json!({"alg": "none"})), parts[1]),
         format!("{}.{}.{mac}", header(json!({"alg": "HS256"})), parts[1]),
-        format!("{}.{}.{}", header(json!({"alg": "RS256"})), parts[1], parts[2]),
-        format!("{}.{}.{}", header(json!({"alg": "ES384"})), parts[1], parts[2]),
-        format!("{}.{}.{}", header(json!({"alg": "ES256", "crit": ["b64"], "b64": true})), parts[1], parts[2]),
-        format!("{}.{}.{}", parts[0], header(json!({"iss": "keyed"})), parts[2]),
+        format!(
+            "{}.{}.{}",
+            header(json!({"alg": "RS256"})),
+            parts[1],
+            parts[2]
+        ),
+        format!(
+            "{}.{}.{}",
+            header(json!({"alg": "ES384"})),
+            parts[1],
+            parts[2]
+        ),
+        format!(
+            "{}.{}.{}",
+            header(json!({"alg": "ES256", "crit": ["b64"], "b64": true})),
+            parts[1],
+            parts[2]
+        ),
+        format!(
+            "{}.{}.{}",
+            parts[0],
+            header(json!({"iss": "keyed"})),
+            parts[2]
+        ),
         sign_compact(Map::new(), &payload, stranger.as_ref()).unwrap(),
         "a.b.c".to_owned(),
         String::new(),
@@ -94,10 +120,19 @@ async fn a_client_uses_its_own_method_and_only_one() {
     let secret = format!("{SECRET}-gdt");
     in_body.push(("client_secret", &secret));
     let answer = send(&service, TestRequest::post().uri("/par").set_form(&in_body)).await;
-    assert_eq!(answer.error(), "invalid_client", "registered for the header");
-    let both = TestRequest::post().uri("/par").insert_header(basic("gdt")).set_form(&in_body);
+    assert_eq!(
+        answer.error(),
+        "invalid_client",
+        "registered for the header"
+    );
+    let both = TestRequest::post()
+        .uri("/par")
+        .insert_header(basic("gdt"))
+        .set_form(&in_body);
     assert_eq!(send(&service, both).await.error(), "invalid_request");
-    let nothing = TestRequest::post().uri("/par").set_form(parameters("gdt", "openid"));
+    let nothing = TestRequest::post()
+        .uri("/par")
+        .set_form(parameters("gdt", "openid"));
     assert_eq!(send(&service, nothing).await.error(), "invalid_client");
     let wrong = TestRequest::post()
         .uri("/token")
@@ -121,14 +156,36 @@ async fn machines_get_their_scopes_for_their_resources() {
     let all = ask(&[]).await.json();
     let token = claims(&all["access_token"]);
     assert_eq!(token["scope"], "ca.issue ca.read");
-    assert_eq!((&token["sub"], &token["aud"]), (&json!("desk-robot"), &json!("https://ca.gov.kh")));
+    assert_eq!(
+        (&token["sub"], &token["aud"]),
+        (&json!("desk-robot"), &json!("https://ca.gov.kh"))
+    );
     assert!(all.get("refresh_token").is_none() && all.get("id_token").is_none());
-    assert_eq!(ask(&[("scope", "ca.read")]).await.json()["scope"], "ca.read");
-    assert_eq!(ask(&[("scope", "ca.revoke")]).await.error(), "invalid_scope");
-    assert_eq!(ask(&[("resource", "https://other.gov.kh")]).await.error(), "invalid_target");
+    assert_eq!(
+        ask(&[("scope", "ca.read")]).await.json()["scope"],
+        "ca.read"
+    );
+    assert_eq!(
+        ask(&[("scope", "ca.revoke")]).await.error(),
+        "invalid_scope"
+    );
+    assert_eq!(
+        ask(&[("resource", "https://other.gov.kh")]).await.error(),
+        "invalid_target"
+    );
     let info = userinfo(&service, all["access_token"].as_str().unwrap()).await;
-    assert_eq!(info.status, StatusCode::UNAUTHORIZED, "for another resource");
-    let person = call(&service, "gdt", "/token", &[("grant_type", "client_credentials")]).await;
+    assert_eq!(
+        info.status,
+        StatusCode::UNAUTHORIZED,
+        "for another resource"
+    );
+    let person = call(
+        &service,
+        "gdt",
+        "/token",
+        &[("grant_type", "client_credentials")],
+    )
+    .await;
     assert_eq!(person.error(), "unauthorized_client");
 }
 
@@ -136,15 +193,28 @@ async fn machines_get_their_scopes_for_their_resources() {
 async fn malformed_token_requests_have_an_error_in_the_protocols_form() {
     let Some(world) = world().await else { return };
     let service = service!(world);
-    let json = TestRequest::post().uri("/token").insert_header(basic("gdt")).set_json(json!({}));
+    let json = TestRequest::post()
+        .uri("/token")
+        .insert_header(basic("gdt"))
+        .set_json(json!({}));
     assert_eq!(send(&service, json).await.error(), "invalid_request");
     for (form, error) in [
         (vec![], "invalid_request"),
         (vec![("grant_type", "password")], "unsupported_grant_type"),
-        (vec![("grant_type", "authorization_code")], "invalid_request"),
-        (vec![("grant_type", "refresh_token"), ("refresh_token", "x")], "invalid_grant"),
+        (
+            vec![("grant_type", "authorization_code")],
+            "invalid_request",
+        ),
+        (
+            vec![("grant_type", "refresh_token"), ("refresh_token", "x")],
+            "invalid_grant",
+        ),
     ] {
-        assert_eq!(call(&service, "gdt", "/token", &form).await.error(), error, "{form:?}");
+        assert_eq!(
+            call(&service, "gdt", "/token", &form).await.error(),
+            error,
+            "{form:?}"
+        );
     }
 }
 
@@ -153,18 +223,36 @@ async fn a_client_is_registered_from_a_file_and_its_secret_goes_to_a_file_alone(
     let Some(world) = world().await else { return };
     let service = service!(world);
     let folder = tempfile::tempdir().unwrap();
-    let (file, secret) = (folder.path().join("client.toml"), folder.path().join("secret"));
+    let (file, secret) = (
+        folder.path().join("client.toml"),
+        folder.path().join("secret"),
+    );
     let form = registration("fresh");
     std::fs::write(&file, toml::to_string(&form).unwrap()).unwrap();
-    let added = crate::oidc::admin::add_client(&world.app, &file, Some(&secret)).await.unwrap();
+    let added = crate::oidc::admin::add_client(&world.app, &file, Some(&secret))
+        .await
+        .unwrap();
     assert!(added.has_secret && added.grant_id.is_some());
     use std::os::unix::fs::PermissionsExt as _;
-    assert_eq!(std::fs::metadata(&secret).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        std::fs::metadata(&secret).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
     let secret = std::fs::read_to_string(&secret).unwrap();
     let request = TestRequest::post()
         .uri("/par")
-        .insert_header(("Authorization", format!("Basic {}", base64ct::Base64::encode_string(format!("fresh:{secret}").as_bytes()))))
+        .insert_header((
+            "Authorization",
+            format!(
+                "Basic {}",
+                base64ct::Base64::encode_string(format!("fresh:{secret}").as_bytes())
+            ),
+        ))
         .set_form(parameters("fresh", "openid"));
     assert_eq!(send(&service, request).await.status, StatusCode::CREATED);
-    assert!(crate::oidc::admin::add_client(&world.app, &file, None).await.is_err());
+    assert!(
+        crate::oidc::admin::add_client(&world.app, &file, None)
+            .await
+            .is_err()
+    );
 }

@@ -65,16 +65,24 @@ fn token() -> Option<(SoftHsm, Arc<Token>)> {
 pub(super) async fn world() -> Option<World> {
     let (soft, token) = token()?;
     let folder = tempfile::tempdir().unwrap();
-    let config = Config { evidence: folder.path().join("evidence"), ..Config::default() };
+    let config = Config {
+        evidence: folder.path().join("evidence"),
+        ..Config::default()
+    };
     for label in &config.keys.id_token {
         token.generate(label, KeyAlgorithm::P256).unwrap();
     }
-    token.generate_secret(&config.keys.key_encryption, SecretPurpose::KeyEncryption).unwrap();
+    token
+        .generate_secret(&config.keys.key_encryption, SecretPurpose::KeyEncryption)
+        .unwrap();
     for label in [&config.keys.blind_index, &config.keys.pairwise] {
         token.generate_secret(label, SecretPurpose::Mac).unwrap();
     }
     let client_key = token
-        .generate(&KeyLabel::parse("test/client/g1").unwrap(), KeyAlgorithm::P256)
+        .generate(
+            &KeyLabel::parse("test/client/g1").unwrap(),
+            KeyAlgorithm::P256,
+        )
         .and_then(|id| token.signer(id, None))
         .unwrap();
     let (sources, clock) = Sources::test(START.parse().unwrap(), 7);
@@ -87,13 +95,26 @@ pub(super) async fn world() -> Option<World> {
     })
     .unwrap();
     let person = app.sources.uuid();
-    let world =
-        World { app, clock, keys: token, person, client_key, _folder: folder, _token: soft };
+    let world = World {
+        app,
+        clock,
+        keys: token,
+        person,
+        client_key,
+        _folder: folder,
+        _token: soft,
+    };
     world.add_citizen().await;
     for (id, changes) in [
         ("gdt", json!({})),
-        ("nssf", json!({"require_par": false, "redirect_uris": ["https://nssf.gov.kh/callback"], "uri": "https://nssf.gov.kh"})),
-        ("keyed", json!({"auth_method": "private_key_jwt", "jwks": world.client_jwks()})),
+        (
+            "nssf",
+            json!({"require_par": false, "redirect_uris": ["https://nssf.gov.kh/callback"], "uri": "https://nssf.gov.kh"}),
+        ),
+        (
+            "keyed",
+            json!({"auth_method": "private_key_jwt", "jwks": world.client_jwks()}),
+        ),
     ] {
         world.add_client(id, &changes).await;
     }
@@ -139,7 +160,13 @@ impl World {
     fn event(&self) -> AuditEvent {
         let sources = &self.app.sources;
         let actor = Actor::system("test");
-        AuditEvent::new(sources.uuid(), sources.now(), actor, action::IDP_CLIENT_REGISTERED, "test")
+        AuditEvent::new(
+            sources.uuid(),
+            sources.now(),
+            actor,
+            action::IDP_CLIENT_REGISTERED,
+            "test",
+        )
     }
 
     pub(super) async fn add_client(&self, id: &str, changes: &Value) {
@@ -174,7 +201,12 @@ impl World {
         for (name, value) in changes {
             claims[*name] = value.clone();
         }
-        sign_compact(Map::new(), claims.to_string().as_bytes(), self.client_key.as_ref()).unwrap()
+        sign_compact(
+            Map::new(),
+            claims.to_string().as_bytes(),
+            self.client_key.as_ref(),
+        )
+        .unwrap()
     }
 
     async fn add_citizen(&self) {
@@ -188,8 +220,14 @@ impl World {
         };
         let record = PersonRecord {
             kind: PersonKind::Natural,
-            latin: NameParts { family: "SOK".to_owned(), given: "DARA".to_owned() },
-            khmer: Some(NameParts { family: "សុខ".to_owned(), given: "ដារ៉ា".to_owned() }),
+            latin: NameParts {
+                family: "SOK".to_owned(),
+                given: "DARA".to_owned(),
+            },
+            khmer: Some(NameParts {
+                family: "សុខ".to_owned(),
+                given: "ដារ៉ា".to_owned(),
+            }),
             birth_date: Some(PartialDate::new(1990, Some(1), Some(1)).unwrap()),
             sex: Some(Sex::Male),
             nationality: Some("KHM".to_owned()),
@@ -218,7 +256,10 @@ impl World {
                 verified_at: now,
             }],
         };
-        let (key, wrapped) = app.sealer.new_subject_key(id, app.sources.random()).unwrap();
+        let (key, wrapped) = app
+            .sealer
+            .new_subject_key(id, app.sources.random())
+            .unwrap();
         let row = id.to_string();
         let field = crate::apply::facts::record_field(&row);
         let plain = serde_json::to_vec(&record).unwrap();
@@ -276,15 +317,21 @@ impl World {
             expires_at: now + 36_000,
             ended_at: None,
         };
-        app.store.write(self.event(), move |w| w.insert_session(&session)).await.unwrap();
+        app.store
+            .write(self.event(), move |w| w.insert_session(&session))
+            .await
+            .unwrap();
         browser.cookies.insert("session".to_owned(), token);
     }
 }
 
 /// The parameters of a sound request.
 pub(super) fn parameters<'a>(client: &'a str, scope: &'a str) -> Vec<(&'a str, &'a str)> {
-    let redirect_uri =
-        if client == "nssf" { "https://nssf.gov.kh/callback" } else { "https://tax.gov.kh/callback" };
+    let redirect_uri = if client == "nssf" {
+        "https://nssf.gov.kh/callback"
+    } else {
+        "https://tax.gov.kh/callback"
+    };
     vec![
         ("client_id", client),
         ("response_type", "code"),
@@ -298,7 +345,9 @@ pub(super) fn parameters<'a>(client: &'a str, scope: &'a str) -> Vec<(&'a str, &
 }
 
 pub(super) fn encode(pairs: &[(&str, &str)]) -> String {
-    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+    url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(pairs)
+        .finish()
 }
 
 pub(super) fn basic(client: &str) -> (header::HeaderName, String) {
@@ -321,7 +370,9 @@ pub(super) struct Answer {
 
 impl Answer {
     pub(super) fn location(&self) -> &str {
-        self.headers.get(header::LOCATION).map_or("", |l| l.to_str().unwrap())
+        self.headers
+            .get(header::LOCATION)
+            .map_or("", |l| l.to_str().unwrap())
     }
 
     pub(super) fn json(&self) -> Value {
@@ -334,8 +385,14 @@ impl Answer {
 
     /// A parameter of the redirect.
     pub(super) fn parameter(&self, name: &str) -> Option<String> {
-        let location = url::Url::parse(ISSUER).unwrap().join(self.location()).unwrap();
-        location.query_pairs().find(|(n, _)| n == name).map(|(_, value)| value.into_owned())
+        let location = url::Url::parse(ISSUER)
+            .unwrap()
+            .join(self.location())
+            .unwrap();
+        location
+            .query_pairs()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value.into_owned())
     }
 }
 
@@ -356,15 +413,22 @@ impl Browser {
         let request = self
             .cookies
             .iter()
-            .fold(request, |r, (name, value)| r.cookie(Cookie::new(name.clone(), value.clone())))
+            .fold(request, |r, (name, value)| {
+                r.cookie(Cookie::new(name.clone(), value.clone()))
+            })
             .peer_addr("192.0.2.7:4000".parse().unwrap());
         let response = test::call_service(service, request.to_request()).await;
         for cookie in response.response().cookies() {
-            self.cookies.insert(cookie.name().to_owned(), cookie.value().to_owned());
+            self.cookies
+                .insert(cookie.name().to_owned(), cookie.value().to_owned());
         }
         let (status, headers) = (response.status(), response.headers().clone());
         let bytes = test::read_body(response).await;
-        Answer { status, headers, body: String::from_utf8_lossy(&bytes).into_owned() }
+        Answer {
+            status,
+            headers,
+            body: String::from_utf8_lossy(&bytes).into_owned(),
+        }
     }
 
     pub(super) async fn get<S, B>(&mut self, service: &S, path: &str) -> Answer
@@ -375,7 +439,12 @@ impl Browser {
         self.send(service, TestRequest::get().uri(path)).await
     }
 
-    pub(super) async fn post<S, B>(&mut self, service: &S, path: &str, fields: &[(&str, &str)]) -> Answer
+    pub(super) async fn post<S, B>(
+        &mut self,
+        service: &S,
+        path: &str,
+        fields: &[(&str, &str)],
+    ) -> Answer
     where
         S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
         B: MessageBody,
@@ -383,17 +452,26 @@ impl Browser {
         let csrf = self.cookies.get("csrf").cloned().unwrap_or_default();
         let mut form: Vec<(&str, &str)> = vec![("csrf", &csrf)];
         form.extend_from_slice(fields);
-        self.send(service, TestRequest::post().uri(path).set_form(form)).await
+        self.send(service, TestRequest::post().uri(path).set_form(form))
+            .await
     }
 }
 
 /// A call of a client that authenticates with its secret in the header.
-pub(super) async fn call<S, B>(service: &S, client: &str, path: &str, form: &[(&str, &str)]) -> Answer
+pub(super) async fn call<S, B>(
+    service: &S,
+    client: &str,
+    path: &str,
+    form: &[(&str, &str)],
+) -> Answer
 where
     S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
     B: MessageBody,
 {
-    let request = TestRequest::post().uri(path).insert_header(basic(client)).set_form(form);
+    let request = TestRequest::post()
+        .uri(path)
+        .insert_header(basic(client))
+        .set_form(form);
     send(service, request).await
 }
 
@@ -406,7 +484,10 @@ where
     let answer = call(service, client, "/par", form).await;
     assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
     let uri = answer.json()["request_uri"].as_str().unwrap().to_owned();
-    format!("/authorize?{}", encode(&[("client_id", client), ("request_uri", &uri)]))
+    format!(
+        "/authorize?{}",
+        encode(&[("client_id", client), ("request_uri", &uri)])
+    )
 }
 
 /// Presses a button of the consent page that the browser was sent to.
@@ -420,17 +501,33 @@ where
     S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
     B: MessageBody,
 {
-    assert!(sent.location().starts_with("/consent?"), "{} {}", sent.location(), sent.body);
-    let (client, uri) = (sent.parameter("client_id").unwrap(), sent.parameter("request_uri").unwrap());
+    assert!(
+        sent.location().starts_with("/consent?"),
+        "{} {}",
+        sent.location(),
+        sent.body
+    );
+    let (client, uri) = (
+        sent.parameter("client_id").unwrap(),
+        sent.parameter("request_uri").unwrap(),
+    );
     let page = browser.get(service, sent.location()).await;
     assert_eq!(page.status, StatusCode::OK, "{}", page.body);
-    let mut form = vec![("client_id", client.as_str()), ("request_uri", uri.as_str())];
+    let mut form = vec![
+        ("client_id", client.as_str()),
+        ("request_uri", uri.as_str()),
+    ];
     form.extend_from_slice(fields);
     browser.post(service, "/consent", &form).await
 }
 
 /// The whole way to a code, everything asked for being shared.
-pub(super) async fn code<S, B>(service: &S, browser: &mut Browser, client: &str, scope: &str) -> String
+pub(super) async fn code<S, B>(
+    service: &S,
+    browser: &mut Browser,
+    client: &str,
+    scope: &str,
+) -> String
 where
     S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
     B: MessageBody,
@@ -443,13 +540,17 @@ where
     } else {
         sent
     };
-    back.parameter("code").unwrap_or_else(|| panic!("no code: {} {}", back.location(), back.body))
+    back.parameter("code")
+        .unwrap_or_else(|| panic!("no code: {} {}", back.location(), back.body))
 }
 
 /// The form that redeems a code.
 pub(super) fn redemption<'a>(client: &str, code: &'a str) -> Vec<(&'a str, &'a str)> {
-    let redirect_uri =
-        if client == "nssf" { "https://nssf.gov.kh/callback" } else { "https://tax.gov.kh/callback" };
+    let redirect_uri = if client == "nssf" {
+        "https://nssf.gov.kh/callback"
+    } else {
+        "https://tax.gov.kh/callback"
+    };
     vec![
         ("grant_type", "authorization_code"),
         ("code", code),
@@ -459,7 +560,12 @@ pub(super) fn redemption<'a>(client: &str, code: &'a str) -> Vec<(&'a str, &'a s
 }
 
 /// The whole way to tokens.
-pub(super) async fn tokens<S, B>(service: &S, browser: &mut Browser, client: &str, scope: &str) -> Value
+pub(super) async fn tokens<S, B>(
+    service: &S,
+    browser: &mut Browser,
+    client: &str,
+    scope: &str,
+) -> Value
 where
     S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
     B: MessageBody,
@@ -476,7 +582,11 @@ where
     B: MessageBody,
 {
     let bearer = (header::AUTHORIZATION, format!("Bearer {access_token}"));
-    send(service, TestRequest::get().uri("/userinfo").insert_header(bearer)).await
+    send(
+        service,
+        TestRequest::get().uri("/userinfo").insert_header(bearer),
+    )
+    .await
 }
 
 /// The claims of a compact token, unchecked.

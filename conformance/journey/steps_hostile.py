@@ -1,0 +1,102 @@
+"""Bad input: a clear error in the right protocol's form, nothing lost, no panic."""
+
+from __future__ import annotations
+
+import base64
+import json
+import urllib.parse
+
+from client import Client
+from world import World, check, http
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+LARGE = 100 * 1024 * 1024
+
+
+def refused(world: World) -> str:
+    """Malformed requests of every protocol are refused in that protocol's own form."""
+    issuer, count = world.issuer, 0
+
+    def expect(what: str, answer: tuple[int, dict, bytes], statuses: tuple[int, ...], needle: str = "") -> None:
+        nonlocal count
+        code, _, body = answer
+        check(code in statuses, f"{what}: answered {code}: {body[:200]!r}")
+        check(needle.encode() in body, f"{what}: {needle!r} is not in {body[:200]!r}")
+        count += 1
+
+    gdt = next(c for c in world.demo["clients"] if c["id"] == "gdt")
+    basic = {"Authorization": "Basic " + base64.b64encode(f"gdt:{gdt['secret']}".encode()).decode(), **FORM}
+    wrong = {"Authorization": "Basic " + base64.b64encode(b"gdt:wrong").decode(), **FORM}
+    expect("unknown client", http("POST", f"{issuer}/token", b"grant_type=client_credentials&client_id=nobody&client_secret=x",
+                                  FORM), (400, 401), "invalid_client")
+    expect("wrong secret", http("POST", f"{issuer}/token", b"grant_type=authorization_code&code=x", wrong), (401,),
+           "invalid_client")
+    expect("made-up code", http("POST", f"{issuer}/token", urllib.parse.urlencode({
+        "grant_type": "authorization_code", "code": "made-up", "redirect_uri": gdt["redirect_uris"][0],
+        "code_verifier": "a" * 43}).encode(), basic), (400,), "invalid_grant")
+    expect("unknown request_uri", http("GET", f"{issuer}/authorize?client_id=gdt&request_uri=urn:ietf:params:oauth:request_uri:none"),
+           (400,), "<html")
+    expect("wrong redirect URI", http("POST", f"{issuer}/par", urllib.parse.urlencode({
+        "response_type": "code", "client_id": "gdt", "redirect_uri": "https://evil.example/", "scope": "openid",
+        "code_challenge": "a" * 43, "code_challenge_method": "S256"}).encode(), basic), (400,), "invalid_re")
+    expect("no token at userinfo", http("GET", f"{issuer}/userinfo"), (401,))
+    expect("nonsense token", http("GET", f"{issuer}/userinfo", None, {"Authorization": "Bearer a.b.c"}), (401,))
+    expect("unknown page", http("GET", f"{issuer}/nowhere"), (404,), "<html")
+    expect("ca without a token", http("POST", f"{world.endpoints['ca']}/api/v1/certificates", b"{}",
+                                      {"Content-Type": "application/json"}), (401,), "problems/")
+    code, headers, body = http("POST", world.endpoints["ocsp"], b"\x30\x03garbage",
+                               {"Content-Type": "application/ocsp-request"})
+    check(code == 200 and body == bytes.fromhex("30030a0101"), f"garbage to OCSP: {code} {body!r}")
+    code, headers, body = http("POST", world.endpoints["tsa"], b"garbage", {"Content-Type": "application/timestamp-query"})
+    check(code in (200, 400) and (code == 400 or body[:1] == b"0"), f"garbage to the TSA: {code} {body[:60]!r}")
+    citizen = Client(issuer)
+    page = citizen.get("/apply")
+    expect("form without its token", http("POST", f"{issuer}/apply", b"", FORM), (400, 403))
+    check(page.status == 200, "the first page of the application is gone")
+    return f"{count + 2} refusals"
+
+
+def large(world: World) -> str:
+    """A body of 100 MB is refused by every service without taking the memory for it."""
+    blob = bytes(LARGE)
+    targets = [f"{world.issuer}/token", f"{world.issuer}/apply", f"{world.endpoints['ca']}/api/v1/certificates",
+               world.endpoints["ocsp"], world.endpoints["tsa"]]
+    for url in targets:
+        try:
+            code, _, _ = http("POST", url, blob, {"Content-Type": "application/octet-stream"}, timeout=60)
+            check(400 <= code < 500 or (code == 200 and url == world.endpoints["ocsp"]), f"{url}: {code}")
+        except OSError:
+            pass  # refused while we were still sending: the connection is closed
+    for name in world.demo["health"]:
+        world.ready(name)
+        memory = _resident(world.pid(name))
+        check(memory < 300, f"{name} holds {memory} MiB after a large body")
+    return ", ".join(f"{name} {_resident(world.pid(name))} MiB" for name in world.demo["health"])
+
+
+def _resident(pid: int) -> int:
+    with open(f"/proc/{pid}/status") as status:
+        line = next(line for line in status if line.startswith("VmRSS"))
+    return int(line.split()[1]) // 1024
+
+
+def quiet(world: World) -> str:
+    """No program panicked, and no secret of a person is in a log."""
+    secrets = [p["login"]["password"] for p in world.demo["people"] if p.get("login")]
+    secrets += [p["login"]["totp_secret"] for p in world.demo["people"] if p.get("login")]
+    secrets += [c["secret"] for c in world.demo["clients"] if c.get("secret")]
+    secrets += ["dara@example.org", "123456789", "ដារ៉ា"]
+    for log in (world.data / "log").iterdir():
+        text = log.read_text(errors="replace")
+        check("panicked" not in text, f"{log.name} tells of a panic: {text[text.find('panicked') - 200:][:500]}")
+        for secret in secrets:
+            check(secret not in text, f"{log.name} contains what it must not: …{secret[:3]}…")
+    return f"{len(secrets)} secrets looked for"
+
+
+def audit(world: World) -> str:
+    """The audit chain of the provider is whole."""
+    import judges
+    settings = world.data / "romduol.toml"
+    output = judges.run(world.programs / "idp", "audit", "verify", "--config", settings)
+    return json.dumps(output.strip().splitlines()[-1])
