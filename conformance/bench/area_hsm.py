@@ -1,0 +1,30 @@
+"""The bridge to the token: signatures beside the bare driver, and what a hop costs."""
+
+from __future__ import annotations
+
+import json
+
+from table import Row, median, row
+from world import World
+
+
+def measure(world: World, setting) -> list[Row]:
+    """The bridge's own bench on a token of its own, once per run."""
+    runs = [_once(world, setting.seconds) for _ in range(setting.runs)]
+    rows = []
+    for entries in zip(*runs):
+        first = entries[0]
+        baselines = [entry["baseline"] for entry in entries if entry["baseline"] is not None]
+        rows.append(row(first["name"], median([entry["value"] for entry in entries]), first["unit"],
+                        first["baseline_name"], median(baselines) if baselines else None, first["note"]))
+    return rows
+
+
+def _once(world: World, seconds: int) -> list[dict]:
+    return json.loads(world.run(world.program("hsm-bridge"), "bench", "--json", "--seconds", seconds).stdout)
+
+
+def token_rate(world: World, setting) -> float:
+    """P-256 signatures a second of the bare driver on two threads, each verified: the baseline of what signs."""
+    runs = [_once(world, 1) for _ in range(setting.runs)]
+    return median([next(e["baseline"] for e in run if e["name"] == "hsm.sign.p256.bridge") for run in runs])
