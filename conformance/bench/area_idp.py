@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 import urllib.parse
@@ -12,7 +13,7 @@ from load import wrk
 from peers.oidc_provider import NAME as PEER_NAME
 from peers.oidc_provider import Peer
 from table import Figures, NotMeasured, Row, median, notes, row, take
-from world import Server, World, answers, basic, memory_mib
+from world import Server, World, answers, basic, http, memory_mib
 
 FLOW_CONNECTIONS = 16
 WARM_UP_SECONDS = 1
@@ -29,7 +30,8 @@ def measure(world: World, setting) -> list[Row]:
     idle, start = _fresh(world)
     with ExitStack() as running:
         peer = Peer(world, running)
-        rows = _discovery(issuer, peer, setting) + _machine(world, issuer, peer, setting) + _flow(world, peer, setting)
+        rows = _discovery(issuer, peer, setting) + _machine(world, issuer, peer, setting)
+        rows += _introspection(world, issuer, peer, setting) + _flow(world, peer, setting)
         loaded = memory_mib(world.pid("idp"))
         rows += _size(idle, start, loaded, peer)
     return rows
@@ -54,6 +56,29 @@ def _machine(world: World, issuer: str, peer: Peer, setting) -> list[Row]:
 
     note = "ES256 by a key in the token, recorded and audited; " + IN_MEMORY
     return _pair("idp.client_credentials", *take(setting.runs, ours, theirs), note)
+
+
+def _introspection(world: World, issuer: str, peer: Peer, setting) -> list[Row]:
+    officer = world.client("ca-officer")
+
+    def ours() -> Figures:
+        return _asked(issuer + "/introspect", officer["id"], officer["secret"], world.officer_token(), setting)
+
+    def theirs() -> Figures:
+        address = peer.issuer + "/token/introspection"
+        return _asked(address, peer.client_id, peer.client_secret, peer.token(), setting)
+
+    note = "of a signed token, looked up in the database; the baseline's is opaque, in memory"
+    return _pair("idp.introspect", *take(setting.runs, ours, theirs), note)
+
+
+def _asked(url: str, identifier: str, secret: str, token: str, setting) -> Figures:
+    body = urllib.parse.urlencode({"token": token}).encode()
+    headers = {"Content-Type": FORM, "Authorization": basic(identifier, secret)}
+    status, answer = http("POST", url, body, headers)
+    if status != 200 or not json.loads(answer)["active"]:
+        raise NotMeasured(f"a live token is not active: {status}")
+    return wrk(url, setting.seconds, method="POST", headers=headers, bodies=[body])
 
 
 def _tokens(url: str, identifier: str, secret: str, more: dict[str, str], setting) -> Figures:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import os
 import shutil
 import time
 import urllib.parse
-from contextlib import ExitStack
+from contextlib import contextmanager
 from pathlib import Path
 
 import keys
@@ -21,7 +22,22 @@ NGINX_PORT = 41
 VISIBLE_SECONDS = 30
 VISIBLE_CERTIFICATES = 9
 FULL_LOAD = f"{CONNECTIONS} connections, all waiting for their answer"
-OPENSSL_NOTE = "the baseline signs each answer with a key in memory and closes each connection"
+OPENSSL_NOTE = "the baseline signs each answer with a key in memory, closes each connection, and gets two at a time: it hangs with more"
+NGINX = "nginx static file"
+NGINX_CONFIG = """
+{user}
+daemon off;
+worker_processes auto;
+pid {folder}/pid;
+error_log {folder}/error.log;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off; sendfile on; open_file_cache max=16; keepalive_requests 100000000;
+  client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
+  uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+  server {{ listen 127.0.0.1:{port}; root {folder}/site; }}
+}}
+"""
 HEADERS = {"Content-Type": "application/ocsp-request"}
 
 
@@ -32,36 +48,33 @@ def measure(world: World, setting) -> list[Row]:
     wait_until("the certificate's status", lambda: _status(world, endpoint, query, issuer) == "good", VISIBLE_SECONDS)
     size = len(http("POST", endpoint, query, HEADERS)[1])
     bare = token_rate(world, setting)
-    with ExitStack() as running:
-        peer = Peer(world, running)
-        get, get_peer, missing = take(setting.runs, lambda: _get(endpoint, query, setting),
-                                      lambda: _get(peer.url, peer.query, setting))
-        post, post_peer, _ = take(setting.runs, lambda: _post(endpoint, query, setting),
-                                  lambda: _post(peer.url, peer.query, setting))
+    peer = Peer(world)
+    get, get_peer, missing = take(setting.runs, lambda: _get(endpoint, query, setting),
+                                  lambda: peer.measure(_get, setting))
+    post, post_peer, _ = take(setting.runs, lambda: _post(endpoint, query, setting),
+                              lambda: peer.measure(_post, setting))
     live, _, _ = take(setting.runs, lambda: _post(endpoint, fresh, setting, nonce=True), None)
     visible = _visible(world, endpoint)
-    rows = [
+    static, no_static = _nginx(world, setting, size)
+    return [
         row("ocsp.cached", get["rate"], "1/s", BASELINE, get_peer.get("rate"), notes("GET, keep-alive", OPENSSL_NOTE, missing)),
-        row("ocsp.cached.p99", get["p99"], "ms", BASELINE, get_peer.get("p99"), notes(FULL_LOAD, missing)),
+        row("ocsp.cached.nginx", get["rate"], "1/s", NGINX, static.get("rate"),
+            notes(f"a file of {size} bytes, as long as our answer", no_static)),
+        row("ocsp.cached.p99", get["p99"], "ms", NGINX, static.get("p99"), notes(FULL_LOAD, no_static)),
         row("ocsp.cached_post", post["rate"], "1/s", BASELINE, post_peer.get("rate"), notes("POST, keep-alive", missing)),
         row("ocsp.live", live["rate"], "1/s", "bare token signatures", bare,
             "a nonce in every request, so every answer is signed in the token"),
         row("ocsp.visible", median(visible), "ms",
             note=f"from the answer to the revocation to `revoked`; {len(visible)} certificates, longest {max(visible):.1f} ms"),
     ]
-    try:
-        rows.insert(3, _nginx(world, setting, get["rate"], size))
-    except NotMeasured as reason:
-        rows.insert(3, row("ocsp.cached.nginx", get["rate"], "1/s", "nginx static file", None, f"baseline not measured: {reason}"))
-    return rows
 
 
-def _get(url: str, query: bytes, setting) -> dict:
-    return wrk(f"{url}/{urllib.parse.quote(base64.b64encode(query).decode(), safe='')}", setting.seconds)
+def _get(url: str, query: bytes, setting, **more) -> dict:
+    return wrk(f"{url}/{urllib.parse.quote(base64.b64encode(query).decode(), safe='')}", setting.seconds, **more)
 
 
-def _post(url: str, query: bytes, setting, nonce: bool = False) -> dict:
-    return wrk(url, setting.seconds, method="POST", headers=HEADERS, bodies=[query], nonce=nonce)
+def _post(url: str, query: bytes, setting, **more) -> dict:
+    return wrk(url, setting.seconds, method="POST", headers=HEADERS, bodies=[query], **more)
 
 
 def _issue(world: World, name: str) -> tuple[Path, Path]:
@@ -113,67 +126,68 @@ def _visible(world: World, endpoint: str) -> list[float]:
 
 
 class Peer:
-    """`openssl ocsp` with an authority of its own; one certificate that is good, as in our query."""
+    """`openssl ocsp` with an authority of its own; one certificate that is good, as in our query.
 
-    def __init__(self, world: World, running: ExitStack):
-        self._world, self._running, self._query = world, running, None
+    It is started anew for each run and gets one connection per worker: its workers hang for good after a burst of more
+    connections than there are workers.
+    """
+
+    WORKERS = 2
+
+    def __init__(self, world: World):
+        self._world, self._files = world, None
         self._port = world.port_base + BASELINE_PORT
+        self._url = f"http://127.0.0.1:{self._port}"
 
-    @property
-    def url(self) -> str:
-        if self._query is None:
-            self._start()
-        return f"http://127.0.0.1:{self._port}"
-
-    @property
-    def query(self) -> bytes:
-        return self._query
-
-    def _start(self) -> None:
+    def _prepare(self) -> tuple[bytes, list]:
         world, folder = self._world, self._world.scratch
         certificate, key = keys.authority(world, folder / "peer")
         leaf = keys.leaf(world, certificate, key, folder / "peer-leaf.pem")
         serial = world.openssl("x509", "-in", leaf, "-noout", "-serial").decode().strip().split("=")[1]
         index = folder / "peer-index.txt"
         index.write_text(f"V\t490101000000Z\t\t{serial}\tunknown\t/CN=leaf\n")
-        self._query = _query(world, certificate, leaf, "-no_nonce")
-        command = ["openssl", "ocsp", "-port", self._port, "-multi", "2", "-index", index, "-CA", certificate,
+        command = ["openssl", "ocsp", "-port", self._port, "-multi", self.WORKERS, "-index", index, "-CA", certificate,
                    "-rsigner", certificate, "-rkey", key, "-ndays", "1"]
-        address = f"http://127.0.0.1:{self._port}"
+        return _query(world, certificate, leaf, "-no_nonce"), command
+
+    def measure(self, ask, setting) -> dict:
+        """Figures of `ask`, one of our own ways of asking, against a fresh responder."""
+        if self._files is None:
+            self._files = self._prepare()
+        query, command = self._files
 
         def ready() -> bool:
             try:
-                return http("POST", address, self._query, HEADERS)[0] == 200
+                return http("POST", self._url, query, HEADERS)[0] == 200
             except OSError:
                 return False
 
-        self._running.enter_context(Server(command, ready))
+        with Server(command, ready):
+            return ask(self._url, query, setting, connections=self.WORKERS, warm_up=False)
 
 
-def _nginx(world: World, setting, ours: float, size: int) -> Row:
-    """A static file as long as our answer, from memory, one worker per core as its packagers have it."""
+def _nginx(world: World, setting, size: int) -> tuple[dict, str]:
+    """Figures of a static file as long as our answer, and why there are none."""
+    try:
+        with _static_file(world, size) as url:
+            runs = [wrk(url, setting.seconds) for _ in range(setting.runs)]
+    except NotMeasured as reason:
+        return {}, f"baseline not measured: {reason}"
+    return {name: median([run[name] for run in runs]) for name in runs[0]}, ""
+
+
+@contextmanager
+def _static_file(world: World, size: int):
+    """nginx with its file in memory and one worker per core, as its packagers have it."""
     program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
     if program is None:
         raise NotMeasured("nginx is not installed")
     folder, port = world.scratch / "nginx", world.port_base + NGINX_PORT
     (folder / "site").mkdir(parents=True, exist_ok=True)
     (folder / "site" / "answer").write_bytes(bytes(size))
-    # Without privileges to give away the workers run as who started them.
-    (folder / "nginx.conf").write_text(f"""
-user root;
-daemon off;
-worker_processes auto;
-pid {folder}/pid;
-error_log {folder}/error.log;
-events {{ worker_connections 1024; }}
-http {{
-  access_log off; sendfile on; open_file_cache max=16; keepalive_requests 100000000;
-  client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
-  uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  server {{ listen 127.0.0.1:{port}; root {folder}/site; }}
-}}
-""")
+    # Workers of one who has privileges would become somebody who cannot read the folder.
+    user = "user root;" if os.geteuid() == 0 else ""
+    (folder / "nginx.conf").write_text(NGINX_CONFIG.format(user=user, folder=folder, port=port))
     url = f"http://127.0.0.1:{port}/answer"
     with Server([program, "-p", folder, "-c", folder / "nginx.conf"], lambda: answers(url)):
-        rate = median([wrk(url, setting.seconds)["rate"] for _ in range(setting.runs)])
-    return row("ocsp.cached.nginx", ours, "1/s", "nginx static file", rate, f"a file of {size} bytes, as long as our answer")
+        yield url

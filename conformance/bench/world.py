@@ -17,7 +17,7 @@ from pathlib import Path
 from table import NotMeasured
 
 START_SECONDS = 180
-STOP_SECONDS = 40
+STOP_SECONDS = 30
 POLL_SECONDS = 0.05
 HTTP_SECONDS = 30
 # Limits against abuse would be what is measured; everything else is as it is in the demo.
@@ -170,12 +170,15 @@ class Server:
         return self.process
 
     def __exit__(self, *_) -> None:
-        # A server with workers of its own is stopped with them: they are its process group.
-        for kind in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(self.process.pid, kind)
-                self.process.wait(5)
-            except ProcessLookupError:
-                return
-            except subprocess.TimeoutExpired:
-                continue
+        # A server with workers of its own is stopped with them: they are its process group. Some of them ignore the
+        # polite signal when they hang.
+        try:
+            os.killpg(self.process.pid, signal.SIGTERM)
+            self.process.wait(STOP_SECONDS)
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            pass
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()

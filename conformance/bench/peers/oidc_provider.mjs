@@ -22,6 +22,7 @@ const provider = new Provider(settings.issuer, {
   features: {
     clientCredentials: { enabled: true },
     pushedAuthorizationRequests: { enabled: true },
+    introspection: { enabled: true },
     devInteractions: { enabled: true },
     resourceIndicators: {
       enabled: true,

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from table import NotMeasured
-from world import Server, World, answers, memory_mib
+from world import Server, World, answers, basic, http, memory_mib
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "journey"))
 
@@ -84,6 +84,15 @@ class Peer:
                             cwd=folder, stdin=text)
             self._process = self._running.enter_context(server)
             self._start_ms = (time.monotonic() - began) * 1e3
+
+    def token(self) -> str:
+        """An opaque access token of the client itself."""
+        status, body = http("POST", self.issuer + "/token", b"grant_type=client_credentials", {
+            "Authorization": basic(self.client_id, self.client_secret),
+            "Content-Type": "application/x-www-form-urlencoded"})
+        if status != 200:
+            raise NotMeasured(f"{NAME} gave no token: {status}")
+        return json.loads(body)["access_token"]
 
     def flow_order(self) -> dict:
         """What `code-flow` needs."""
