@@ -93,7 +93,7 @@ impl<'a> Flow<'a> {
             .append_pair("code_challenge_method", "S256")
             .finish();
         let answer = self.post(&target.par, &body)?;
-        member(&expect("par", answer, 201)?, "request_uri")
+        member(&expect("par", &answer, 201)?, "request_uri")
     }
 
     fn authorize(&mut self, request_uri: &str) -> Result<String, String> {
@@ -124,7 +124,7 @@ impl<'a> Flow<'a> {
             .append_pair("redirect_uri", &target.redirect_uri)
             .append_pair("code_verifier", verifier)
             .finish();
-        let answer = expect("token", self.post(&target.token, &body)?, 200)?;
+        let answer = expect("token", &self.post(&target.token, &body)?, 200)?;
         // A flow without an ID token would be less work than the one that is compared.
         member(&answer, "id_token")?;
         member(&answer, "access_token")
@@ -137,7 +137,7 @@ impl<'a> Flow<'a> {
             target.userinfo, target.host,
         );
         let answer = self.connection.exchange(request.as_bytes())?;
-        member(&expect("userinfo", answer, 200)?, "sub").map(drop)
+        member(&expect("userinfo", &answer, 200)?, "sub").map(drop)
     }
 
     fn post(&mut self, path: &str, body: &str) -> Result<Answer, String> {
@@ -152,7 +152,7 @@ impl<'a> Flow<'a> {
     }
 }
 
-fn expect(endpoint: &str, answer: Answer, status: u16) -> Result<Value, String> {
+fn expect(endpoint: &str, answer: &Answer, status: u16) -> Result<Value, String> {
     if answer.status != status {
         let words = String::from_utf8_lossy(&answer.body).into_owned();
         return Err(format!("{endpoint} answered {}: {words}", answer.status));

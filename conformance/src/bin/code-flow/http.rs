@@ -54,7 +54,7 @@ impl Connection {
         self.stream
             .write_all(request)
             .map_err(|e| format!("{}: {e}", self.address))?;
-        let end = self.fill_until(|buffer| find_end_of_head(buffer), MAX_HEAD)?;
+        let end = self.fill_until(find_end_of_head, MAX_HEAD)?;
         let head = parse_head(self.buffer.get(..end).unwrap_or_default())?;
         let whole = end.saturating_add(head.length.min(MAX_BODY));
         self.fill_until(
