@@ -232,9 +232,13 @@ def demands(world: World, report: Report) -> None:
         expect({"code", "state", "iss"} <= set(form.fields), f"fields {sorted(form.fields)}")
     with report.check("the authorization endpoint takes a POST"):
         _, challenge = pkce()
-        page = browser.request("POST", world.metadata["authorization_endpoint"],
-                               urllib.parse.urlencode(gdt.request(challenge)).encode(),
+        fields = {"client_id": gdt.id, "request_uri": gdt.push(gdt.request(challenge))}
+        page = browser.request("POST", world.metadata["authorization_endpoint"], urllib.parse.urlencode(fields).encode(),
                                {"Content-Type": wire.FORM}, follow=False)
         same(page.status, 303, f"status of {page.text[:200]}")
         reply = follow(house, browser, page.headers["Location"], gdt.redirect_uri, None)
         expect("code" in reply, f"no code: {reply}")
+    with report.check("a client that must push gets invalid_request for an open request"):
+        _, challenge = pkce()
+        reply = follow(house, browser, gdt.url(gdt.request(challenge, state="s2")), gdt.redirect_uri, None)
+        same((reply.get("error"), reply.get("state"), reply.get("iss")), ("invalid_request", "s2", house.issuer), "answer")

@@ -187,6 +187,7 @@ def addresses(world, report: Report) -> None:
             expect("code=" not in page.headers.get("Location", ""), f"a code in spite of two {name}")
             expect(page.status == 400 or "error=invalid_request" in page.headers.get("Location", ""),
                    f"two {name}: {page.status} {page.headers.get('Location')}")
+            refused(gdt.post("pushed_authorization_request_endpoint", [*sound.items(), (name, "x")]), "invalid_request")
     with report.check("sign-in goes back to our own pages alone"):
         for there in ("//evil.example", "https://evil.example/", "/\\evil.example", "/%5cevil.example", "/\t/evil.example",
                       "\\\\evil.example", "javascript:alert(1)", "/account\r\nLocation: http://evil.example"):

@@ -108,8 +108,8 @@ def walk(house: House, browser: Client, url: str, redirect_uri: str, person: dic
             page = house.answer_sign_in(browser, page, person, follow=False)
         elif page.has("consent-form"):
             page = browser.submit(page, "/consent", button=("decision", consent), follow=False)
-        elif onward := [link for link in page.links if link.startswith("/authorize?")]:
-            page = browser.get(onward[0], follow=False)
+        elif page.path == "/authorize/continue":
+            page = browser.get(next(link for link in page.links if link.startswith("/authorize?")), follow=False)
         else:
             return page
     raise AssertionError("the authorization never ended")
