@@ -97,7 +97,8 @@ def _flow(world: World, peer: Peer, setting) -> list[Row]:
     def theirs() -> Figures:
         return people.flows(world, {**peer.flow_order(), **shape})
 
-    note = f"PAR, authorize with a session, token, userinfo; {FLOW_CONNECTIONS} connections; all durable and audited; {IN_MEMORY}"
+    note = (f"PAR, authorize with a session, token, userinfo; {FLOW_CONNECTIONS} connections; all durable and audited; "
+            + IN_MEMORY)
     return _pair("idp.code_flow", *take(setting.runs, ours, theirs), note)
 
 

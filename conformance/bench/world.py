@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 from table import NotMeasured
@@ -117,6 +118,16 @@ class World:
 
     def pid(self, name: str) -> int:
         return int(Path(self.demo["processes"], f"{name}.pid").read_text())
+
+    @contextmanager
+    def halted(self, name: str):
+        """The program stands still for as long as the block runs: it neither helps nor takes time."""
+        pid = self.pid(name)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     def client(self, identifier: str) -> dict:
         return next(client for client in self.demo["clients"] if client["id"] == identifier)
