@@ -44,7 +44,7 @@ def run(house: House, report: Report) -> None:
         if "key_file" in facts:
             facts["key"] = Path(facts["key_file"]).read_text()
         settings[name] = facts
-    process = subprocess.Popen(["node", str(HERE / "relying_parties.mjs")], stdin=subprocess.PIPE,
+    process = subprocess.Popen(["node", *_flags(), str(HERE / "relying_parties.mjs")], stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, text=True, cwd=HERE)
     try:
         _say(process, settings)
@@ -62,6 +62,12 @@ def run(house: House, report: Report) -> None:
     finally:
         process.kill()
         process.wait()
+
+
+def _flags() -> list[str]:
+    """Debian 12 has Node 18, where Web Cryptography is there but not yet a global."""
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
+    return ["--experimental-global-webcrypto"] if version.startswith("v18.") else []
 
 
 def _say(process: subprocess.Popen, message: dict) -> None:
