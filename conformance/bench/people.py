@@ -75,8 +75,12 @@ def _consent(browser: Client, order: dict) -> None:
 
 def flows(world: World, order: dict) -> Figures:
     """Flows a second and latencies in ms."""
-    given = json.dumps({**order, "seed": time.monotonic_ns()})
-    done = subprocess.run([world.program("code-flow")], input=given, capture_output=True, text=True)
+    return load(world, "code-flow", {**order, "seed": time.monotonic_ns()})
+
+
+def load(world: World, program: str, order: dict) -> Figures:
+    """Figures of one of our own load generators."""
+    done = subprocess.run([world.program(program)], input=json.dumps(order), capture_output=True, text=True)
     if done.returncode:
         raise NotMeasured(done.stderr.strip()[-300:])
     figures = json.loads(done.stdout)

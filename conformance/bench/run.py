@@ -19,12 +19,13 @@ import area_ca
 import area_hsm
 import area_idp
 import area_ocsp
+import area_sign
 import area_tsa
 import table
 from world import World
 
 AREAS = {"hsm": area_hsm.measure, "ocsp": area_ocsp.measure, "idp": area_idp.measure, "ca": area_ca.measure,
-         "tsa": area_tsa.measure}
+         "tsa": area_tsa.measure, "sign": area_sign.measure}
 
 
 class Setting:

@@ -4,3 +4,4 @@
 //! `journey/`, `suites/` and `bench/`, called by `./dev`.
 
 pub mod floor_plan;
+pub mod load;

@@ -1,12 +1,11 @@
 //! One code flow as a client with a secret and its user's browser make it.
 
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
+use conformance::load::Actor;
+use conformance::load::http::{Answer, Connection, member};
 use serde::Deserialize;
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 use url::form_urlencoded::Serializer;
-
-use crate::http::{Answer, Connection};
 
 /// The provider, the client and the person.
 #[derive(Debug, Deserialize)]
@@ -40,6 +39,18 @@ pub(crate) struct Flow<'a> {
     count: u64,
 }
 
+impl Actor for Flow<'_> {
+    /// Runs one flow to its end.
+    fn act(&mut self) -> Result<(), String> {
+        self.count += 1;
+        let verifier = self.verifier();
+        let request_uri = self.push(&verifier)?;
+        let code = self.authorize(&request_uri)?;
+        let token = self.redeem(&code, &verifier)?;
+        self.claims(&token)
+    }
+}
+
 impl<'a> Flow<'a> {
     /// Connects; `number` tells the connections of one run apart.
     pub(crate) fn connect(target: &'a Target, number: u16) -> Result<Self, String> {
@@ -58,16 +69,6 @@ impl<'a> Flow<'a> {
             number,
             count: 0,
         })
-    }
-
-    /// Runs one flow to its end; any answer but the expected one is an error.
-    pub(crate) fn run(&mut self) -> Result<(), String> {
-        self.count += 1;
-        let verifier = self.verifier();
-        let request_uri = self.push(&verifier)?;
-        let code = self.authorize(&request_uri)?;
-        let token = self.redeem(&code, &verifier)?;
-        self.claims(&token)
     }
 
     /// A verifier that no other flow has (RFC 7636 §4.1); nothing here is secret.
@@ -93,7 +94,7 @@ impl<'a> Flow<'a> {
             .append_pair("code_challenge_method", "S256")
             .finish();
         let answer = self.post(&target.par, &body)?;
-        member(&expect("par", &answer, 201)?, "request_uri")
+        member(&answer.json("par", 201)?, "request_uri")
     }
 
     fn authorize(&mut self, request_uri: &str) -> Result<String, String> {
@@ -124,7 +125,7 @@ impl<'a> Flow<'a> {
             .append_pair("redirect_uri", &target.redirect_uri)
             .append_pair("code_verifier", verifier)
             .finish();
-        let answer = expect("token", &self.post(&target.token, &body)?, 200)?;
+        let answer = self.post(&target.token, &body)?.json("token", 200)?;
         // A flow without an ID token would be less work than the one that is compared.
         member(&answer, "id_token")?;
         member(&answer, "access_token")
@@ -137,7 +138,7 @@ impl<'a> Flow<'a> {
             target.userinfo, target.host,
         );
         let answer = self.connection.exchange(request.as_bytes())?;
-        member(&expect("userinfo", &answer, 200)?, "sub").map(drop)
+        member(&answer.json("userinfo", 200)?, "sub").map(drop)
     }
 
     fn post(&mut self, path: &str, body: &str) -> Result<Answer, String> {
@@ -150,22 +151,6 @@ impl<'a> Flow<'a> {
         );
         self.connection.exchange(request.as_bytes())
     }
-}
-
-fn expect(endpoint: &str, answer: &Answer, status: u16) -> Result<Value, String> {
-    if answer.status != status {
-        let words = String::from_utf8_lossy(&answer.body).into_owned();
-        return Err(format!("{endpoint} answered {}: {words}", answer.status));
-    }
-    serde_json::from_slice(&answer.body).map_err(|e| format!("{endpoint}: {e}"))
-}
-
-fn member(answer: &Value, name: &str) -> Result<String, String> {
-    answer
-        .get(name)
-        .and_then(Value::as_str)
-        .map(str::to_owned)
-        .ok_or_else(|| format!("an answer without {name}"))
 }
 
 fn code_in(location: &str) -> Option<String> {

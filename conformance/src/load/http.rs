@@ -5,6 +5,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use serde_json::Value;
+
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest head and body that are read.
@@ -15,7 +17,7 @@ const CHUNK: usize = 16 * 1024;
 
 /// A connection that stays open between requests.
 #[derive(Debug)]
-pub(crate) struct Connection {
+pub struct Connection {
     stream: TcpStream,
     address: String,
     /// What was read and not yet used.
@@ -24,11 +26,33 @@ pub(crate) struct Connection {
 
 /// An answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
     /// The `Location` header.
-    pub(crate) location: Option<String>,
-    pub(crate) body: Vec<u8>,
+    pub location: Option<String>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as JSON; an error when the status is not the expected one.
+    pub fn json(&self, endpoint: &str, status: u16) -> Result<Value, String> {
+        if self.status != status {
+            let words = String::from_utf8_lossy(&self.body).into_owned();
+            return Err(format!("{endpoint} answered {}: {words}", self.status));
+        }
+        serde_json::from_slice(&self.body).map_err(|e| format!("{endpoint}: {e}"))
+    }
+}
+
+/// A text member of an answer.
+pub fn member(answer: &Value, name: &str) -> Result<String, String> {
+    answer
+        .get(name)
+        .and_then(Value::as_str)
+        .map(str::to_owned)
+        .ok_or_else(|| format!("an answer without {name}"))
 }
 
 /// What the head of an answer says.
@@ -41,7 +65,8 @@ struct Head {
 }
 
 impl Connection {
-    pub(crate) fn open(address: &str) -> Result<Self, String> {
+    /// Connects to an address and port.
+    pub fn open(address: &str) -> Result<Self, String> {
         Ok(Self {
             stream: connect(address)?,
             address: address.to_owned(),
@@ -50,7 +75,7 @@ impl Connection {
     }
 
     /// Sends a whole request and reads its answer.
-    pub(crate) fn exchange(&mut self, request: &[u8]) -> Result<Answer, String> {
+    pub fn exchange(&mut self, request: &[u8]) -> Result<Answer, String> {
         self.stream
             .write_all(request)
             .map_err(|e| format!("{}: {e}", self.address))?;
