@@ -38,6 +38,15 @@ pub struct Options {
     /// Where browsers reach it; the redirect URI is this and /callback.
     #[arg(long)]
     pub base_url: Option<String>,
+    /// File with the TLS certificate and its chain (PEM); without it the service speaks plain HTTP.
+    #[arg(long)]
+    pub tls_certificate_file: Option<PathBuf>,
+    /// File with the private key of that certificate (PEM).
+    #[arg(long)]
+    pub tls_key_file: Option<PathBuf>,
+    /// File with a further trust anchor for calls to the provider (PEM).
+    #[arg(long)]
+    pub root_ca_file: Option<PathBuf>,
     /// Name in English.
     #[arg(long)]
     pub name_en: Option<String>,
@@ -75,11 +84,20 @@ pub(super) struct Config {
     pub(super) bind: String,
     pub(super) port: u16,
     pub(super) base_url: String,
+    pub(super) tls: Option<Tls>,
+    pub(super) root_ca_file: Option<PathBuf>,
     pub(super) name_en: String,
     pub(super) name_km: String,
     pub(super) mark: String,
     pub(super) scope: String,
     pub(super) acr_values: String,
+}
+
+/// Files of the TLS listener.
+#[derive(Clone)]
+pub(super) struct Tls {
+    pub(super) certificate_file: PathBuf,
+    pub(super) key_file: PathBuf,
 }
 
 /// What the client proves itself with.
@@ -117,7 +135,12 @@ impl Config {
                 Credential::Key(read("key_file", flags.key_file.or(file.key_file))?)
             }
         };
-        let base_url = text(flags.base_url, file.base_url, &format!("http://localhost:{port}"));
+        let tls = tls(
+            flags.tls_certificate_file.or(file.tls_certificate_file),
+            flags.tls_key_file.or(file.tls_key_file),
+        )?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let base_url = text(flags.base_url, file.base_url, &format!("{scheme}://localhost:{port}"));
         Ok(Self {
             issuer: text(flags.issuer, file.issuer, "http://localhost:8080"),
             client_id: text(flags.client_id, file.client_id, "gdt"),
@@ -125,6 +148,8 @@ impl Config {
             bind: text(flags.bind, file.bind, "127.0.0.1"),
             port,
             base_url: base_url.trim_end_matches('/').to_owned(),
+            tls,
+            root_ca_file: flags.root_ca_file.or(file.root_ca_file),
             name_en: text(flags.name_en, file.name_en, "General Department of Taxation"),
             name_km: text(flags.name_km, file.name_km, "អគ្គនាយកដ្ឋានពន្ធដារ"),
             mark: text(flags.mark, file.mark, "GDT"),
@@ -138,14 +163,24 @@ impl Config {
         format!("{}/callback", self.base_url)
     }
 
-    /// The session cookie: browsers do not keep ports apart, so its name does.
+    /// The session cookie: browsers do not keep ports apart, so its name does. Over HTTPS the prefix keeps other
+    /// hosts and plain HTTP from setting it (RFC 6265bis §4.1.3.2).
     pub(super) fn cookie_name(&self) -> String {
-        format!("ministry-{}", self.client_id)
+        let prefix = if self.is_secure() { "__Host-" } else { "" };
+        format!("{prefix}ministry-{}", self.client_id)
     }
 
     /// Whether cookies are for HTTPS alone.
     pub(super) fn is_secure(&self) -> bool {
         self.base_url.starts_with("https://")
+    }
+}
+
+fn tls(certificate: Option<PathBuf>, key: Option<PathBuf>) -> Result<Option<Tls>, String> {
+    match (certificate, key) {
+        (Some(certificate_file), Some(key_file)) => Ok(Some(Tls { certificate_file, key_file })),
+        (None, None) => Ok(None),
+        _ => Err("tls_certificate_file and tls_key_file belong together".to_owned()),
     }
 }
 

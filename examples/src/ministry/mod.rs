@@ -19,7 +19,8 @@ use actix_web::{App, HttpServer};
 
 pub use config::Options;
 
-use config::Config;
+use config::{Config, Tls};
+use openssl::ssl::{SslAcceptor, SslAcceptorBuilder, SslFiletype, SslMethod};
 use provider::Provider;
 use sessions::Sessions;
 
@@ -34,16 +35,34 @@ struct Ministry {
 pub async fn run(options: Options) -> Result<(), String> {
     let config = Config::load(options)?;
     let address = (config.bind.clone(), config.port);
-    let provider = Provider::new()?;
+    let provider = Provider::new(&config)?;
     println!("{} at {}", config.name_en, config.base_url);
+    let tls = config.tls.as_ref().map(acceptor).transpose()?;
     let ministry = Data::new(Ministry { config, provider, sessions: Sessions::default() });
-    HttpServer::new(move || App::new().app_data(ministry.clone()).configure(routes))
-        .workers(1)
-        .bind(&address)
-        .map_err(|error| format!("cannot listen on {}:{}: {error}", address.0, address.1))?
-        .run()
-        .await
-        .map_err(|error| error.to_string())
+    let server = HttpServer::new(move || App::new().app_data(ministry.clone()).configure(routes))
+        .workers(1);
+    match tls {
+        Some(tls) => server.bind_openssl(&address, tls),
+        None => server.bind(&address),
+    }
+    .map_err(|error| format!("cannot listen on {}:{}: {error}", address.0, address.1))?
+    .run()
+    .await
+    .map_err(|error| error.to_string())
+}
+
+/// TLS 1.3 alone: every browser that knows passkeys speaks it.
+fn acceptor(files: &Tls) -> Result<SslAcceptorBuilder, String> {
+    let make = || {
+        let mut builder = SslAcceptor::mozilla_modern_v5(SslMethod::tls_server())?;
+        builder.set_certificate_chain_file(&files.certificate_file)?;
+        builder.set_private_key_file(&files.key_file, SslFiletype::PEM)?;
+        builder.check_private_key()?;
+        Ok(builder)
+    };
+    make().map_err(|error: openssl::error::ErrorStack| {
+        format!("TLS with {}: {error}", files.certificate_file.display())
+    })
 }
 
 fn routes(config: &mut web::ServiceConfig) {

@@ -15,7 +15,7 @@ use super::config::Config;
 use super::proof;
 
 /// How long metadata and keys are used before they are fetched again.
-const KEEP: Duration = Duration::from_secs(300);
+const KEEP: Duration = Duration::from_mins(5);
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// The one signature algorithm that is accepted: a provider that offers more is held to this.
 pub(super) const ALGORITHM: CoreJwsSigningAlgorithm = CoreJwsSigningAlgorithm::EcdsaP256Sha256;
@@ -47,12 +47,18 @@ pub(super) struct Provider {
 
 impl Provider {
     /// Prepares calls: limited in time, and never following a redirect, which could lead elsewhere.
-    pub(super) fn new() -> Result<Self, String> {
-        let http = reqwest::Client::builder()
+    pub(super) fn new(config: &Config) -> Result<Self, String> {
+        let mut http = reqwest::Client::builder()
             .timeout(TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| error.to_string())?;
+            .redirect(reqwest::redirect::Policy::none());
+        if let Some(path) = &config.root_ca_file {
+            let bad = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+            let pem = std::fs::read(path).map_err(|error| bad(&error))?;
+            let roots =
+                reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| bad(&error))?;
+            http = http.tls_certs_merge(roots);
+        }
+        let http = http.build().map_err(|error| error.to_string())?;
         Ok(Self { http, known: Mutex::new(None) })
     }
 

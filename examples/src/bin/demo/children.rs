@@ -1,6 +1,6 @@
 //! The programs that the demo runs: started in order, watched, started again after a crash, stopped in reverse.
 //!
-//! A program that ends by itself with success was stopped by somebody and stays down until this program gets a
+//! All of them end with this process, however it ends. A program that ends by itself with success was stopped by somebody and stays down until this program gets a
 //! SIGHUP; one that crashes or is killed is started again, as an init system would.
 
 use std::fs::{self, File, OpenOptions};
@@ -8,17 +8,22 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::time::{Instant, sleep};
 
+use super::launcher;
+
 /// How long a program may take until it answers.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 /// How long a program may take to stop before it is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// How often readiness is asked for.
 const POLL: Duration = Duration::from_millis(50);
 /// Pause before a crashed program is started again.
 const RESTART_PAUSE: Duration = Duration::from_millis(200);
+
+/// With this code the bridge says that the token refused the PIN (`EX_NOPERM` of sysexits.h).
+const PIN_REFUSED: i32 = 77;
 
 /// How to start a program and how to see that it is ready.
 #[derive(Clone, Debug)]
@@ -62,6 +67,21 @@ impl Children {
         Self { data: data.to_owned(), running: Vec::new(), http }
     }
 
+    /// The HTTP client in use.
+    pub(crate) fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// Asks for readiness with another HTTP client from now on.
+    pub(crate) fn use_http(&mut self, http: reqwest::Client) {
+        self.http = http;
+    }
+
+    /// How many programs were started and not stopped by us.
+    pub(crate) fn count(&self) -> usize {
+        self.running.len()
+    }
+
     /// Starts a program and waits until it is ready.
     pub(crate) async fn start(&mut self, plan: Plan) -> Result<(), String> {
         let child = self.spawn(&plan)?;
@@ -74,7 +94,7 @@ impl Children {
     fn spawn(&self, plan: &Plan) -> Result<Child, String> {
         let log = self.log(plan.name)?;
         let errors = log.try_clone().map_err(|e| format!("log of {}: {e}", plan.name))?;
-        let child = Command::new(&plan.program)
+        let child = launcher::command(&plan.program)
             .args(&plan.arguments)
             .envs(plan.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())))
             .stdin(Stdio::null())
@@ -157,6 +177,11 @@ impl Children {
                 println!("{} was stopped; send SIGHUP to this program to start it again", plan.name);
                 continue;
             }
+            if status.code() == Some(PIN_REFUSED) {
+                println!("{} ended ({status}): {}", plan.name, self.last_words(plan.name));
+                println!("it is not started again by itself, because a token locks after a few wrong PINs");
+                continue;
+            }
             println!("{} ended ({status}); starting it again", plan.name);
             match self.spawn(&plan) {
                 Ok(child) => {
@@ -194,7 +219,13 @@ impl Children {
 
     /// Stops every program, the last started first.
     pub(crate) async fn stop(&mut self) {
-        while let Some(Running { plan, child }) = self.running.pop() {
+        self.stop_down_to(0).await;
+    }
+
+    /// Stops programs, the last started first, until `count` are left.
+    pub(crate) async fn stop_down_to(&mut self, count: usize) {
+        while self.running.len() > count {
+            let Some(Running { plan, child }) = self.running.pop() else { return };
             let Some(mut child) = child else { continue };
             if let Some(id) = child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw) {
                 // A program that is already gone needs no signal.

@@ -1,8 +1,10 @@
 //! The demo's clients: two ministries and a machine of the certificate office, each with its grant.
 
 use super::children::{Children, Plan, Ready};
-use super::folder::{Choices, Folder};
 use super::programs::{Client, Programs};
+
+use examples::demo::folder::Folder;
+use examples::demo::{Choices, Stage};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use openssl::pkey::PKey;
@@ -114,17 +116,16 @@ impl Programs {
         folder: &Folder,
         choices: &Choices,
     ) -> Result<Vec<Client>, String> {
-        let address = |port: u16| format!("http://localhost:{port}");
+        let address = |port: u16| choices.site(port);
         let ports = choices.ports;
         let taxation = TAXATION.replace("{address}", &address(ports.taxation()));
-        let officer = OFFICER.replace("{ca}", &address(ports.ca()));
         let key = own_key(folder, "secrets/nssf-key.pem")?;
         let social = SOCIAL_SECURITY
             .replace("{address}", &address(ports.social_security()))
             .replace("{key}", &key);
-        self.register(folder, "gdt", &taxation, true).await?;
-        self.register(folder, "nssf", &social, false).await?;
-        self.register(folder, "ca-officer", &officer, true).await?;
+        self.register(folder, Stage::Service, "gdt", &taxation, true).await?;
+        self.register(folder, Stage::Service, "nssf", &social, false).await?;
+        let office = self.register_office(folder, choices, Stage::Service).await?;
         let callback = |port: u16| vec![format!("{}/callback", address(port))];
         Ok(vec![
             Client {
@@ -143,20 +144,33 @@ impl Programs {
                 credential: folder.path("secrets/nssf-key.pem"),
                 relying_party: Some("social_security"),
             },
-            Client {
-                id: "ca-officer".to_owned(),
-                name: "Certificate Office",
-                method: "client_secret_basic",
-                redirect_uris: Vec::new(),
-                credential: folder.path("secrets/ca-officer.secret"),
-                relying_party: None,
-            },
+            office,
         ])
+    }
+
+    /// Registers the machine of the certificate office if it is not yet.
+    pub(crate) async fn register_office(
+        &self,
+        folder: &Folder,
+        choices: &Choices,
+        stage: Stage,
+    ) -> Result<Client, String> {
+        let officer = OFFICER.replace("{ca}", &choices.ca());
+        self.register(folder, stage, "ca-officer", &officer, true).await?;
+        Ok(Client {
+            id: "ca-officer".to_owned(),
+            name: "Certificate Office",
+            method: "client_secret_basic",
+            redirect_uris: Vec::new(),
+            credential: folder.path("secrets/ca-officer.secret"),
+            relying_party: None,
+        })
     }
 
     async fn register(
         &self,
         folder: &Folder,
+        stage: Stage,
         id: &str,
         registration: &str,
         has_secret: bool,
@@ -166,7 +180,7 @@ impl Programs {
             return Ok(());
         }
         let file = folder.write(&format!("secrets/{id}.toml"), registration)?.display().to_string();
-        let (settings, secret) = (folder.text("romduol.toml"), folder.text(&format!("secrets/{id}.secret")));
+        let (settings, secret) = (folder.text(stage.file()), folder.text(&format!("secrets/{id}.secret")));
         let mut arguments = vec!["client", "add", "--config", &settings, "--file", &file];
         if has_secret {
             arguments.extend(["--secret-file", &secret]);
@@ -183,14 +197,14 @@ impl Programs {
         children: &mut Children,
         clients: &[Client],
     ) -> Result<(), String> {
-        let issuer = format!("http://localhost:{}", choices.ports.idp());
+        let issuer = choices.idp();
         let ports = [choices.ports.taxation(), choices.ports.social_security()];
         let names = [
             ("taxation", "អគ្គនាយកដ្ឋានពន្ធដារ", "GDT", "openid profile identity email"),
             ("social-security", "បេឡាជាតិសន្តិសុខសង្គម", "NSSF", "openid profile identity"),
         ];
         for ((client, port), (name, khmer, mark, scope)) in clients.iter().zip(ports).zip(names) {
-            let settings = format!(
+            let mut settings = format!(
                 "issuer = \"{issuer}\"\nclient_id = \"{}\"\nauth_method = \"{}\"\n{} = \"{}\"\nport = {port}\n\
                  name_en = \"{}\"\nname_km = \"{khmer}\"\nmark = \"{mark}\"\nscope = \"{scope}\"\n",
                 client.id,
@@ -199,6 +213,15 @@ impl Programs {
                 client.credential.display(),
                 client.name,
             );
+            if choices.tls {
+                for (key, file) in [
+                    ("tls_certificate_file", format!("tls/{name}.pem")),
+                    ("tls_key_file", format!("tls/{name}.key")),
+                    ("root_ca_file", "tls/root.pem".to_owned()),
+                ] {
+                    settings += &format!("{key} = \"{}\"\n", folder.text(&file));
+                }
+            }
             let file = folder.write(&format!("{name}.toml"), &settings)?;
             children
                 .start(Plan {
@@ -206,7 +229,7 @@ impl Programs {
                     program: self.path("ministry"),
                     arguments: vec!["--config".to_owned(), file.display().to_string()],
                     environment: Vec::new(),
-                    ready: Ready::Http(format!("http://localhost:{port}/")),
+                    ready: Ready::Http(format!("{}/", choices.site(port))),
                 })
                 .await?;
         }

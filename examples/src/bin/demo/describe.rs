@@ -1,10 +1,9 @@
 //! `demo.json` for scripts, and the words for people.
 
-use std::fs;
-
+use examples::demo::folder::Folder;
+use examples::demo::{Choices, ONLINE_TOKEN, ROOT_TOKEN};
 use serde_json::{Value, json};
 
-use super::folder::{Choices, Folder, ONLINE_TOKEN, ROOT_TOKEN};
 use super::people::Person;
 use super::programs::{Client, read_json};
 
@@ -40,20 +39,21 @@ pub(crate) fn write(
             Some((client.relying_party?.to_owned(), json!(callback)))
         })
         .collect();
-    let clients: Vec<Value> = clients.iter().map(describe_client).collect::<Result<_, _>>()?;
+    let clients: Vec<Value> = clients.iter().map(|client| describe_client(folder, choices, client)).collect::<Result<_, _>>()?;
     let demo = json!({
         "version": SHAPE,
         "environment": "development",
         "data": folder.text(""),
         "supervisor_pid": std::process::id(),
-        "issuer": address(ports.idp()),
+        "tls": choices.tls,
+        "issuer": choices.idp(),
         "endpoints": {
-            "idp": address(ports.idp()),
-            "ca": address(ports.ca()),
+            "idp": choices.idp(),
+            "ca": choices.ca(),
             "ocsp": format!("{}/ocsp", address(ports.ocsp())),
             "crl": format!("{}/crl", address(ports.ocsp())),
             "tsa": format!("{}/tsa", address(ports.tsa())),
-            "outbox": format!("{}/outbox", address(ports.idp())),
+            "outbox": format!("{}/outbox", choices.idp()),
             "relying_parties": parties,
         },
         "health": {
@@ -76,7 +76,7 @@ pub(crate) fn write(
     folder.write_secret("demo.json", &text).map(drop)
 }
 
-fn describe_client(client: &Client) -> Result<Value, String> {
+fn describe_client(folder: &Folder, choices: &Choices, client: &Client) -> Result<Value, String> {
     let mut value = json!({
         "id": client.id,
         "name": client.name,
@@ -86,28 +86,33 @@ fn describe_client(client: &Client) -> Result<Value, String> {
     if client.method == "private_key_jwt" {
         value["key_file"] = json!(client.credential.display().to_string());
     } else {
-        let path = client.credential.display();
-        let secret = fs::read_to_string(&client.credential).map_err(|e| format!("{path}: {e}"))?;
-        value["secret"] = json!(secret.trim());
+        value["secret"] = json!(client.secret()?);
+    }
+    if choices.tls && client.relying_party.is_none() {
+        // Machines reach the authority with a client certificate.
+        value["client_certificate_file"] = json!(folder.text(&format!("tls/{}.pem", client.id)));
+        value["client_key_file"] = json!(folder.text(&format!("tls/{}.key", client.id)));
     }
     Ok(value)
 }
 
 /// Says where to go and what to try.
 pub(crate) fn tell(folder: &Folder, choices: &Choices, people: &[Person]) {
-    let ports = choices.ports;
-    let idp = ports.idp();
+    let idp = choices.idp();
     println!(
         "\nRomduol is running.\n\n  \
-         http://localhost:{idp}/            open an account (Khmer; English by the link at the top)\n  \
-         http://localhost:{}/            a ministry: General Department of Taxation\n  \
-         http://localhost:{}/            another one: National Social Security Fund\n  \
-         http://localhost:{idp}/desk        the desk where operators decide\n  \
-         http://localhost:{idp}/sign        officials sign documents\n  \
-         http://localhost:{idp}/outbox      the messages that would have been sent\n",
-        ports.taxation(),
-        ports.social_security(),
+         {idp}/            open an account (Khmer; English by the link at the top)\n  \
+         {}/            a ministry: General Department of Taxation\n  \
+         {}/            another one: National Social Security Fund\n  \
+         {idp}/desk        the desk where operators decide\n  \
+         {idp}/sign        officials sign documents\n  \
+         {idp}/outbox      the messages that would have been sent\n",
+        choices.site(choices.ports.taxation()),
+        choices.site(choices.ports.social_security()),
     );
+    if choices.tls {
+        tell_trust(&folder.text("tls/root.pem"));
+    }
     println!("  People you can be (passwords and one-time-code secrets: {}):", folder.text("demo.json"));
     for person in people {
         let way = match (&person.login, &person.case_number) {
@@ -120,5 +125,17 @@ pub(crate) fn tell(folder: &Folder, choices: &Choices, people: &[Person]) {
     println!(
         "\n  Try: apply with the card IDKHM1234567897, approve it at the desk as two different operators, activate the\n  \
          account with the code from the outbox, then sign in to the ministry. Ctrl-C stops everything."
+    );
+}
+
+/// Browsers do not know this demo's root: says how they learn it, and that they should forget it again.
+fn tell_trust(root: &str) {
+    println!(
+        "  Your browser does not trust this demo's root yet. For Chromium and Chrome on Linux:\n    \
+         certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n romduol-demo -i {root}\n  \
+         For Firefox: Settings, Certificates, View Certificates, Authorities, Import, and this file. Its key lies in\n  \
+         this data folder, so take it out again when you are done:\n    \
+         certutil -d sql:$HOME/.pki/nssdb -D -n romduol-demo\n  \
+         With curl: curl --cacert {root} ...\n"
     );
 }

@@ -5,28 +5,27 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Parser;
+use examples::demo::folder::{Folder, Held};
+use examples::demo::ports::Ports;
+use examples::demo::{Choices, MODULE, Stage};
 use tokio::signal::unix::{SignalKind, signal};
 
 mod application;
 mod children;
 mod clients;
 mod describe;
-mod folder;
+mod launcher;
+mod leftovers;
 mod people;
-mod ports;
 mod programs;
+mod tls;
 mod visitor;
 
 use children::Children;
-use folder::{Choices, Folder};
-use ports::Ports;
 use programs::Programs;
-
-/// How long a call of the demo itself may take.
-const HTTP_TIMEOUT: Duration = Duration::from_secs(30);
+use visitor::{Site, http_client};
 
 /// Starts Romduol with a data folder of its own and people to try it with.
 #[derive(Debug, Parser)]
@@ -41,14 +40,21 @@ struct Arguments {
     /// A PostgreSQL server with databases `romduol_ca` and `romduol_idp`, in place of SQLite.
     #[arg(long, value_name = "URL")]
     postgres: Option<String>,
+    /// Serve HTTPS with certificates of our own authority; the services prove themselves to each other by
+    /// certificates as well.
+    #[arg(long)]
+    tls: bool,
     /// Start without people: for measurements that bring their own.
     #[arg(long)]
     no_people: bool,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
+fn main() -> ExitCode {
+    if let Some(reason) = launcher::become_program(std::env::args_os()) {
+        eprintln!("demo: {reason}");
+        return ExitCode::FAILURE;
+    }
+    match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
             eprintln!("demo: {reason}");
@@ -57,18 +63,19 @@ async fn main() -> ExitCode {
     }
 }
 
+#[tokio::main]
 async fn run(arguments: Arguments) -> Result<(), String> {
-    let choices = Choices { ports: Ports::new(arguments.port_base)?, postgres: arguments.postgres };
-    choices.ports.check_free()?;
-    if !Path::new(folder::MODULE).exists() {
-        return Err(format!("{} is missing: install the package softhsm2", folder::MODULE));
+    let choices = Choices {
+        ports: Ports::new(arguments.port_base, arguments.tls)?,
+        postgres: arguments.postgres,
+        tls: arguments.tls,
+    };
+    if !Path::new(MODULE).exists() {
+        return Err(format!("{MODULE} is missing: install the package softhsm2"));
     }
     let programs = Programs::beside_this_one()?;
-    let folder = Folder::open(&arguments.data)?;
-    let http = reqwest::Client::builder()
-        .timeout(HTTP_TIMEOUT)
-        .build()
-        .map_err(|e| format!("cannot make an HTTP client: {e}"))?;
+    let (folder, _held) = take(&arguments.data, &choices).await?;
+    let http = http_client(None)?.build().map_err(|e| format!("cannot make an HTTP client: {e}"))?;
     let mut children = Children::new(&folder.path(""), http);
     let outcome = tokio::select! {
         outcome = start(&folder, &choices, &programs, &mut children, arguments.no_people) => outcome,
@@ -87,6 +94,16 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     outcome
 }
 
+/// Takes the data folder for this process, without programs of an earlier start in it, and looks at the ports.
+async fn take(data: &Path, choices: &Choices) -> Result<(Folder, Held), String> {
+    let folder = Folder::open(data)?;
+    let held = folder.hold()?;
+    leftovers::stop(&folder).await;
+    choices.ports.check_free()?;
+    folder.keep_purpose(choices)?;
+    Ok((folder, held))
+}
+
 async fn start(
     folder: &Folder,
     choices: &Choices,
@@ -94,8 +111,8 @@ async fn start(
     children: &mut Children,
     no_people: bool,
 ) -> Result<(), String> {
-    println!("data folder: {}", folder.path("").display());
-    folder.write_settings(choices)?;
+    println!("data folder: {}", folder.text(""));
+    folder.write_settings(choices, Stage::Service)?;
     if folder.has_ceremony() {
         println!("the key ceremony was held before; its keys are used");
     } else {
@@ -103,14 +120,24 @@ async fn start(
         programs.hold_ceremony(folder, choices).await?;
     }
     println!("starting hsm-bridge, idp, ca, ocsp");
-    programs.start_services(folder, choices, children).await?;
+    programs.start_bridge(folder, children).await?;
+    let mut site = Site { base: choices.idp(), root: None };
+    if choices.tls {
+        tls::prepare(programs, folder, choices, children).await?;
+        site.root = Some(folder.path("tls/root.pem"));
+        let http = http_client(site.root.as_deref())?.build();
+        children.use_http(http.map_err(|e| format!("cannot make an HTTP client: {e}"))?);
+    }
+    for name in ["idp", "ca", "ocsp"] {
+        programs.start_service(folder, choices, children, name, Stage::Service).await?;
+    }
     let clients = programs.register_clients(folder, choices).await?;
     programs.start_ministries(folder, choices, children, &clients).await?;
     let people = if no_people {
         Vec::new()
     } else {
         println!("introducing people (through the pages that people use)");
-        people::seed(folder, choices, programs).await?
+        people::seed(folder, &site, programs).await?
     };
     describe::write(folder, choices, &clients, &people)?;
     describe::tell(folder, choices, &people);

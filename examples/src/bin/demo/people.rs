@@ -1,11 +1,11 @@
 //! The people of the demo: staff by command, citizens through the pages that people use, none of them real.
 
+use examples::demo::folder::Folder;
 use serde::{Deserialize, Serialize};
 
 use super::application::{self, Applicant};
-use super::folder::{Choices, Folder};
 use super::programs::{Programs, read_json};
-use super::visitor::Visitor;
+use super::visitor::{Site, Visitor};
 
 /// The file that keeps the demo's people between two starts with the same folder.
 const PEOPLE: &str = "secrets/people.json";
@@ -182,7 +182,7 @@ const CITIZENS: [(Applicant, Stage); 5] = [
 /// Introduces everybody, or finds those of an earlier start.
 pub(crate) async fn seed(
     folder: &Folder,
-    choices: &Choices,
+    site: &Site,
     programs: &Programs,
 ) -> Result<Vec<Person>, String> {
     let kept = folder.path(PEOPLE);
@@ -193,11 +193,10 @@ pub(crate) async fn seed(
     for staff in &STAFF {
         people.push(add_staff(folder, programs, staff).await?);
     }
-    let issuer = format!("http://localhost:{}", choices.ports.idp());
-    let first = desk_of(&issuer, people.first()).await?;
-    let second = desk_of(&issuer, people.get(1)).await?;
+    let first = desk_of(site, people.first()).await?;
+    let second = desk_of(site, people.get(1)).await?;
     for (applicant, stage) in &CITIZENS {
-        people.push(citizen(&issuer, applicant, *stage, &first, &second).await?);
+        people.push(citizen(site, applicant, *stage, &first, &second).await?);
     }
     let text = serde_json::to_string_pretty(&people).map_err(|e| e.to_string())?;
     folder.write_secret(PEOPLE, &text)?;
@@ -233,9 +232,9 @@ async fn add_staff(folder: &Folder, programs: &Programs, staff: &Staff) -> Resul
 }
 
 /// Signs an operator in.
-async fn desk_of(issuer: &str, operator: Option<&Person>) -> Result<Visitor, String> {
+async fn desk_of(site: &Site, operator: Option<&Person>) -> Result<Visitor, String> {
     let login = operator.and_then(|person| person.login.as_ref()).ok_or("no operator")?;
-    let visitor = Visitor::new(issuer)?;
+    let visitor = Visitor::new(site)?;
     let page = visitor.open("/sign-in?return_to=/desk").await?;
     let page = visitor.submit(&page, "/sign-in", &[("identifier", &login.identifier)]).await?;
     let code = one_time_code(&login.totp_secret)?;
@@ -256,13 +255,13 @@ pub(crate) fn one_time_code(secret: &str) -> Result<String, String> {
 }
 
 async fn citizen(
-    issuer: &str,
+    site: &Site,
     applicant: &Applicant,
     stage: Stage,
     first: &Visitor,
     second: &Visitor,
 ) -> Result<Person, String> {
-    let visitor = Visitor::new(issuer)?;
+    let visitor = Visitor::new(site)?;
     let receipt = application::apply(&visitor, applicant).await?;
     let mut person = Person {
         role: "citizen".to_owned(),

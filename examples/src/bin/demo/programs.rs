@@ -7,7 +7,8 @@ use serde::Deserialize;
 use tokio::process::Command;
 
 use super::children::{Children, Plan, Ready};
-use super::folder::{Choices, Folder};
+use examples::demo::folder::Folder;
+use examples::demo::{Choices, Stage};
 
 /// The programs' files.
 #[derive(Clone, Debug)]
@@ -26,6 +27,15 @@ pub(crate) struct Client {
     pub(crate) credential: PathBuf,
     /// The name under which `demo.json` lists its address; none for machines.
     pub(crate) relying_party: Option<&'static str>,
+}
+
+impl Client {
+    /// The shared secret of a client that has one.
+    pub(crate) fn secret(&self) -> Result<String, String> {
+        let path = self.credential.display();
+        let text = std::fs::read_to_string(&self.credential).map_err(|e| format!("{path}: {e}"))?;
+        Ok(text.trim().to_owned())
+    }
 }
 
 impl Programs {
@@ -76,41 +86,49 @@ impl Programs {
         folder.put_root_away()
     }
 
-    /// Starts the bridge and the three services, each when those before it are ready.
-    pub(crate) async fn start_services(
+    /// Starts the bridge.
+    pub(crate) async fn start_bridge(&self, folder: &Folder, children: &mut Children) -> Result<(), String> {
+        let plan = Plan {
+            name: "hsm-bridge",
+            program: self.path("hsm-bridge"),
+            arguments: serve(folder, Stage::Service),
+            environment: vec![folder.softhsm("token")],
+            ready: Ready::Socket(folder.path("run/bridge-idp.sock")),
+        };
+        children.start(plan).await
+    }
+
+    /// Brings a service's database up to date and starts the service.
+    pub(crate) async fn start_service(
         &self,
         folder: &Folder,
         choices: &Choices,
         children: &mut Children,
+        name: &'static str,
+        stage: Stage,
     ) -> Result<(), String> {
-        let settings = folder.text("romduol.toml");
-        let serve = |settings: &str| vec!["serve".to_owned(), "--config".to_owned(), settings.to_owned()];
-        children
-            .start(Plan {
-                name: "hsm-bridge",
-                program: self.path("hsm-bridge"),
-                arguments: serve(&settings),
-                environment: vec![folder.softhsm("token")],
-                ready: Ready::Socket(folder.path("run/bridge-idp.sock")),
-            })
-            .await?;
         let ports = choices.ports;
-        for (name, port) in [("idp", ports.idp_admin()), ("ca", ports.ca_admin()), ("ocsp", ports.ocsp_admin())] {
-            if name != "ocsp" {
-                self.run(name, &["migrate", "--config", &settings], &[]).await?;
-            }
-            children
-                .start(Plan {
-                    name,
-                    program: self.path(name),
-                    arguments: serve(&settings),
-                    environment: Vec::new(),
-                    ready: Ready::Http(format!("http://localhost:{port}/health/ready")),
-                })
-                .await?;
+        let port = match name {
+            "ca" => ports.ca_admin(),
+            "ocsp" => ports.ocsp_admin(),
+            _ => ports.idp_admin(),
+        };
+        if name != "ocsp" {
+            self.run(name, &["migrate", "--config", &folder.text(stage.file())], &[]).await?;
         }
-        Ok(())
+        let plan = Plan {
+            name,
+            program: self.path(name),
+            arguments: serve(folder, stage),
+            environment: Vec::new(),
+            ready: Ready::Http(format!("http://localhost:{port}/health/ready")),
+        };
+        children.start(plan).await
     }
+}
+
+fn serve(folder: &Folder, stage: Stage) -> Vec<String> {
+    vec!["serve".to_owned(), "--config".to_owned(), folder.text(stage.file())]
 }
 
 /// Reads a JSON file.

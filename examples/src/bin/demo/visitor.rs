@@ -1,6 +1,7 @@
 //! A visitor of our pages without script: cookies, forms with their hidden fields, redirects.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::multipart::{Form as Multipart, Part};
@@ -8,6 +9,14 @@ use url::Url;
 
 /// How long a page may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A site to visit.
+#[derive(Clone, Debug)]
+pub(crate) struct Site {
+    pub(crate) base: String,
+    /// File with the trust anchor of its TLS certificate.
+    pub(crate) root: Option<PathBuf>,
+}
 
 /// One person's browser.
 #[derive(Clone, Debug)]
@@ -41,13 +50,13 @@ struct Form {
 
 impl Visitor {
     /// A browser without cookies that reads English.
-    pub(crate) fn new(base: &str) -> Result<Self, String> {
+    pub(crate) fn new(site: &Site) -> Result<Self, String> {
+        let base = &site.base;
         let mut headers = reqwest::header::HeaderMap::new();
         headers.insert(reqwest::header::ACCEPT_LANGUAGE, reqwest::header::HeaderValue::from_static("en"));
-        let http = reqwest::Client::builder()
+        let http = http_client(site.root.as_deref())?
             .cookie_store(true)
             .default_headers(headers)
-            .timeout(TIMEOUT)
             .build()
             .map_err(|e| format!("cannot make an HTTP client: {e}"))?;
         Ok(Self { http, base: Url::parse(base).map_err(|e| format!("{base}: {e}"))? })
@@ -117,6 +126,15 @@ impl Visitor {
     }
 }
 
+/// An HTTP client with a deadline, and a further trust anchor where one is given.
+pub(crate) fn http_client(root: Option<&Path>) -> Result<reqwest::ClientBuilder, String> {
+    let builder = reqwest::Client::builder().timeout(TIMEOUT);
+    let Some(root) = root else { return Ok(builder) };
+    let pem = std::fs::read(root).map_err(|e| format!("{}: {e}", root.display()))?;
+    let anchors = reqwest::Certificate::from_pem_bundle(&pem).map_err(|e| format!("{}: {e}", root.display()))?;
+    Ok(builder.tls_certs_merge(anchors))
+}
+
 async fn read(answer: Result<reqwest::Response, reqwest::Error>) -> Result<Page, String> {
     let answer = answer.map_err(|e| format!("page did not answer: {e}"))?;
     let (url, status) = (answer.url().clone(), answer.status().as_u16());
@@ -136,17 +154,6 @@ impl Page {
         let (_, inside) = after.split_once('>')?;
         let text = inside.split('<').next()?.trim();
         Some(unescape(text))
-    }
-
-    /// Every link whose address contains the text.
-    pub(crate) fn links(&self, part: &str) -> Vec<String> {
-        self.body
-            .split("href=\"")
-            .skip(1)
-            .filter_map(|rest| rest.split('"').next())
-            .filter(|href| href.contains(part))
-            .map(unescape)
-            .collect()
     }
 
     /// The page's own words, for messages about what went wrong.
