@@ -6,7 +6,7 @@ import re
 
 from client import Client, Page
 from material import png, zone
-from webdriver import Browser
+from webdriver import Browser, BrowserError
 from world import World, check
 
 PICTURES = (("front", 21), ("back", 22), ("portrait", 23))
@@ -125,6 +125,20 @@ def passkey(world: World, browser: Browser) -> str:
     return browser.text("#level").split("\n")[0]
 
 
+def use_passkey(browser: Browser, arrived: str) -> None:
+    """Presses the passkey button, unless the browser's autofill was quicker."""
+    def button() -> bool:
+        return browser.has("#passkey-sign-in") and browser.attribute("#passkey-sign-in", "hidden") is False
+
+    browser.wait_until(lambda: browser.has(arrived) or button(), f"the passkey button or {arrived}")
+    try:
+        if not browser.has(arrived) and button():
+            browser.click("#passkey-button")
+    except BrowserError:
+        pass  # the page went on by itself in between
+    browser.wait_for(arrived)
+
+
 def _consent_and_return(world: World, browser: Browser, ministry: str) -> None:
     browser.wait_until(lambda: browser.has("#consent-share") or browser.url.startswith(ministry),
                        "the consent page or the ministry")
@@ -141,11 +155,7 @@ def ministry(world: World, browser: Browser) -> str:
     address = world.endpoints["relying_parties"]["taxation"]
     browser.open(address + "/")
     browser.click("#login")
-    browser.wait_for("#passkey-sign-in")
-    browser.wait_until(lambda: browser.attribute("#passkey-sign-in", "hidden") is False or not browser.has("#passkey-sign-in"),
-                       "the passkey button")
-    if browser.has("#passkey-button"):
-        browser.click("#passkey-button")
+    use_passkey(browser, "#consent-share")
     _consent_and_return(world, browser, address)
     seen = {name: browser.text(f"#{name}") for name in ("name", "name-km", "birthdate", "level", "sub")}
     check("SOK" in seen["name"].upper() and "DARA" in seen["name"].upper(), f"name is {seen['name']!r}")
@@ -189,9 +199,5 @@ def consent(world: World, browser: Browser) -> str:
         browser.delete_cookies()
         browser.open(address + "/")
     browser.click("#login")
-    browser.wait_until(lambda: browser.has("#consent-share") or browser.has("#passkey-sign-in"), "being asked again")
-    if browser.has("#passkey-button"):
-        browser.wait_until(lambda: browser.attribute("#passkey-sign-in", "hidden") is False, "the passkey button")
-        browser.click("#passkey-button")
-        browser.wait_for("#consent-share")
+    use_passkey(browser, "#consent-share")
     return f"withdrawn from {gone.replace('_', ' ')}; it has to ask again"

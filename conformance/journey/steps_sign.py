@@ -8,6 +8,7 @@ from pathlib import Path
 
 import judges
 from material import pdf
+from steps_identity import use_passkey
 from webdriver import Browser
 from world import World, check
 
@@ -33,9 +34,7 @@ def sign(world: World, browser: Browser) -> str:
     # Setting up takes a session that the passkey opened.
     browser.delete_cookies()
     browser.open(f"{world.issuer}/sign-in?lang=en&return_to=/sign/setup")
-    browser.wait_until(lambda: browser.attribute("#passkey-sign-in", "hidden") is False, "the passkey button")
-    browser.click("#passkey-button")
-    browser.wait_for("#sign-setup-submit")
+    use_passkey(browser, "#sign-setup-submit")
     browser.press("#sign-setup-submit")
     browser.wait_for("#sign-form")
     plain = world.work / "letter.pdf"

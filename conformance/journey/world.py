@@ -163,7 +163,12 @@ class World:
     # processes
 
     def pid(self, name: str) -> int:
-        return int((self.data / "run" / f"{name}.pid").read_text())
+        for _try in range(50):
+            text = (self.data / "run" / f"{name}.pid").read_text().strip()
+            if text:
+                return int(text)
+            time.sleep(POLL)  # just being written
+        raise StepFailed(f"{name} has no process id")
 
     def ready(self, name: str, limit: float = 60) -> None:
         end = time.monotonic() + limit

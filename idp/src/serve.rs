@@ -47,9 +47,11 @@ impl Service for Idp {
         let app = open(config, &context)?;
         let listener = {
             let data = Data::new(app.clone());
+            let max_form = app.config.listener.max_body_bytes;
             Listener::new("public", app.config.listener.clone(), move |services| {
                 services
                     .app_data(data.clone())
+                    .configure(crate::http::answers(max_form))
                     .configure(crate::http::routes);
             })
         };
@@ -100,11 +102,13 @@ fn open(config: Config, context: &Context) -> Result<App, Failure> {
     let bridge = Arc::new(Client::connect(&config.bridge_socket)?);
     watch_token(&bridge, context);
     watch_database(&store, context);
+    let keys: Arc<dyn KeyStore> = bridge.clone();
+    let secrets: Arc<dyn SecretStore> = bridge;
     let app = App::new(Parts {
         config,
         store,
-        keys: Arc::clone(&bridge) as Arc<dyn KeyStore>,
-        secrets: bridge as Arc<dyn SecretStore>,
+        keys,
+        secrets,
         sources: context.sources.clone(),
     })?;
     Ok(app)

@@ -101,7 +101,8 @@ impl Problem {
         self.0.kind
     }
 
-    pub(crate) fn detail_text(&self) -> Option<&str> {
+    /// What the client is told about this occurrence.
+    pub fn detail_text(&self) -> Option<&str> {
         self.0.detail.as_deref()
     }
 

@@ -51,7 +51,7 @@ async fn a_failed_change_leaves_no_trace_and_its_neighbours_stay() {
                 kept += 1;
             }
             Err(error) => {
-                assert!(matches!(error, StoreError::Conflict("on purpose")) && number % 3 == 0)
+                assert!(matches!(error, StoreError::Conflict("on purpose")) && number % 3 == 0);
             }
         }
     }

@@ -174,7 +174,7 @@ async fn a_follower_is_woken_by_the_next_entry() {
     let head = authority
         .app
         .store
-        .read(|r| Ok(r.status_log_head()?))
+        .read(|r| r.status_log_head())
         .await
         .expect("a head");
     let app = std::sync::Arc::clone(&authority.app);

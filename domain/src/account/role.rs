@@ -49,8 +49,9 @@ impl Role {
     pub const fn excludes(self, other: Self) -> bool {
         match (self, other) {
             (Self::Auditor, Self::Auditor) => false,
-            (Self::Auditor, _) | (_, Self::Auditor) => true,
-            (Self::ClientAdmin, Self::Operator | Self::Supervisor)
+            (Self::Auditor, _)
+            | (_, Self::Auditor)
+            | (Self::ClientAdmin, Self::Operator | Self::Supervisor)
             | (Self::Operator | Self::Supervisor, Self::ClientAdmin) => true,
             _ => false,
         }

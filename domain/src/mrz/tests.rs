@@ -77,7 +77,7 @@ fn tidying_repairs_the_form_only() {
 #[test]
 fn centuries() {
     let birth =
-        |field: &str| super::date::birth(field.as_bytes(), TODAY).map(|d| d.map(|d| d.to_string()));
+        |field: &str| date::birth(field.as_bytes(), TODAY).map(|d| d.map(|d| d.to_string()));
     assert_eq!(birth("261122"), Ok(Some("2026-11-22".to_owned())));
     assert_eq!(birth("261123"), Ok(Some("1926-11-23".to_owned())));
     assert_eq!(birth("55<<<<"), Ok(Some("1955".to_owned())));
@@ -86,7 +86,7 @@ fn centuries() {
     assert_eq!(birth("9002<<"), Ok(Some("1990-02".to_owned())));
     assert_eq!(birth("900230"), Err(()));
     let expiry =
-        |field: &str| super::date::expiry(field.as_bytes(), TODAY).map(|d| d.map(|d| d.year()));
+        |field: &str| date::expiry(field.as_bytes(), TODAY).map(|d| d.map(Date::year));
     assert_eq!(expiry("120415"), Ok(Some(2012)));
     assert_eq!(expiry("760415"), Ok(Some(2076)));
     assert_eq!(expiry("770415"), Ok(Some(1977)));

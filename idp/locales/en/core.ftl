@@ -43,6 +43,7 @@ error-forbidden = Your account may not open this page. If your work needs it, as
 error-csrf = This page was open too long, or it was sent from another site. Go back, load the page again and send it once more.
 error-too-many = Too many tries. Wait a few minutes, then try again.
 error-too-large = What you sent is too large. Each file may have at most 8 MB.
+error-form-too-large = What you sent is too long. Go back, shorten it and send it again.
 error-bad-request = We could not read what was sent. Go back and fill in the page again.
 error-internal = Something broke on our side. Nothing you entered before is lost. Try again in a few minutes.
 error-unavailable = This service is resting for a moment. Nothing is lost. Try again in a few minutes.

@@ -83,7 +83,7 @@ fn view(page: Page, draft: &Draft, to: &Identifier, error: Option<String>) -> Ht
     let mut view = StepView::new(page, errors, Step::Contact, draft).part(Part::Text(field));
     view.lead.push(sent);
     view.back = Some("/apply/contact".to_owned());
-    view.action = "/apply/contact/code".to_owned();
+    "/apply/contact/code".clone_into(&mut view.action);
     view.second = Some(("/apply/contact/code/again".to_owned(), again));
     view.answer()
 }

@@ -119,6 +119,7 @@ impl TypedDate {
 
     /// The date meant; Khmer digits are understood, day and month may be missing.
     pub(super) fn read(&self) -> Option<PartialDate> {
+        #[expect(clippy::option_option, reason = "no number, an absent part, a part")]
         fn number<T: std::str::FromStr>(text: &str) -> Option<Option<T>> {
             let text = digits::to_ascii(text.trim());
             if text.is_empty() {

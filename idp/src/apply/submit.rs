@@ -124,17 +124,11 @@ impl Submission {
         row.submitted_at = Some(self.now.as_second());
         row.updated_at = self.now.as_second();
         row.expires_at = None;
-        let number = match &row.number {
-            Some(number) => number.clone(),
-            None => {
-                let day = format!(
-                    "{:02}-{:02}{:02}",
-                    today.year() % 100,
-                    today.month(),
-                    today.day()
-                );
-                format!("{day}-{:04}", w.next_of_day(&day)?)
-            }
+        let number = if let Some(number) = &row.number {
+            number.clone()
+        } else {
+            let day = format!("{:02}-{:02}{:02}", today.year() % 100, today.month(), today.day());
+            format!("{day}-{:04}", w.next_of_day(&day)?)
         };
         row.number = Some(number.clone());
         w.update_case(row)?;

@@ -10,6 +10,8 @@ use crate::evidence::{MAX_BYTES, UploadError};
 const MAX_TOKEN: usize = 200;
 /// Most parts of a form.
 const MAX_PARTS: usize = 12;
+/// Most content of all parts together: every picture of the largest form at its limit, and one that is too large.
+const MAX_CONTENT: usize = 4 * MAX_BYTES;
 
 /// One file field.
 pub(super) struct Received {
@@ -30,15 +32,15 @@ pub(super) struct Upload {
 #[error("multipart form: {0}")]
 pub(super) struct Malformed(String);
 
-/// Reads the form. A file over its limit is read to its end and dropped, so that the browser gets an answer; `check`
-/// looks at the token before the first file is kept.
+/// Reads the form. A file over its limit is read on and dropped, so that the browser gets an answer, until the whole is
+/// more than any honest form; `check` looks at the token before the first file is kept.
 pub(super) async fn read<E: From<Malformed>>(
     mut form: Multipart,
     check: impl Fn(Option<&str>) -> Result<(), E>,
 ) -> Result<Upload, E> {
     let mut upload = Upload::default();
     let mut checked = false;
-    let mut parts = 0;
+    let (mut parts, mut total) = (0, 0);
     while let Some(part) = form.next().await {
         let mut part = part.map_err(|error| Malformed(error.to_string()))?;
         parts += 1;
@@ -54,6 +56,10 @@ pub(super) async fn read<E: From<Malformed>>(
         let mut over = false;
         while let Some(chunk) = part.next().await {
             let chunk = chunk.map_err(|error| Malformed(error.to_string()))?;
+            total += chunk.len();
+            if total > MAX_CONTENT {
+                return Err(Malformed("too long".to_owned()).into());
+            }
             over |= content.len() + chunk.len() > limit;
             if over {
                 content = Vec::new();

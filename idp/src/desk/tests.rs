@@ -288,7 +288,8 @@ where
         citizen.get(service, "/apply?lang=en").await.status,
         StatusCode::OK
     );
-    let steps: [(&str, &[(&str, &str)], &str); 4] = [
+    type Step<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+    let steps: [Step<'_>; 4] = [
         ("/apply", &[], "/apply/who"),
         ("/apply/who", &[("choice", "national")], "/apply/document"),
         (

@@ -4,6 +4,9 @@ use actix_web::web;
 
 mod assets;
 mod front;
+mod unreadable;
+
+pub(crate) use unreadable::answers;
 
 /// Every route of the provider.
 pub fn routes(config: &mut web::ServiceConfig) {

@@ -63,11 +63,13 @@ impl World {
             token.generate_secret(label, SecretPurpose::Mac).unwrap();
         }
         let (sources, clock) = Sources::test("2026-11-22T03:00:00Z".parse().unwrap(), 11);
+        let keys: Arc<dyn KeyStore> = token.clone();
+        let secrets: Arc<dyn SecretStore> = token;
         let app = App::new(Parts {
             config,
             store: Store::in_memory(Schema::Idp).unwrap(),
-            keys: Arc::<Token>::clone(&token) as Arc<dyn KeyStore>,
-            secrets: token as Arc<dyn SecretStore>,
+            keys,
+            secrets,
             sources,
         })
         .unwrap();

@@ -1,5 +1,7 @@
 //! How clients prove themselves, and what machines get.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use actix_web::http::StatusCode;
 use actix_web::test::TestRequest;
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -233,7 +235,6 @@ async fn a_client_is_registered_from_a_file_and_its_secret_goes_to_a_file_alone(
         .await
         .unwrap();
     assert!(added.has_secret && added.grant_id.is_some());
-    use std::os::unix::fs::PermissionsExt as _;
     assert_eq!(
         std::fs::metadata(&secret).unwrap().permissions().mode() & 0o777,
         0o600

@@ -1,0 +1,47 @@
+//! What people get when their form or address cannot be read: a page in their language, never bare JSON.
+
+use actix_web::error::UrlencodedError;
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, FormConfig, QueryConfig, ServiceConfig};
+use actix_web::{Error, HttpRequest, ResponseError};
+
+use crate::app::App;
+use crate::page::PageError;
+
+/// Answers unreadable forms, and those over `max_form` bytes, and queries with a page.
+///
+/// Endpoints that programs call read their bodies themselves and are not touched by this.
+pub(crate) fn answers(max_form: usize) -> impl FnOnce(&mut ServiceConfig) {
+    move |config| {
+        config
+            .app_data(
+                FormConfig::default()
+                    .limit(max_form)
+                    .error_handler(|error, request| match error {
+                        UrlencodedError::Overflow { .. } => {
+                            page(request, StatusCode::PAYLOAD_TOO_LARGE, "error-form-too-large", error)
+                        }
+                        UrlencodedError::ContentType => {
+                            page(request, StatusCode::UNSUPPORTED_MEDIA_TYPE, "error-bad-request", error)
+                        }
+                        _ => page(request, StatusCode::BAD_REQUEST, "error-bad-request", error),
+                    }),
+            )
+            .app_data(QueryConfig::default().error_handler(|error, request| {
+                page(request, StatusCode::BAD_REQUEST, "error-bad-request", error)
+            }));
+    }
+}
+
+fn page(
+    request: &HttpRequest,
+    status: StatusCode,
+    text: &'static str,
+    cause: impl ResponseError + 'static,
+) -> Error {
+    match request.app_data::<Data<App>>() {
+        Some(app) => PageError::new(request, app, status, text, cause).into(),
+        // Without the application there are no texts to make a page of.
+        None => cause.into(),
+    }
+}
