@@ -103,6 +103,14 @@ class House:
         fields = Path(f"/proc/{self.process_of(service)}/statm").read_text().split()
         return int(fields[1]) * PAGE_BYTES
 
+    def peak(self, service: str) -> int:
+        """Most bytes that a service held since `forget_peak`."""
+        text = Path(f"/proc/{self.process_of(service)}/status").read_text()
+        return int(text.split("VmHWM:")[1].split()[0]) * 1024
+
+    def forget_peak(self, service: str) -> None:
+        Path(f"/proc/{self.process_of(service)}/clear_refs").write_text("5")
+
     def ready(self, service: str) -> bool:
         try:
             return wire.call("GET", self.facts["health"][service] + "/health/ready", timeout=10).status == 200
