@@ -59,8 +59,11 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let choices =
-        Choices { ports: Ports::new(arguments.port_base, false)?, postgres: None, tls: false };
+    let choices = Choices {
+        ports: Ports::new(arguments.port_base, false)?,
+        postgres: None,
+        tls: false,
+    };
     let folder = Folder::open(&arguments.data)?;
     match arguments.part {
         Part::Prepare => prepare(&folder, &choices, arguments),
@@ -79,7 +82,10 @@ fn prepare(folder: &Folder, choices: &Choices, arguments: &Arguments) -> Result<
     folder.write_settings(choices, Stage::Service)?;
     let this = |part: &str| {
         let mut command = Command::new("/proc/self/exe");
-        command.arg("--data").arg(folder.path("")).args(["--part", part]);
+        command
+            .arg("--data")
+            .arg(folder.path(""))
+            .args(["--part", part]);
         command.args(["--port-base", &arguments.port_base.to_string()]);
         command.envs([folder.softhsm("token")]);
         command
@@ -107,11 +113,15 @@ fn hold_ceremony(folder: &Folder, choices: &Choices) -> Result<(), Failure> {
 fn serve(folder: &Folder, choices: &Choices) -> Result<(), Failure> {
     let _held = folder.hold()?;
     rustix::process::umask(Mode::RWXO | Mode::WGRP);
-    start_logging(&TelemetryConfig { log: LOG.to_owned() })?;
+    start_logging(&TelemetryConfig {
+        log: LOG.to_owned(),
+    })?;
     let settings = folder.path(Stage::Service.file());
     // One thread per connection, beside the runtime of the services.
     let bridge = Daemon::start(&daemon::Config::load(&settings, config::environment())?)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let outcome = runtime.block_on(serve_all(&settings, choices));
     // Last, so that running signatures end.
     bridge.stop();
@@ -124,7 +134,11 @@ async fn serve_all(settings: &Path, choices: &Choices) -> Result<(), Failure> {
         context.tasks.shutdown().on_signals()?;
     }
     let [first, second, third] = contexts.clone();
-    println!("provider {}, authority {}, Ctrl-C stops everything", choices.idp(), choices.ca());
+    println!(
+        "provider {}, authority {}, Ctrl-C stops everything",
+        choices.idp(),
+        choices.ca()
+    );
     let (provider, authority, status) = tokio::join!(
         run_one::<idp::serve::Idp>(settings, first, &contexts),
         run_one::<ca::CertificateAuthority>(settings, second, &contexts),

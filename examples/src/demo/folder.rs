@@ -18,7 +18,16 @@ const SECRET_FOLDER: u32 = 0o700;
 const SECRET_FILE: u32 = 0o600;
 /// What the folder consists of.
 const FOLDERS: [&str; 10] = [
-    "", "secrets", "tls", "token/tokens", "root-token/tokens", "run", "log", "evidence", "status", "crl",
+    "",
+    "secrets",
+    "tls",
+    "token/tokens",
+    "root-token/tokens",
+    "run",
+    "log",
+    "evidence",
+    "status",
+    "crl",
 ];
 /// Remembers what the folder was made for: addresses stand in certificates and in registrations.
 const PURPOSE: &str = "purpose.json";
@@ -52,7 +61,11 @@ impl Folder {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true).mode(SECRET_FOLDER);
         for name in FOLDERS {
-            let path = path.join(name);
+            let path = if name.is_empty() {
+                path.to_owned()
+            } else {
+                path.join(name)
+            };
             builder.create(&path).map_err(said(&path))?;
         }
         let root = path.canonicalize().map_err(said(path))?;
@@ -60,7 +73,8 @@ impl Folder {
         for name in ["secrets", "tls"] {
             // A folder made by somebody else may be open to all.
             let path = folder.path(name);
-            fs::set_permissions(&path, fs::Permissions::from_mode(SECRET_FOLDER)).map_err(said(&path))?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(SECRET_FOLDER))
+                .map_err(said(&path))?;
         }
         for token in ["token", "root-token"] {
             folder.write_softhsm(token)?;
@@ -74,7 +88,10 @@ impl Folder {
         let file = File::create(&path).map_err(said(&path))?;
         match file.try_lock() {
             Ok(()) => Ok(Held(file)),
-            Err(_) => Err(format!("data folder: {} is in use by another start; stop that one, or choose another --data", self.text(""))),
+            Err(_) => Err(format!(
+                "data folder: {} is in use by another start; stop that one, or choose another --data",
+                self.text("")
+            )),
         }
     }
 
@@ -88,7 +105,8 @@ impl Folder {
         let path = self.path(PURPOSE);
         if self.has_ceremony() && path.exists() {
             let text = fs::read_to_string(&path).map_err(said(&path))?;
-            let made: Purpose = serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?;
+            let made: Purpose =
+                serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?;
             if made != wanted {
                 return Err(format!(
                     "data folder: {} was made with --port-base {}{}{}, and its certificates and clients name those addresses; \
@@ -107,7 +125,11 @@ impl Folder {
 
     /// A path in the folder; the folder itself for an empty name.
     pub fn path(&self, name: &str) -> PathBuf {
-        if name.is_empty() { self.root.clone() } else { self.root.join(name) }
+        if name.is_empty() {
+            self.root.clone()
+        } else {
+            self.root.join(name)
+        }
     }
 
     /// A path in the folder as text.
@@ -132,28 +154,43 @@ impl Folder {
         use std::io::Write as _;
         let path = self.path(name);
         let mut options = fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(SECRET_FILE);
+        options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(SECRET_FILE);
         let mut file = options.open(&path).map_err(said(&path))?;
-        file.set_permissions(fs::Permissions::from_mode(SECRET_FILE)).map_err(said(&path))?;
+        file.set_permissions(fs::Permissions::from_mode(SECRET_FILE))
+            .map_err(said(&path))?;
         file.write_all(content.as_bytes()).map_err(said(&path))?;
         Ok(path)
     }
 
     fn write_softhsm(&self, token: &str) -> Result<(), String> {
         let tokens = self.text(&format!("{token}/tokens"));
-        let text = format!("directories.tokendir = {tokens}\nobjectstore.backend = file\nlog.level = ERROR\n");
-        self.write(&format!("{token}/softhsm2.conf"), &text).map(drop)
+        let text = format!(
+            "directories.tokendir = {tokens}\nobjectstore.backend = file\nlog.level = ERROR\n"
+        );
+        self.write(&format!("{token}/softhsm2.conf"), &text)
+            .map(drop)
     }
 
     /// The environment in which SoftHSM finds the tokens of `token` or `root-token`.
     pub fn softhsm(&self, token: &str) -> (String, String) {
-        ("SOFTHSM2_CONF".to_owned(), self.text(&format!("{token}/softhsm2.conf")))
+        (
+            "SOFTHSM2_CONF".to_owned(),
+            self.text(&format!("{token}/softhsm2.conf")),
+        )
     }
 
     /// Writes the ceremony file with this demo's addresses.
     pub fn write_ceremony(&self, choices: &Choices) -> Result<PathBuf, String> {
-        let address = format!("http://localhost:{}", choices.ports.ocsp());
-        self.write("ceremony.toml", &CEREMONY.replace(CEREMONY_ADDRESS, &address))
+        // RFC 5280 §4.2.1.6 wants a domain name or an address in a certificate; `localhost` alone is neither.
+        let address = format!("http://127.0.0.1:{}", choices.ports.ocsp());
+        self.write(
+            "ceremony.toml",
+            &CEREMONY.replace(CEREMONY_ADDRESS, &address),
+        )
     }
 
     /// Takes the root's token away from where the bridge looks for tokens.
@@ -162,7 +199,10 @@ impl Folder {
         let entries = fs::read_dir(&from).map_err(said(&from))?;
         for entry in entries.flatten() {
             let object = fs::read(entry.path().join("token.object")).unwrap_or_default();
-            if object.windows(ROOT_TOKEN.len()).any(|window| window == ROOT_TOKEN.as_bytes()) {
+            if object
+                .windows(ROOT_TOKEN.len())
+                .any(|window| window == ROOT_TOKEN.as_bytes())
+            {
                 let to = self.path("root-token/tokens").join(entry.file_name());
                 return fs::rename(entry.path(), &to).map_err(said(&to));
             }
@@ -206,7 +246,11 @@ mod tests {
     }
 
     fn choices(base: u16, tls: bool) -> Choices {
-        Choices { ports: Ports::new(base, tls).unwrap(), postgres: None, tls }
+        Choices {
+            ports: Ports::new(base, tls).unwrap(),
+            postgres: None,
+            tls,
+        }
     }
 
     #[test]
@@ -215,7 +259,10 @@ mod tests {
         let path = folder.write("secrets/x", "old").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         folder.write_secret("secrets/x", "new").unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, SECRET_FILE);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            SECRET_FILE
+        );
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
     }
 
@@ -237,16 +284,25 @@ mod tests {
         folder.write("ceremony/hierarchy.json", "{}").unwrap();
         folder.keep_purpose(&choices(9100, false)).unwrap();
         for other in [choices(9000, false), choices(9100, true)] {
-            assert!(folder.keep_purpose(&other).unwrap_err().contains("--port-base 9100 without --tls"));
+            assert!(
+                folder
+                    .keep_purpose(&other)
+                    .unwrap_err()
+                    .contains("--port-base 9100 without --tls")
+            );
         }
     }
 
     #[test]
     fn the_ceremony_file_has_an_arc_that_linters_read_and_our_address() {
         let (_scratch, folder) = scratch();
-        let text = fs::read_to_string(folder.write_ceremony(&choices(9000, false)).unwrap()).unwrap();
+        let text =
+            fs::read_to_string(folder.write_ceremony(&choices(9000, false)).unwrap()).unwrap();
         let file: toml::Table = text.parse().unwrap();
         assert_eq!(file["oid_arc"].as_str(), Some("1.3.6.1.4.1.32473"));
-        assert_eq!(file["publish_base_url"].as_str(), Some("http://localhost:9002"));
+        assert_eq!(
+            file["publish_base_url"].as_str(),
+            Some("http://127.0.0.1:9002")
+        );
     }
 }

@@ -25,9 +25,15 @@ const IDP_TLS: u16 = 363;
 impl Ports {
     /// Ports from `base` on; refuses a base that leaves the range.
     pub fn new(base: u16, tls: bool) -> Result<Self, String> {
-        let (idp, last) = if tls { (IDP_TLS, IDP_TLS) } else { (IDP, OCSP_ADMIN) };
+        let (idp, last) = if tls {
+            (IDP_TLS, IDP_TLS)
+        } else {
+            (IDP, OCSP_ADMIN)
+        };
         if base == 0 || base.checked_add(last).is_none() {
-            return Err(format!("--port-base {base} leaves no room for {last} ports above it"));
+            return Err(format!(
+                "--port-base {base} leaves no room for {last} ports above it"
+            ));
         }
         Ok(Self { base, idp })
     }
@@ -75,8 +81,17 @@ impl Ports {
 
     /// Says in one line which port somebody else uses.
     pub fn check_free(self) -> Result<(), String> {
-        let offsets =
-            [self.idp, CA, OCSP, TSA, TAXATION, SOCIAL_SECURITY, IDP_ADMIN, CA_ADMIN, OCSP_ADMIN];
+        let offsets = [
+            self.idp,
+            CA,
+            OCSP,
+            TSA,
+            TAXATION,
+            SOCIAL_SECURITY,
+            IDP_ADMIN,
+            CA_ADMIN,
+            OCSP_ADMIN,
+        ];
         for port in offsets.map(|offset| self.base + offset) {
             TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|e| {
                 format!("port {port} is in use or not allowed ({e}); stop what uses it, or choose other ports with --port-base")
@@ -92,8 +107,14 @@ mod tests {
 
     #[test]
     fn the_documented_ports_come_from_the_default_base() {
-        let (plain, tls) = (Ports::new(8080, false).unwrap(), Ports::new(8080, true).unwrap());
-        assert_eq!((plain.idp(), plain.ca(), plain.ocsp(), plain.tsa()), (8080, 8081, 8082, 8083));
+        let (plain, tls) = (
+            Ports::new(8080, false).unwrap(),
+            Ports::new(8080, true).unwrap(),
+        );
+        assert_eq!(
+            (plain.idp(), plain.ca(), plain.ocsp(), plain.tsa()),
+            (8080, 8081, 8082, 8083)
+        );
         assert_eq!((tls.idp(), tls.ca(), tls.taxation()), (8443, 8081, 8090));
     }
 

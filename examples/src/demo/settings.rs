@@ -55,7 +55,10 @@ pub struct Choices {
 impl Choices {
     /// The address of a site of the demo that people or programs reach.
     pub fn site(&self, port: u16) -> String {
-        format!("{}://localhost:{port}", if self.tls { "https" } else { "http" })
+        format!(
+            "{}://localhost:{port}",
+            if self.tls { "https" } else { "http" }
+        )
     }
 
     /// The provider's address and issuer identifier.
@@ -92,7 +95,10 @@ impl Stage {
 /// The settings file.
 pub(super) fn render(folder: &Folder, choices: &Choices, stage: Stage) -> String {
     let tls = choices.tls && stage == Stage::Service;
-    let mut text = format!("# Settings of the demo, written anew at each start.\n\n{}", bridge(folder));
+    let mut text = format!(
+        "# Settings of the demo, written anew at each start.\n\n{}",
+        bridge(folder)
+    );
     // Writing to a string does not fail.
     let _ = write!(text, "\n{}", ca(folder, choices, tls));
     let _ = write!(text, "\n{}", ocsp(folder, choices, tls));
@@ -140,7 +146,10 @@ fn bridge(folder: &Folder) -> String {
     );
     for name in ["ca", "ocsp", "idp"] {
         let path = at(&format!("run/bridge-{name}.sock"));
-        let _ = write!(text, "\n[[bridge.socket]]\nname = \"{name}\"\npath = \"{path}\"\n");
+        let _ = write!(
+            text,
+            "\n[[bridge.socket]]\nname = \"{name}\"\npath = \"{path}\"\n"
+        );
     }
     text
 }
@@ -172,7 +181,11 @@ access_tokens.jwks_uri = "{scheme}://localhost:{}/jwks"
     if tls {
         text += &server_tls(folder, "listener.tls", "ca");
         text += "listener.tls.client_certificates = \"required\"\n";
-        let _ = writeln!(text, "listener.tls.client_ca_file = \"{}\"", folder.text("tls/root.pem"));
+        let _ = writeln!(
+            text,
+            "listener.tls.client_ca_file = \"{}\"",
+            folder.text("tls/root.pem")
+        );
         text += &client_tls(folder, "http_client", None);
         // The services prove themselves by their keys in the token as well; this name alone may only read.
         text += "tls_clients = [{ name = \"ca-officer.romduol.internal\", roles = [\"audit\"] }]\n";
@@ -244,18 +257,35 @@ mod tests {
     fn rendered(tls: bool, stage: Stage) -> (tempfile::TempDir, std::path::PathBuf) {
         let scratch = tempfile::tempdir().unwrap();
         let folder = Folder::open(&scratch.path().join("data")).unwrap();
-        let choices = Choices { ports: Ports::new(8080, tls).unwrap(), postgres: None, tls };
+        let choices = Choices {
+            ports: Ports::new(8080, tls).unwrap(),
+            postgres: None,
+            tls,
+        };
         let file = folder.write_settings(&choices, stage).unwrap();
         (scratch, file)
     }
 
     #[test]
     fn every_program_accepts_its_section() {
-        for (tls, stage) in [(false, Stage::Service), (true, Stage::Preparation), (true, Stage::Service)] {
+        for (tls, stage) in [
+            (false, Stage::Service),
+            (true, Stage::Preparation),
+            (true, Stage::Service),
+        ] {
             let (_scratch, file) = rendered(tls, stage);
-            load::<ca::Config>(Some(&file), "ca", &[]).unwrap().check().unwrap();
-            load::<ocsp::Config>(Some(&file), "ocsp", &[]).unwrap().check().unwrap();
-            load::<idp::config::Config>(Some(&file), "idp", &[]).unwrap().check().unwrap();
+            load::<ca::Config>(Some(&file), "ca", &[])
+                .unwrap()
+                .check()
+                .unwrap();
+            load::<ocsp::Config>(Some(&file), "ocsp", &[])
+                .unwrap()
+                .check()
+                .unwrap();
+            load::<idp::config::Config>(Some(&file), "idp", &[])
+                .unwrap()
+                .check()
+                .unwrap();
             hsm_bridge::daemon::Config::load(&file, []).unwrap();
         }
     }
@@ -271,8 +301,14 @@ mod tests {
         assert_eq!(tokens.jwks_uri, "http://localhost:8443/jwks");
         let (_scratch, file) = rendered(true, Stage::Service);
         let ca = load::<ca::Config>(Some(&file), "ca", &[]).unwrap();
-        assert_eq!(ca.access_tokens.unwrap().jwks_uri, "https://localhost:8443/jwks");
+        assert_eq!(
+            ca.access_tokens.unwrap().jwks_uri,
+            "https://localhost:8443/jwks"
+        );
         let tls = ca.listener.tls.unwrap();
-        assert_eq!(tls.client_certificates, service::tls::ClientCertificates::Required);
+        assert_eq!(
+            tls.client_certificates,
+            service::tls::ClientCertificates::Required
+        );
     }
 }

@@ -45,9 +45,14 @@ pub(super) async fn receive(
     if let Some(error) = &answer.error {
         return Err(Failure::refused(error));
     }
-    let code = answer.code.clone().ok_or_else(|| Failure::answer("no code"))?;
+    let code = answer
+        .code
+        .clone()
+        .ok_or_else(|| Failure::answer("no code"))?;
     let person = redeem(&ministry, pending, code).await?;
-    let cookie = ministry.sessions.put(&request, config, Browser::Here(Box::new(person)));
+    let cookie = ministry
+        .sessions
+        .put(&request, config, Browser::Here(Box::new(person)));
     Ok(HttpResponse::SeeOther()
         .insert_header(("Location", "/"))
         .insert_header(("Cache-Control", "no-store"))
@@ -55,14 +60,13 @@ pub(super) async fn receive(
         .finish())
 }
 
-async fn redeem(
-    ministry: &Ministry,
-    pending: Pending,
-    code: String,
-) -> Result<Person, Failure> {
+async fn redeem(ministry: &Ministry, pending: Pending, code: String) -> Result<Person, Failure> {
     let config = &ministry.config;
-    let (client, endpoints) =
-        ministry.provider.client(config).await.map_err(Failure::provider)?;
+    let (client, endpoints) = ministry
+        .provider
+        .client(config)
+        .await
+        .map_err(Failure::provider)?;
     let mut exchange = client
         .exchange_code(AuthorizationCode::new(code))
         .map_err(Failure::provider)?
@@ -74,7 +78,9 @@ async fn redeem(
         .request_async(&|request| ministry.provider.call(request))
         .await
         .map_err(|error| Failure::provider(format!("token: {error:?}")))?;
-    let id_token = tokens.id_token().ok_or_else(|| Failure::answer("no ID token"))?;
+    let id_token = tokens
+        .id_token()
+        .ok_or_else(|| Failure::answer("no ID token"))?;
     // Signature, issuer, audience, expiry and nonce (OpenID Connect Core §3.1.3.7).
     let verifier = client.id_token_verifier().set_allowed_algs([ALGORITHM]);
     let subject = id_token

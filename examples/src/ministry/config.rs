@@ -125,8 +125,10 @@ impl Config {
             flag.or(file).unwrap_or_else(|| default.to_owned())
         };
         let port = flags.port.or(file.port).unwrap_or(DEFAULT_PORT);
-        let method =
-            flags.auth_method.or(file.auth_method).unwrap_or(Method::ClientSecretBasic);
+        let method = flags
+            .auth_method
+            .or(file.auth_method)
+            .unwrap_or(Method::ClientSecretBasic);
         let credential = match method {
             Method::ClientSecretBasic => {
                 Credential::Secret(read("secret_file", flags.secret_file.or(file.secret_file))?)
@@ -140,7 +142,11 @@ impl Config {
             flags.tls_key_file.or(file.tls_key_file),
         )?;
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let base_url = text(flags.base_url, file.base_url, &format!("{scheme}://localhost:{port}"));
+        let base_url = text(
+            flags.base_url,
+            file.base_url,
+            &format!("{scheme}://localhost:{port}"),
+        );
         Ok(Self {
             issuer: text(flags.issuer, file.issuer, "http://localhost:8080"),
             client_id: text(flags.client_id, file.client_id, "gdt"),
@@ -150,7 +156,11 @@ impl Config {
             base_url: base_url.trim_end_matches('/').to_owned(),
             tls,
             root_ca_file: flags.root_ca_file.or(file.root_ca_file),
-            name_en: text(flags.name_en, file.name_en, "General Department of Taxation"),
+            name_en: text(
+                flags.name_en,
+                file.name_en,
+                "General Department of Taxation",
+            ),
             name_km: text(flags.name_km, file.name_km, "អគ្គនាយកដ្ឋានពន្ធដារ"),
             mark: text(flags.mark, file.mark, "GDT"),
             scope: text(flags.scope, file.scope, "openid profile identity"),
@@ -178,7 +188,10 @@ impl Config {
 
 fn tls(certificate: Option<PathBuf>, key: Option<PathBuf>) -> Result<Option<Tls>, String> {
     match (certificate, key) {
-        (Some(certificate_file), Some(key_file)) => Ok(Some(Tls { certificate_file, key_file })),
+        (Some(certificate_file), Some(key_file)) => Ok(Some(Tls {
+            certificate_file,
+            key_file,
+        })),
         (None, None) => Ok(None),
         _ => Err("tls_certificate_file and tls_key_file belong together".to_owned()),
     }
@@ -186,7 +199,7 @@ fn tls(certificate: Option<PathBuf>, key: Option<PathBuf>) -> Result<Option<Tls>
 
 fn read(name: &str, path: Option<PathBuf>) -> Result<String, String> {
     let path = path.ok_or_else(|| format!("{name} is not set"))?;
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| format!("{}: {error}", path.display()))?;
+    let text =
+        std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }

@@ -42,7 +42,10 @@ impl Failure {
             }
             _ => "The digital identity service could not log you in.",
         };
-        Self { sentence, status: StatusCode::FORBIDDEN }
+        Self {
+            sentence,
+            status: StatusCode::FORBIDDEN,
+        }
     }
 }
 
@@ -64,6 +67,11 @@ impl ResponseError for Failure {
     }
 
     fn error_response(&self) -> HttpResponse {
-        super::view::html(&Page { sentence: self.sentence }, self.status)
+        super::view::html(
+            &Page {
+                sentence: self.sentence,
+            },
+            self.status,
+        )
     }
 }

@@ -24,16 +24,23 @@ pub(super) async fn start(
     ministry: Data<Ministry>,
 ) -> Result<HttpResponse, Failure> {
     let config = &ministry.config;
-    let (client, endpoints) =
-        ministry.provider.client(config).await.map_err(Failure::provider)?;
+    let (client, endpoints) = ministry
+        .provider
+        .client(config)
+        .await
+        .map_err(Failure::provider)?;
     let (url, pending) = compose(&ministry, &client);
-    let request_uri = push(&ministry, &endpoints, &url).await.map_err(Failure::provider)?;
+    let request_uri = push(&ministry, &endpoints, &url)
+        .await
+        .map_err(Failure::provider)?;
     let mut target = Url::parse(&endpoints.authorization_endpoint).map_err(Failure::provider)?;
     target
         .query_pairs_mut()
         .append_pair("client_id", &config.client_id)
         .append_pair("request_uri", &request_uri);
-    let cookie = ministry.sessions.put(&request, config, Browser::Away(pending));
+    let cookie = ministry
+        .sessions
+        .put(&request, config, Browser::Away(pending));
     Ok(HttpResponse::SeeOther()
         .insert_header(("Location", target.as_str()))
         .insert_header(("Cache-Control", "no-store"))
@@ -44,8 +51,7 @@ pub(super) async fn start(
 /// The authorization request as the crate composes it; its query is what gets pushed.
 fn compose(ministry: &Ministry, client: &Client) -> (Url, Pending) {
     let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
-    let flow: CoreAuthenticationFlow =
-        AuthenticationFlow::<CoreResponseType>::AuthorizationCode;
+    let flow: CoreAuthenticationFlow = AuthenticationFlow::<CoreResponseType>::AuthorizationCode;
     // The crate adds `openid` by itself.
     let scopes = ministry
         .config

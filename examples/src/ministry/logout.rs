@@ -16,8 +16,11 @@ pub(super) async fn start(
     let config = &ministry.config;
     let target = match ministry.sessions.take(&request, config) {
         Some(Browser::Here(person)) => {
-            let (_, endpoints) =
-                ministry.provider.client(config).await.map_err(Failure::provider)?;
+            let (_, endpoints) = ministry
+                .provider
+                .client(config)
+                .await
+                .map_err(Failure::provider)?;
             let mut target =
                 Url::parse(&endpoints.end_session_endpoint).map_err(Failure::provider)?;
             target

@@ -9,8 +9,8 @@ mod failure;
 mod login;
 mod logout;
 mod person;
-mod provider;
 mod proof;
+mod provider;
 mod sessions;
 mod view;
 
@@ -38,9 +38,13 @@ pub async fn run(options: Options) -> Result<(), String> {
     let provider = Provider::new(&config)?;
     println!("{} at {}", config.name_en, config.base_url);
     let tls = config.tls.as_ref().map(acceptor).transpose()?;
-    let ministry = Data::new(Ministry { config, provider, sessions: Sessions::default() });
-    let server = HttpServer::new(move || App::new().app_data(ministry.clone()).configure(routes))
-        .workers(1);
+    let ministry = Data::new(Ministry {
+        config,
+        provider,
+        sessions: Sessions::default(),
+    });
+    let server =
+        HttpServer::new(move || App::new().app_data(ministry.clone()).configure(routes)).workers(1);
     match tls {
         Some(tls) => server.bind_openssl(&address, tls),
         None => server.bind(&address),

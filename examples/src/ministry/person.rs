@@ -37,10 +37,17 @@ impl Person {
                 .unwrap_or_default()
                 .to_owned()
         };
-        let acr = claims.get("acr").and_then(Value::as_str).unwrap_or_default();
+        let acr = claims
+            .get("acr")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         let both = serde_json::json!({ "id_token": claims, "userinfo": userinfo });
         Self {
-            subject: claims.get("sub").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            subject: claims
+                .get("sub")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
             name: text("name"),
             name_khmer: text("name#km"),
             birthdate: text("birthdate"),

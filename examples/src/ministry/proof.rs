@@ -44,17 +44,22 @@ fn assertion(config: &Config, pem: &str) -> Result<String, String> {
         "exp": now + LIFE,
         "jti": CsrfToken::new_random().secret(),
     });
-    let encode = |value: &serde_json::Value| {
-        Base64UrlUnpadded::encode_string(value.to_string().as_bytes())
-    };
+    let encode =
+        |value: &serde_json::Value| Base64UrlUnpadded::encode_string(value.to_string().as_bytes());
     let input = format!("{}.{}", encode(&header), encode(&claims));
     let signature = key
         .sign(&CoreJwsSigningAlgorithm::EdDsa, input.as_bytes())
         .map_err(|error| error.to_string())?;
-    Ok(format!("{input}.{}", Base64UrlUnpadded::encode_string(&signature)))
+    Ok(format!(
+        "{input}.{}",
+        Base64UrlUnpadded::encode_string(&signature)
+    ))
 }
 
-#[expect(clippy::disallowed_methods, reason = "this program is its own home of the clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this program is its own home of the clock"
+)]
 fn now() -> i64 {
     jiff::Timestamp::now().as_second()
 }

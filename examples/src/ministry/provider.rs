@@ -32,6 +32,7 @@ pub(super) type Client = CoreClient<
 
 /// Endpoints beyond those that the crate reads.
 #[derive(Clone, Debug, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the metadata's own names")]
 pub(super) struct Endpoints {
     pub(super) authorization_endpoint: String,
     pub(super) pushed_authorization_request_endpoint: String,
@@ -54,12 +55,14 @@ impl Provider {
         if let Some(path) = &config.root_ca_file {
             let bad = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
             let pem = std::fs::read(path).map_err(|error| bad(&error))?;
-            let roots =
-                reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| bad(&error))?;
+            let roots = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| bad(&error))?;
             http = http.tls_certs_merge(roots);
         }
         let http = http.build().map_err(|error| error.to_string())?;
-        Ok(Self { http, known: Mutex::new(None) })
+        Ok(Self {
+            http,
+            known: Mutex::new(None),
+        })
     }
 
     /// The client of the crate, and the other endpoints.
@@ -76,11 +79,12 @@ impl Provider {
         Ok((client, endpoints))
     }
 
-    async fn metadata(
-        &self,
-        config: &Config,
-    ) -> Result<(CoreProviderMetadata, Endpoints), String> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    async fn metadata(&self, config: &Config) -> Result<(CoreProviderMetadata, Endpoints), String> {
+        let known = self
+            .known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         if let Some((since, metadata, endpoints)) = known
             && since.elapsed() < KEEP
         {
@@ -88,14 +92,21 @@ impl Provider {
         }
         let issuer = IssuerUrl::new(config.issuer.clone()).map_err(|error| error.to_string())?;
         // Compares the issuer of the metadata with ours, and fetches the keys.
-        let metadata =
-            CoreProviderMetadata::discover_async(issuer, &|request| self.call(request))
-                .await
-                .map_err(|error| format!("discovery: {error}"))?;
+        let metadata = CoreProviderMetadata::discover_async(issuer, &|request| self.call(request))
+            .await
+            .map_err(|error| format!("discovery: {error}"))?;
         let address = format!("{}/.well-known/openid-configuration", config.issuer);
-        let endpoints = self.http.get(address).send().await.and_then(reqwest::Response::error_for_status);
+        let endpoints = self
+            .http
+            .get(address)
+            .send()
+            .await
+            .and_then(reqwest::Response::error_for_status);
         let endpoints: Endpoints = match endpoints {
-            Ok(response) => response.json().await.map_err(|error| format!("metadata: {error}"))?,
+            Ok(response) => response
+                .json()
+                .await
+                .map_err(|error| format!("metadata: {error}"))?,
             Err(error) => return Err(format!("metadata: {error}")),
         };
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) =

@@ -44,7 +44,12 @@ impl Applicant {
 
     /// The card's machine-readable zone (ICAO 9303-5, TD1).
     fn zone(&self) -> String {
-        let first = format!("IDKHM{}{}{:<<15}", self.number, check_digit(self.number), "");
+        let first = format!(
+            "IDKHM{}{}{:<<15}",
+            self.number,
+            check_digit(self.number),
+            ""
+        );
         let dates = format!(
             "{}{}{}{EXPIRY}{}KHM{:<<11}",
             self.birth,
@@ -66,9 +71,13 @@ impl Applicant {
 
     /// A drawn picture; `salt` tells the sides of the card apart.
     fn picture(&self, salt: u8) -> Result<Vec<u8>, String> {
-        let tint = self.picture.wrapping_mul(13).wrapping_add(salt.wrapping_mul(61));
+        let tint = self
+            .picture
+            .wrapping_mul(13)
+            .wrapping_add(salt.wrapping_mul(61));
         let picture = image::RgbImage::from_fn(PICTURE.0, PICTURE.1, |x, y| {
-            let stripe = u8::try_from((x / 40 + y / 40 + u32::from(salt)) % 2).unwrap_or_default() * 24;
+            let stripe =
+                u8::try_from((x / 40 + y / 40 + u32::from(salt)) % 2).unwrap_or_default() * 24;
             image::Rgb([
                 tint.saturating_add(stripe),
                 (tint ^ 0x55).saturating_add(stripe),
@@ -76,7 +85,9 @@ impl Applicant {
             ])
         });
         let mut out = std::io::Cursor::new(Vec::new());
-        picture.write_to(&mut out, image::ImageFormat::Png).map_err(|e| e.to_string())?;
+        picture
+            .write_to(&mut out, image::ImageFormat::Png)
+            .map_err(|e| e.to_string())?;
         Ok(out.into_inner())
     }
 }
@@ -84,14 +95,23 @@ impl Applicant {
 /// Weights 7, 3, 1 over the characters' values, modulo ten (ICAO 9303-3 §4.9).
 fn check_digit(text: &str) -> u32 {
     let value = |character: char| character.to_digit(36).unwrap_or_default();
-    text.chars().zip([7, 3, 1].into_iter().cycle()).map(|(c, weight)| value(c) * weight).sum::<u32>() % 10
+    text.chars()
+        .zip([7, 3, 1].into_iter().cycle())
+        .map(|(c, weight)| value(c) * weight)
+        .sum::<u32>()
+        % 10
 }
 
 fn expect(page: &Page, path: &str) -> Result<(), String> {
     if page.url.path() == path {
         Ok(())
     } else {
-        Err(format!("expected {path}, got {} ({}): {}", page.url.path(), page.status, page.gist()))
+        Err(format!(
+            "expected {path}, got {} ({}): {}",
+            page.url.path(),
+            page.status,
+            page.gist()
+        ))
     }
 }
 
@@ -100,18 +120,35 @@ pub(crate) async fn apply(visitor: &Visitor, who: &Applicant) -> Result<Receipt,
     let page = visitor.open("/apply").await?;
     let page = visitor.submit(&page, "/apply", &[]).await?;
     expect(&page, "/apply/who")?;
-    let page = visitor.submit(&page, "/apply/who", &[("choice", "national")]).await?;
+    let page = visitor
+        .submit(&page, "/apply/who", &[("choice", "national")])
+        .await?;
     expect(&page, "/apply/document")?;
-    let page = visitor.submit(&page, "/apply/document", &[("choice", "national_id_card")]).await?;
+    let page = visitor
+        .submit(&page, "/apply/document", &[("choice", "national_id_card")])
+        .await?;
     expect(&page, "/apply/number")?;
     let zone = who.zone();
-    let page = visitor.submit(&page, "/apply/number", &[("number", who.number), ("zone", &zone)]).await?;
+    let page = visitor
+        .submit(
+            &page,
+            "/apply/number",
+            &[("number", who.number), ("zone", &zone)],
+        )
+        .await?;
     expect(&page, "/apply/photos")?;
     let mut files = Vec::new();
     for (salt, field) in [(0, "front"), (1, "back"), (2, "portrait")] {
-        files.push(File { field, name: "photo.png", kind: "image/png", content: who.picture(salt)? });
+        files.push(File {
+            field,
+            name: "photo.png",
+            kind: "image/png",
+            content: who.picture(salt)?,
+        });
     }
-    let page = visitor.submit_files(&page, "/apply/photos", &[], files).await?;
+    let page = visitor
+        .submit_files(&page, "/apply/photos", &[], files)
+        .await?;
     expect(&page, "/apply/name")?;
     let names = [
         ("family_km", who.family_km),
@@ -121,15 +158,23 @@ pub(crate) async fn apply(visitor: &Visitor, who: &Applicant) -> Result<Receipt,
     ];
     let page = visitor.submit(&page, "/apply/name", &names).await?;
     expect(&page, "/apply/contact")?;
-    let page = visitor.submit(&page, "/apply/contact", &[("contact", who.contact)]).await?;
+    let page = visitor
+        .submit(&page, "/apply/contact", &[("contact", who.contact)])
+        .await?;
     expect(&page, "/apply/contact/code")?;
     let code = message(visitor, who.contact, "code is ").await?;
-    let page = visitor.submit(&page, "/apply/contact/code", &[("code", &code)]).await?;
+    let page = visitor
+        .submit(&page, "/apply/contact/code", &[("code", &code)])
+        .await?;
     expect(&page, "/apply/check")?;
     let page = visitor.submit(&page, "/apply/check", &[]).await?;
     expect(&page, "/apply/receipt")?;
-    let number = page.text_of("case-number").ok_or("the receipt has no number")?;
-    let code = page.text_of("continuation-code").ok_or("the receipt has no code")?;
+    let number = page
+        .text_of("case-number")
+        .ok_or("the receipt has no number")?;
+    let code = page
+        .text_of("continuation-code")
+        .ok_or("the receipt has no code")?;
     Ok(Receipt { number, code })
 }
 
@@ -137,10 +182,17 @@ pub(crate) async fn apply(visitor: &Visitor, who: &Applicant) -> Result<Receipt,
 async fn message(visitor: &Visitor, to: &str, before: &str) -> Result<String, String> {
     let page = visitor.open("/outbox").await?;
     let mark = format!("data-to=\"{to}\"");
-    let words = page.body.split("<article").filter(|article| article.contains(&mark)).find_map(|article| {
-        let (_, after) = article.split_once(before)?;
-        after.split(|c: char| c.is_whitespace() || c == '.' || c == '<').next().map(ToOwned::to_owned)
-    });
+    let words = page
+        .body
+        .split("<article")
+        .filter(|article| article.contains(&mark))
+        .find_map(|article| {
+            let (_, after) = article.split_once(before)?;
+            after
+                .split(|c: char| c.is_whitespace() || c == '.' || c == '<')
+                .next()
+                .map(ToOwned::to_owned)
+        });
     words.ok_or_else(|| format!("no message with \"{before}\" for {to} in the outbox"))
 }
 
@@ -150,18 +202,39 @@ pub(crate) async fn activation_code(visitor: &Visitor, to: &str) -> Result<Strin
 }
 
 /// Chooses a password and an authenticator app, confirms a recovery code.
-pub(crate) async fn activate(visitor: &Visitor, code: &str, contact: &str) -> Result<Login, String> {
+pub(crate) async fn activate(
+    visitor: &Visitor,
+    code: &str,
+    contact: &str,
+) -> Result<Login, String> {
     let page = visitor.open("/account/activate").await?;
-    let page = visitor.submit(&page, "/account/activate", &[("code", code)]).await?;
+    let page = visitor
+        .submit(&page, "/account/activate", &[("code", code)])
+        .await?;
     expect(&page, "/account/activate/choose")?;
     let page = visitor.open("/account/activate/password").await?;
-    let page = visitor.submit(&page, "/account/activate/password", &[("password", PASSWORD)]).await?;
+    let page = visitor
+        .submit(
+            &page,
+            "/account/activate/password",
+            &[("password", PASSWORD)],
+        )
+        .await?;
     expect(&page, "/account/activate/app")?;
-    let secret = page.text_of("app-secret").ok_or("no authenticator secret")?.replace(' ', "");
+    let secret = page
+        .text_of("app-secret")
+        .ok_or("no authenticator secret")?
+        .replace(' ', "");
     let one_time = one_time_code(&secret)?;
-    let page = visitor.submit(&page, "/account/activate/app", &[("code", &one_time)]).await?;
+    let page = visitor
+        .submit(&page, "/account/activate/app", &[("code", &one_time)])
+        .await?;
     expect(&page, "/account/activate/recovery")?;
-    let list = page.body.split("id=\"recovery-codes\"").nth(1).unwrap_or_default();
+    let list = page
+        .body
+        .split("id=\"recovery-codes\"")
+        .nth(1)
+        .unwrap_or_default();
     let list = list.split("</ol>").next().unwrap_or_default();
     let codes: Vec<String> = list
         .split("<li>")
@@ -170,7 +243,9 @@ pub(crate) async fn activate(visitor: &Visitor, code: &str, contact: &str) -> Re
         .map(|item| item.trim().to_owned())
         .collect();
     let confirmed = codes.first().ok_or("no recovery codes")?;
-    let page = visitor.submit(&page, "/account/activate/recovery", &[("code", confirmed)]).await?;
+    let page = visitor
+        .submit(&page, "/account/activate/recovery", &[("code", confirmed)])
+        .await?;
     expect(&page, "/account/activate/done")?;
     Ok(Login {
         identifier: contact.to_owned(),
@@ -183,7 +258,10 @@ pub(crate) async fn activate(visitor: &Visitor, code: &str, contact: &str) -> Re
 /// Takes a case and opens it.
 async fn take(desk: &Visitor, number: &str) -> Result<Page, String> {
     let queue = desk.open("/desk").await?;
-    let row = queue.body.split("<tr id=\"case-").find(|row| row.contains(number));
+    let row = queue
+        .body
+        .split("<tr id=\"case-")
+        .find(|row| row.contains(number));
     let id = row
         .and_then(|row| row.split('"').next())
         .ok_or_else(|| format!("case {number} is not in the queue: {}", queue.gist()))?
@@ -197,24 +275,37 @@ async fn take(desk: &Visitor, number: &str) -> Result<Page, String> {
 /// Decides that the case is right.
 pub(crate) async fn approve(desk: &Visitor, number: &str) -> Result<(), String> {
     let page = take(desk, number).await?;
-    let ticks = [("document_genuine", "yes"), ("face_matches", "yes"), ("verdict", "approve")];
+    let ticks = [
+        ("document_genuine", "yes"),
+        ("face_matches", "yes"),
+        ("verdict", "approve"),
+    ];
     let page = desk.submit(&page, "/decision", &ticks).await?;
     if page.status == 200 && !page.has("refusal") && !page.has("error-summary") {
         Ok(())
     } else {
-        Err(format!("case {number} could not be approved: {}", page.gist()))
+        Err(format!(
+            "case {number} could not be approved: {}",
+            page.gist()
+        ))
     }
 }
 
 /// Asks the applicant for a better picture.
 pub(crate) async fn ask_for_more(desk: &Visitor, number: &str) -> Result<(), String> {
     let page = take(desk, number).await?;
-    let values = [("reason", "picture_unreadable"), ("verdict", "ask_for_more")];
+    let values = [
+        ("reason", "picture_unreadable"),
+        ("verdict", "ask_for_more"),
+    ];
     let page = desk.submit(&page, "/decision", &values).await?;
     if page.status == 200 && !page.has("refusal") && !page.has("error-summary") {
         Ok(())
     } else {
-        Err(format!("case {number} could not be sent back: {}", page.gist()))
+        Err(format!(
+            "case {number} could not be sent back: {}",
+            page.gist()
+        ))
     }
 }
 

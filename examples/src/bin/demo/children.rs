@@ -64,7 +64,11 @@ pub(crate) struct Children {
 impl Children {
     /// None yet; logs go to `data/log`, process ids to `data/run`.
     pub(crate) fn new(data: &Path, http: reqwest::Client) -> Self {
-        Self { data: data.to_owned(), running: Vec::new(), http }
+        Self {
+            data: data.to_owned(),
+            running: Vec::new(),
+            http,
+        }
     }
 
     /// The HTTP client in use.
@@ -85,7 +89,10 @@ impl Children {
     /// Starts a program and waits until it is ready.
     pub(crate) async fn start(&mut self, plan: Plan) -> Result<(), String> {
         let child = self.spawn(&plan)?;
-        let mut running = Running { plan, child: Some(child) };
+        let mut running = Running {
+            plan,
+            child: Some(child),
+        };
         let outcome = self.wait_ready(&mut running).await;
         self.running.push(running);
         outcome
@@ -93,10 +100,16 @@ impl Children {
 
     fn spawn(&self, plan: &Plan) -> Result<Child, String> {
         let log = self.log(plan.name)?;
-        let errors = log.try_clone().map_err(|e| format!("log of {}: {e}", plan.name))?;
+        let errors = log
+            .try_clone()
+            .map_err(|e| format!("log of {}: {e}", plan.name))?;
         let child = launcher::command(&plan.program)
             .args(&plan.arguments)
-            .envs(plan.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+            .envs(
+                plan.environment
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), value.as_str())),
+            )
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors)
@@ -128,19 +141,28 @@ impl Children {
             if let Some(child) = &mut running.child
                 && let Ok(Some(status)) = child.try_wait()
             {
-                return Err(format!("{name} ended at once ({status}): {}", self.last_words(name)));
+                return Err(format!(
+                    "{name} ended at once ({status}): {}",
+                    self.last_words(name)
+                ));
             }
             let ready = match &running.plan.ready {
-                Ready::Http(url) => {
-                    self.http.get(url).send().await.is_ok_and(|answer| answer.status().is_success())
-                }
+                Ready::Http(url) => self
+                    .http
+                    .get(url)
+                    .send()
+                    .await
+                    .is_ok_and(|answer| answer.status().is_success()),
                 Ready::Socket(path) => tokio::net::UnixStream::connect(path).await.is_ok(),
             };
             if ready {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                return Err(format!("{name} is not ready after {START_LIMIT:?}: {}", self.last_words(name)));
+                return Err(format!(
+                    "{name} is not ready after {START_LIMIT:?}: {}",
+                    self.last_words(name)
+                ));
             }
             sleep(POLL).await;
         }
@@ -150,12 +172,20 @@ impl Children {
     fn last_words(&self, name: &str) -> String {
         let path = self.data.join("log").join(format!("{name}.log"));
         let text = fs::read_to_string(&path).unwrap_or_default();
-        let line = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no output");
+        let line = text
+            .lines()
+            .rev()
+            .find(|line| !line.trim().is_empty())
+            .unwrap_or("no output");
         format!("{line} (see {})", path.display())
     }
 
     /// Looks after the programs until `stop` resolves.
-    pub(crate) async fn watch(&mut self, stop: impl Future<Output = ()>, mut start_again: tokio::signal::unix::Signal) {
+    pub(crate) async fn watch(
+        &mut self,
+        stop: impl Future<Output = ()>,
+        mut start_again: tokio::signal::unix::Signal,
+    ) {
         tokio::pin!(stop);
         loop {
             tokio::select! {
@@ -168,18 +198,33 @@ impl Children {
 
     fn restart_crashed(&mut self) {
         for index in 0..self.running.len() {
-            let Some(running) = self.running.get_mut(index) else { continue };
-            let Some(child) = &mut running.child else { continue };
-            let Ok(Some(status)) = child.try_wait() else { continue };
+            let Some(running) = self.running.get_mut(index) else {
+                continue;
+            };
+            let Some(child) = &mut running.child else {
+                continue;
+            };
+            let Ok(Some(status)) = child.try_wait() else {
+                continue;
+            };
             let plan = running.plan.clone();
             running.child = None;
             if status.success() {
-                println!("{} was stopped; send SIGHUP to this program to start it again", plan.name);
+                println!(
+                    "{} was stopped; send SIGHUP to this program to start it again",
+                    plan.name
+                );
                 continue;
             }
             if status.code() == Some(PIN_REFUSED) {
-                println!("{} ended ({status}): {}", plan.name, self.last_words(plan.name));
-                println!("it is not started again by itself, because a token locks after a few wrong PINs");
+                println!(
+                    "{} ended ({status}): {}",
+                    plan.name,
+                    self.last_words(plan.name)
+                );
+                println!(
+                    "it is not started again by itself, because a token locks after a few wrong PINs"
+                );
                 continue;
             }
             println!("{} ended ({status}); starting it again", plan.name);
@@ -196,15 +241,21 @@ impl Children {
 
     async fn start_stopped(&mut self) {
         for index in 0..self.running.len() {
-            let Some(plan) =
-                self.running.get(index).filter(|running| running.child.is_none()).map(|running| running.plan.clone())
+            let Some(plan) = self
+                .running
+                .get(index)
+                .filter(|running| running.child.is_none())
+                .map(|running| running.plan.clone())
             else {
                 continue;
             };
             println!("starting {}", plan.name);
             match self.spawn(&plan) {
                 Ok(child) => {
-                    let mut again = Running { plan, child: Some(child) };
+                    let mut again = Running {
+                        plan,
+                        child: Some(child),
+                    };
                     if let Err(error) = self.wait_ready(&mut again).await {
                         println!("{error}");
                     }
@@ -225,17 +276,30 @@ impl Children {
     /// Stops programs, the last started first, until `count` are left.
     pub(crate) async fn stop_down_to(&mut self, count: usize) {
         while self.running.len() > count {
-            let Some(Running { plan, child }) = self.running.pop() else { return };
+            let Some(Running { plan, child }) = self.running.pop() else {
+                return;
+            };
             let Some(mut child) = child else { continue };
-            if let Some(id) = child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw) {
+            if let Some(id) = child
+                .id()
+                .and_then(|id| i32::try_from(id).ok())
+                .and_then(rustix::process::Pid::from_raw)
+            {
                 // A program that is already gone needs no signal.
                 let _gone = rustix::process::kill_process(id, rustix::process::Signal::TERM);
             }
-            if tokio::time::timeout(STOP_LIMIT, child.wait()).await.is_err() {
-                println!("{} did not stop within {STOP_LIMIT:?} and is killed", plan.name);
+            if tokio::time::timeout(STOP_LIMIT, child.wait())
+                .await
+                .is_err()
+            {
+                println!(
+                    "{} did not stop within {STOP_LIMIT:?} and is killed",
+                    plan.name
+                );
                 let _killed = child.kill().await;
             }
-            let _no_file = fs::remove_file(self.data.join("run").join(format!("{}.pid", plan.name)));
+            let _no_file =
+                fs::remove_file(self.data.join("run").join(format!("{}.pid", plan.name)));
         }
     }
 }

@@ -123,9 +123,13 @@ impl Programs {
         let social = SOCIAL_SECURITY
             .replace("{address}", &address(ports.social_security()))
             .replace("{key}", &key);
-        self.register(folder, Stage::Service, "gdt", &taxation, true).await?;
-        self.register(folder, Stage::Service, "nssf", &social, false).await?;
-        let office = self.register_office(folder, choices, Stage::Service).await?;
+        self.register(folder, Stage::Service, "gdt", &taxation, true)
+            .await?;
+        self.register(folder, Stage::Service, "nssf", &social, false)
+            .await?;
+        let office = self
+            .register_office(folder, choices, Stage::Service)
+            .await?;
         let callback = |port: u16| vec![format!("{}/callback", address(port))];
         Ok(vec![
             Client {
@@ -156,7 +160,8 @@ impl Programs {
         stage: Stage,
     ) -> Result<Client, String> {
         let officer = OFFICER.replace("{ca}", &choices.ca());
-        self.register(folder, stage, "ca-officer", &officer, true).await?;
+        self.register(folder, stage, "ca-officer", &officer, true)
+            .await?;
         Ok(Client {
             id: "ca-officer".to_owned(),
             name: "Certificate Office",
@@ -179,8 +184,14 @@ impl Programs {
         if folder.path(&done).exists() {
             return Ok(());
         }
-        let file = folder.write(&format!("secrets/{id}.toml"), registration)?.display().to_string();
-        let (settings, secret) = (folder.text(stage.file()), folder.text(&format!("secrets/{id}.secret")));
+        let file = folder
+            .write(&format!("secrets/{id}.toml"), registration)?
+            .display()
+            .to_string();
+        let (settings, secret) = (
+            folder.text(stage.file()),
+            folder.text(&format!("secrets/{id}.secret")),
+        );
         let mut arguments = vec!["client", "add", "--config", &settings, "--file", &file];
         if has_secret {
             arguments.extend(["--secret-file", &secret]);
@@ -200,8 +211,18 @@ impl Programs {
         let issuer = choices.idp();
         let ports = [choices.ports.taxation(), choices.ports.social_security()];
         let names = [
-            ("taxation", "អគ្គនាយកដ្ឋានពន្ធដារ", "GDT", "openid profile identity email"),
-            ("social-security", "បេឡាជាតិសន្តិសុខសង្គម", "NSSF", "openid profile identity"),
+            (
+                "taxation",
+                "អគ្គនាយកដ្ឋានពន្ធដារ",
+                "GDT",
+                "openid profile identity email",
+            ),
+            (
+                "social-security",
+                "បេឡាជាតិសន្តិសុខសង្គម",
+                "NSSF",
+                "openid profile identity",
+            ),
         ];
         for ((client, port), (name, khmer, mark, scope)) in clients.iter().zip(ports).zip(names) {
             let mut settings = format!(
@@ -209,7 +230,11 @@ impl Programs {
                  name_en = \"{}\"\nname_km = \"{khmer}\"\nmark = \"{mark}\"\nscope = \"{scope}\"\n",
                 client.id,
                 client.method,
-                if client.method == "private_key_jwt" { "key_file" } else { "secret_file" },
+                if client.method == "private_key_jwt" {
+                    "key_file"
+                } else {
+                    "secret_file"
+                },
                 client.credential.display(),
                 client.name,
             );
@@ -248,7 +273,9 @@ fn own_key(folder: &Folder, name: &str) -> Result<String, String> {
     }
     .map_err(|e| format!("{name}: {e}"))?;
     if !path.exists() {
-        let pem = key.private_key_to_pem_pkcs8().map_err(|e| format!("{name}: {e}"))?;
+        let pem = key
+            .private_key_to_pem_pkcs8()
+            .map_err(|e| format!("{name}: {e}"))?;
         folder.write_secret(name, &String::from_utf8_lossy(&pem))?;
     }
     let public = key.raw_public_key().map_err(|e| format!("{name}: {e}"))?;

@@ -21,7 +21,10 @@ pub(crate) fn write(
     let ports = choices.ports;
     let hierarchy: Value = read_json(&folder.path("ceremony/hierarchy.json"))?;
     let file = |entry: &Value| {
-        let name = entry.get("certificate").and_then(Value::as_str).unwrap_or_default();
+        let name = entry
+            .get("certificate")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         folder.text(&format!("ceremony/{name}"))
     };
     let empty = Vec::new();
@@ -39,7 +42,10 @@ pub(crate) fn write(
             Some((client.relying_party?.to_owned(), json!(callback)))
         })
         .collect();
-    let clients: Vec<Value> = clients.iter().map(|client| describe_client(folder, choices, client)).collect::<Result<_, _>>()?;
+    let clients: Vec<Value> = clients
+        .iter()
+        .map(|client| describe_client(folder, choices, client))
+        .collect::<Result<_, _>>()?;
     let demo = json!({
         "version": SHAPE,
         "environment": "development",
@@ -113,14 +119,20 @@ pub(crate) fn tell(folder: &Folder, choices: &Choices, people: &[Person]) {
     if choices.tls {
         tell_trust(&folder.text("tls/root.pem"));
     }
-    println!("  People you can be (passwords and one-time-code secrets: {}):", folder.text("demo.json"));
+    println!(
+        "  People you can be (passwords and one-time-code secrets: {}):",
+        folder.text("demo.json")
+    );
     for person in people {
         let way = match (&person.login, &person.case_number) {
             (Some(login), _) => format!("signs in as {}", login.identifier),
             (None, Some(number)) => format!("case {number}"),
             (None, None) => String::new(),
         };
-        println!("    {:<9} {:<22} {:<13} {way}", person.role, person.name.latin, person.state);
+        println!(
+            "    {:<9} {:<22} {:<13} {way}",
+            person.role, person.name.latin, person.state
+        );
     }
     println!(
         "\n  Try: apply with the card IDKHM1234567897, approve it at the desk as two different operators, activate the\n  \

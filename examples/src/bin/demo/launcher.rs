@@ -18,7 +18,10 @@ const THIS: &str = "/proc/self/exe";
 /// must be one that lives as long as the process: the main thread.
 pub(crate) fn command(program: &Path) -> Command {
     let mut command = Command::new(THIS);
-    command.arg(WORD).arg(std::process::id().to_string()).arg(program);
+    command
+        .arg(WORD)
+        .arg(std::process::id().to_string())
+        .arg(program);
     command
 }
 

@@ -15,14 +15,21 @@ const POLL: Duration = Duration::from_millis(50);
 
 /// Stops what still runs from this folder. The caller holds the folder, so no living demo looks after them.
 pub(crate) async fn stop(folder: &Folder) {
-    let Ok(entries) = fs::read_dir(folder.path("run")) else { return };
+    let Ok(entries) = fs::read_dir(folder.path("run")) else {
+        return;
+    };
     for path in entries.flatten().map(|entry| entry.path()) {
         if path.extension().is_none_or(|extension| extension != "pid") {
             continue;
         }
-        let id = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
+        let id = fs::read_to_string(&path)
+            .ok()
+            .and_then(|text| text.trim().parse().ok());
         if let Some(id) = id.and_then(Pid::from_raw).filter(|id| is_of(*id, folder)) {
-            println!("stopping {} of an earlier start", path.file_stem().unwrap_or_default().display());
+            println!(
+                "stopping {} of an earlier start",
+                path.file_stem().unwrap_or_default().display()
+            );
             end(id, folder).await;
         }
         let _gone_already = fs::remove_file(&path);
@@ -66,7 +73,10 @@ mod tests {
         let ours = b"/x/ca\0serve\0--config\0/tmp/a/romduol.toml\0";
         assert!(names(ours, Path::new("/tmp/a")));
         assert!(!names(ours, Path::new("/tmp/b")));
-        assert!(!names(b"/x/ca\0serve\0--config\0/tmp/ab/romduol.toml\0", Path::new("/tmp/a")));
+        assert!(!names(
+            b"/x/ca\0serve\0--config\0/tmp/ab/romduol.toml\0",
+            Path::new("/tmp/a")
+        ));
         assert!(!names(b"", Path::new("/tmp/a")));
     }
 }

@@ -75,7 +75,9 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     }
     let programs = Programs::beside_this_one()?;
     let (folder, _held) = take(&arguments.data, &choices).await?;
-    let http = http_client(None)?.build().map_err(|e| format!("cannot make an HTTP client: {e}"))?;
+    let http = http_client(None)?
+        .build()
+        .map_err(|e| format!("cannot make an HTTP client: {e}"))?;
     let mut children = Children::new(&folder.path(""), http);
     let outcome = tokio::select! {
         outcome = start(&folder, &choices, &programs, &mut children, arguments.no_people) => outcome,
@@ -116,12 +118,18 @@ async fn start(
     if folder.has_ceremony() {
         println!("the key ceremony was held before; its keys are used");
     } else {
-        println!("holding the key ceremony (transcript: {})", folder.text("ceremony/transcript.txt"));
+        println!(
+            "holding the key ceremony (transcript: {})",
+            folder.text("ceremony/transcript.txt")
+        );
         programs.hold_ceremony(folder, choices).await?;
     }
     println!("starting hsm-bridge, idp, ca, ocsp");
     programs.start_bridge(folder, children).await?;
-    let mut site = Site { base: choices.idp(), root: None };
+    let mut site = Site {
+        base: choices.idp(),
+        root: None,
+    };
     if choices.tls {
         tls::prepare(programs, folder, choices, children).await?;
         site.root = Some(folder.path("tls/root.pem"));
@@ -129,10 +137,14 @@ async fn start(
         children.use_http(http.map_err(|e| format!("cannot make an HTTP client: {e}"))?);
     }
     for name in ["idp", "ca", "ocsp"] {
-        programs.start_service(folder, choices, children, name, Stage::Service).await?;
+        programs
+            .start_service(folder, choices, children, name, Stage::Service)
+            .await?;
     }
     let clients = programs.register_clients(folder, choices).await?;
-    programs.start_ministries(folder, choices, children, &clients).await?;
+    programs
+        .start_ministries(folder, choices, children, &clients)
+        .await?;
     let people = if no_people {
         Vec::new()
     } else {
@@ -146,7 +158,9 @@ async fn start(
 
 /// Resolves at Ctrl-C or SIGTERM.
 async fn asked_to_stop() {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return;
+    };
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}

@@ -207,8 +207,20 @@ async fn add_staff(folder: &Folder, programs: &Programs, staff: &Staff) -> Resul
     let file = folder.path(&format!("secrets/{}.json", staff.file));
     let (path, settings) = (file.display().to_string(), folder.text("romduol.toml"));
     let arguments = [
-        "staff", "add", "--config", &settings, "--name", staff.latin, "--identifier", staff.identifier,
-        "--role", staff.role, "--office", staff.office, "--secret-file", &path,
+        "staff",
+        "add",
+        "--config",
+        &settings,
+        "--name",
+        staff.latin,
+        "--identifier",
+        staff.identifier,
+        "--role",
+        staff.role,
+        "--office",
+        staff.office,
+        "--secret-file",
+        &path,
     ];
     if !file.exists() {
         programs.run("idp", &arguments, &[]).await?;
@@ -216,7 +228,10 @@ async fn add_staff(folder: &Folder, programs: &Programs, staff: &Staff) -> Resul
     let handover: Handover = read_json(&file)?;
     Ok(Person {
         role: staff.role.to_owned(),
-        name: Name { km: staff.khmer.to_owned(), latin: staff.latin.to_owned() },
+        name: Name {
+            km: staff.khmer.to_owned(),
+            latin: staff.latin.to_owned(),
+        },
         state: "active".to_owned(),
         login: Some(Login {
             identifier: handover.identifier,
@@ -233,24 +248,38 @@ async fn add_staff(folder: &Folder, programs: &Programs, staff: &Staff) -> Resul
 
 /// Signs an operator in.
 async fn desk_of(site: &Site, operator: Option<&Person>) -> Result<Visitor, String> {
-    let login = operator.and_then(|person| person.login.as_ref()).ok_or("no operator")?;
+    let login = operator
+        .and_then(|person| person.login.as_ref())
+        .ok_or("no operator")?;
     let visitor = Visitor::new(site)?;
     let page = visitor.open("/sign-in?return_to=/desk").await?;
-    let page = visitor.submit(&page, "/sign-in", &[("identifier", &login.identifier)]).await?;
+    let page = visitor
+        .submit(&page, "/sign-in", &[("identifier", &login.identifier)])
+        .await?;
     let code = one_time_code(&login.totp_secret)?;
-    let values = [("password", login.password.as_str()), ("code", code.as_str())];
+    let values = [
+        ("password", login.password.as_str()),
+        ("code", code.as_str()),
+    ];
     let page = visitor.submit(&page, "/sign-in/password", &values).await?;
     if page.url.path() == "/desk" {
         Ok(visitor)
     } else {
-        Err(format!("operator {} cannot sign in: {}", login.identifier, page.gist()))
+        Err(format!(
+            "operator {} cannot sign in: {}",
+            login.identifier,
+            page.gist()
+        ))
     }
 }
 
 /// The code that an authenticator app shows now.
 pub(crate) fn one_time_code(secret: &str) -> Result<String, String> {
     let secret = totp_rs::Secret::try_from_base32(secret).map_err(|e| e.to_string())?;
-    let made = totp_rs::Builder::new().with_secret(secret).build().map_err(|e| e.to_string())?;
+    let made = totp_rs::Builder::new()
+        .with_secret(secret)
+        .build()
+        .map_err(|e| e.to_string())?;
     Ok(made.generate_current().to_string())
 }
 
@@ -265,7 +294,10 @@ async fn citizen(
     let receipt = application::apply(&visitor, applicant).await?;
     let mut person = Person {
         role: "citizen".to_owned(),
-        name: Name { km: applicant.khmer(), latin: applicant.latin() },
+        name: Name {
+            km: applicant.khmer(),
+            latin: applicant.latin(),
+        },
         state: "waiting".to_owned(),
         login: None,
         office: None,

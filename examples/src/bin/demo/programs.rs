@@ -41,11 +41,18 @@ impl Client {
 impl Programs {
     /// The programs that lie beside this one.
     pub(crate) fn beside_this_one() -> Result<Self, String> {
-        let this = std::env::current_exe().map_err(|e| format!("cannot tell where this program is: {e}"))?;
-        let folder = this.parent().ok_or("this program has no folder")?.to_owned();
+        let this = std::env::current_exe()
+            .map_err(|e| format!("cannot tell where this program is: {e}"))?;
+        let folder = this
+            .parent()
+            .ok_or("this program has no folder")?
+            .to_owned();
         for name in ["hsm-bridge", "ca", "ocsp", "idp", "ministry"] {
             if !folder.join(name).exists() {
-                return Err(format!("{} is missing: build it first (./dev demo does)", folder.join(name).display()));
+                return Err(format!(
+                    "{} is missing: build it first (./dev demo does)",
+                    folder.join(name).display()
+                ));
             }
         }
         Ok(Self { folder })
@@ -64,7 +71,11 @@ impl Programs {
     ) -> Result<String, String> {
         let output = Command::new(self.path(name))
             .args(arguments)
-            .envs(environment.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+            .envs(
+                environment
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), value.as_str())),
+            )
             .stdin(Stdio::null())
             .output()
             .await
@@ -73,21 +84,39 @@ impl Programs {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         let words = String::from_utf8_lossy(&output.stderr).into_owned();
-        let last = words.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no output");
-        Err(format!("{name} {} failed: {last}", arguments.first().copied().unwrap_or_default()))
+        let last = words
+            .lines()
+            .rev()
+            .find(|line| !line.trim().is_empty())
+            .unwrap_or("no output");
+        Err(format!(
+            "{name} {} failed: {last}",
+            arguments.first().copied().unwrap_or_default()
+        ))
     }
 
     /// Makes all keys and certificates, then puts the root's token away.
-    pub(crate) async fn hold_ceremony(&self, folder: &Folder, choices: &Choices) -> Result<(), String> {
+    pub(crate) async fn hold_ceremony(
+        &self,
+        folder: &Folder,
+        choices: &Choices,
+    ) -> Result<(), String> {
         let file = folder.write_ceremony(choices)?.display().to_string();
         let (out, base) = (folder.text("ceremony"), folder.text(""));
-        let arguments = ["ceremony", "run", "--file", &file, "--out", &out, "--base", &base];
-        self.run("ca", &arguments, &[folder.softhsm("token")]).await?;
+        let arguments = [
+            "ceremony", "run", "--file", &file, "--out", &out, "--base", &base,
+        ];
+        self.run("ca", &arguments, &[folder.softhsm("token")])
+            .await?;
         folder.put_root_away()
     }
 
     /// Starts the bridge.
-    pub(crate) async fn start_bridge(&self, folder: &Folder, children: &mut Children) -> Result<(), String> {
+    pub(crate) async fn start_bridge(
+        &self,
+        folder: &Folder,
+        children: &mut Children,
+    ) -> Result<(), String> {
         let plan = Plan {
             name: "hsm-bridge",
             program: self.path("hsm-bridge"),
@@ -114,7 +143,12 @@ impl Programs {
             _ => ports.idp_admin(),
         };
         if name != "ocsp" {
-            self.run(name, &["migrate", "--config", &folder.text(stage.file())], &[]).await?;
+            self.run(
+                name,
+                &["migrate", "--config", &folder.text(stage.file())],
+                &[],
+            )
+            .await?;
         }
         let plan = Plan {
             name,
@@ -128,7 +162,11 @@ impl Programs {
 }
 
 fn serve(folder: &Folder, stage: Stage) -> Vec<String> {
-    vec!["serve".to_owned(), "--config".to_owned(), folder.text(stage.file())]
+    vec![
+        "serve".to_owned(),
+        "--config".to_owned(),
+        folder.text(stage.file()),
+    ]
 }
 
 /// Reads a JSON file.

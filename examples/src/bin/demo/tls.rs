@@ -32,11 +32,19 @@ struct Wanted {
 }
 
 const fn server(file: &'static str) -> Wanted {
-    Wanted { file, profile: "tls-server", host: "localhost" }
+    Wanted {
+        file,
+        profile: "tls-server",
+        host: "localhost",
+    }
 }
 
 const fn client(file: &'static str, host: &'static str) -> Wanted {
-    Wanted { file, profile: "device", host }
+    Wanted {
+        file,
+        profile: "device",
+        host,
+    }
 }
 
 const WANTED: [Wanted; 7] = [
@@ -81,7 +89,9 @@ pub(crate) async fn prepare(
     folder.write_settings(choices, Stage::Preparation)?;
     let before = children.count();
     for name in ["idp", "ca"] {
-        programs.start_service(folder, choices, children, name, Stage::Preparation).await?;
+        programs
+            .start_service(folder, choices, children, name, Stage::Preparation)
+            .await?;
     }
     let outcome = ask_for_all(programs, folder, choices, children).await;
     children.stop_down_to(before).await;
@@ -94,15 +104,22 @@ async fn ask_for_all(
     choices: &Choices,
     children: &Children,
 ) -> Result<(), String> {
-    let office = programs.register_office(folder, choices, Stage::Preparation).await?;
+    let office = programs
+        .register_office(folder, choices, Stage::Preparation)
+        .await?;
     let http = children.http();
     let token = token(http, choices, &office.id, &office.secret()?).await?;
     for wanted in &WANTED {
         let key = transport_key().map_err(|e| format!("transport key: {e}"))?;
         let csr = request(&key, wanted.host).map_err(|e| format!("certificate request: {e}"))?;
         let issued = issue(http, choices, &token, wanted, &csr).await?;
-        let key = key.private_key_to_pem_pkcs8().map_err(|e| format!("transport key: {e}"))?;
-        folder.write_secret(&format!("tls/{}.key", wanted.file), &String::from_utf8_lossy(&key))?;
+        let key = key
+            .private_key_to_pem_pkcs8()
+            .map_err(|e| format!("transport key: {e}"))?;
+        folder.write_secret(
+            &format!("tls/{}.key", wanted.file),
+            &String::from_utf8_lossy(&key),
+        )?;
         let chain = issued.certificate + &issued.chain.concat();
         folder.write(&format!("tls/{}.pem", wanted.file), &chain)?;
     }
@@ -112,12 +129,20 @@ async fn ask_for_all(
 /// Whether certificate and key are there, fit together, and have more than half of their life before them.
 fn is_fresh(folder: &Folder, wanted: &Wanted, now: u64) -> bool {
     let read = |end: &str| fs::read(folder.path(&format!("tls/{}.{end}", wanted.file))).ok();
-    let (Some(pem), Some(key)) = (read("pem"), read("key")) else { return false };
-    let (Ok(certificate), Ok(key)) = (X509::from_pem(&pem), PKey::private_key_from_pem(&key)) else {
+    let (Some(pem), Some(key)) = (read("pem"), read("key")) else {
         return false;
     };
-    let fits = certificate.public_key().is_ok_and(|public| public.public_eq(&key));
-    let parsed = certificate.to_der().ok().and_then(|der| Certificate::from_der(&der).ok());
+    let (Ok(certificate), Ok(key)) = (X509::from_pem(&pem), PKey::private_key_from_pem(&key))
+    else {
+        return false;
+    };
+    let fits = certificate
+        .public_key()
+        .is_ok_and(|public| public.public_eq(&key));
+    let parsed = certificate
+        .to_der()
+        .ok()
+        .and_then(|der| Certificate::from_der(&der).ok());
     fits && parsed.is_some_and(|parsed| {
         let (start, end) = (parsed.not_before(), parsed.not_after());
         now >= start && now - start < end.saturating_sub(start) / 2
@@ -148,10 +173,21 @@ async fn token(
     secret: &str,
 ) -> Result<String, String> {
     let resource = choices.ca();
-    let form = [("grant_type", "client_credentials"), ("scope", "ca.issue"), ("resource", &resource)];
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("scope", "ca.issue"),
+        ("resource", &resource),
+    ];
     let url = format!("http://localhost:{}/token", choices.ports.idp());
-    let answer = http.post(url).basic_auth(client, Some(secret)).form(&form).send().await;
-    read::<Token>(answer, "the provider gave no token").await.map(|token| token.access_token)
+    let answer = http
+        .post(url)
+        .basic_auth(client, Some(secret))
+        .form(&form)
+        .send()
+        .await;
+    read::<Token>(answer, "the provider gave no token")
+        .await
+        .map(|token| token.access_token)
 }
 
 async fn issue(
@@ -167,7 +203,10 @@ async fn issue(
         "san": [{ "dns": wanted.host }],
         "csr": csr,
     });
-    let url = format!("http://localhost:{}/api/v1/certificates", choices.ports.ca());
+    let url = format!(
+        "http://localhost:{}/api/v1/certificates",
+        choices.ports.ca()
+    );
     let answer = http.post(url).bearer_auth(token).json(&body).send().await;
     read(answer, &format!("no TLS certificate for {}", wanted.file)).await
 }
@@ -206,7 +245,10 @@ mod tests {
         let key = transport_key().unwrap();
         let mut builder = X509::builder().unwrap();
         builder.set_version(2).unwrap();
-        let serial = openssl::bn::BigNum::from_u32(77).unwrap().to_asn1_integer().unwrap();
+        let serial = openssl::bn::BigNum::from_u32(77)
+            .unwrap()
+            .to_asn1_integer()
+            .unwrap();
         builder.set_serial_number(&serial).unwrap();
         builder.set_pubkey(&key).unwrap();
         let at = |second| openssl::asn1::Asn1Time::from_unix(second).unwrap();

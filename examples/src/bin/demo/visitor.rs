@@ -53,13 +53,19 @@ impl Visitor {
     pub(crate) fn new(site: &Site) -> Result<Self, String> {
         let base = &site.base;
         let mut headers = reqwest::header::HeaderMap::new();
-        headers.insert(reqwest::header::ACCEPT_LANGUAGE, reqwest::header::HeaderValue::from_static("en"));
+        headers.insert(
+            reqwest::header::ACCEPT_LANGUAGE,
+            reqwest::header::HeaderValue::from_static("en"),
+        );
         let http = http_client(site.root.as_deref())?
             .cookie_store(true)
             .default_headers(headers)
             .build()
             .map_err(|e| format!("cannot make an HTTP client: {e}"))?;
-        Ok(Self { http, base: Url::parse(base).map_err(|e| format!("{base}: {e}"))? })
+        Ok(Self {
+            http,
+            base: Url::parse(base).map_err(|e| format!("{base}: {e}"))?,
+        })
     }
 
     /// Opens a page.
@@ -76,7 +82,10 @@ impl Visitor {
         values: &[(&str, &str)],
     ) -> Result<Page, String> {
         let (url, fields) = self.fill(page, action, values)?;
-        let request = self.http.post(url).header(reqwest::header::ORIGIN, self.origin());
+        let request = self
+            .http
+            .post(url)
+            .header(reqwest::header::ORIGIN, self.origin());
         read(request.form(&fields).send().await).await
     }
 
@@ -100,7 +109,10 @@ impl Visitor {
                 .map_err(|e| format!("{}: {e}", file.kind))?;
             form = form.part(file.field.to_owned(), part);
         }
-        let request = self.http.post(url).header(reqwest::header::ORIGIN, self.origin());
+        let request = self
+            .http
+            .post(url)
+            .header(reqwest::header::ORIGIN, self.origin());
         read(request.multipart(form).send().await).await
     }
 
@@ -111,13 +123,21 @@ impl Visitor {
         values: &[(&str, &str)],
     ) -> Result<(Url, BTreeMap<String, String>), String> {
         let form = page.form(action).ok_or_else(|| {
-            format!("no form to {action} on {} ({}): {}", page.url, page.status, page.gist())
+            format!(
+                "no form to {action} on {} ({}): {}",
+                page.url,
+                page.status,
+                page.gist()
+            )
         })?;
         let mut fields = form.fields;
         for (name, value) in values {
             fields.insert((*name).to_owned(), (*value).to_owned());
         }
-        let url = page.url.join(&form.action).map_err(|e| format!("{}: {e}", form.action))?;
+        let url = page
+            .url
+            .join(&form.action)
+            .map_err(|e| format!("{}: {e}", form.action))?;
         Ok((url, fields))
     }
 
@@ -131,7 +151,8 @@ pub(crate) fn http_client(root: Option<&Path>) -> Result<reqwest::ClientBuilder,
     let builder = reqwest::Client::builder().timeout(TIMEOUT);
     let Some(root) = root else { return Ok(builder) };
     let pem = std::fs::read(root).map_err(|e| format!("{}: {e}", root.display()))?;
-    let anchors = reqwest::Certificate::from_pem_bundle(&pem).map_err(|e| format!("{}: {e}", root.display()))?;
+    let anchors = reqwest::Certificate::from_pem_bundle(&pem)
+        .map_err(|e| format!("{}: {e}", root.display()))?;
     Ok(builder.tls_certs_merge(anchors))
 }
 
@@ -172,19 +193,33 @@ impl Page {
                 _ => {}
             }
         }
-        text.split_whitespace().take(60).collect::<Vec<_>>().join(" ")
+        text.split_whitespace()
+            .take(60)
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     fn form(&self, action: &str) -> Option<Form> {
         self.body.split("<form").skip(1).find_map(|rest| {
             let (head, tail) = rest.split_once('>')?;
             let target = attribute(head, "action").unwrap_or_default();
-            let here = if target.is_empty() { self.url.path() } else { target.as_str() };
-            if !here.split('?').next().is_some_and(|path| path.ends_with(action)) {
+            let here = if target.is_empty() {
+                self.url.path()
+            } else {
+                target.as_str()
+            };
+            if !here
+                .split('?')
+                .next()
+                .is_some_and(|path| path.ends_with(action))
+            {
                 return None;
             }
             let inside = tail.split("</form").next().unwrap_or(tail);
-            Some(Form { action: target, fields: own_fields(inside) })
+            Some(Form {
+                action: target,
+                fields: own_fields(inside),
+            })
         })
     }
 }
@@ -196,11 +231,15 @@ fn own_fields(form: &str) -> BTreeMap<String, String> {
         .filter_map(|rest| {
             let head = rest.split('>').next()?;
             let kind = attribute(head, "type").unwrap_or_default();
-            let chosen = !matches!(kind.as_str(), "checkbox" | "radio") || head.contains(" checked");
+            let chosen =
+                !matches!(kind.as_str(), "checkbox" | "radio") || head.contains(" checked");
             if kind == "file" || kind == "submit" || !chosen {
                 return None;
             }
-            Some((attribute(head, "name")?, attribute(head, "value").unwrap_or_default()))
+            Some((
+                attribute(head, "name")?,
+                attribute(head, "value").unwrap_or_default(),
+            ))
         })
         .collect()
 }
@@ -211,8 +250,16 @@ fn attribute(head: &str, name: &str) -> Option<String> {
 }
 
 fn unescape(text: &str) -> String {
-    let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"");
-    text.replace("&#34;", "\"").replace("&#39;", "'").replace("&#60;", "<").replace("&#62;", ">").replace("&#38;", "&").replace("&amp;", "&")
+    let text = text
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"");
+    text.replace("&#34;", "\"")
+        .replace("&#39;", "'")
+        .replace("&#60;", "<")
+        .replace("&#62;", ">")
+        .replace("&#38;", "&")
+        .replace("&amp;", "&")
 }
 
 #[cfg(test)]

@@ -16,7 +16,11 @@ use super::verdict::{Grounds, Verdict};
 const BY_PERSON: &str = "ETSI.CAdES.detached";
 
 /// Judges every signature of the file.
-pub(crate) async fn run(public: &Public, sources: &Sources, file: &Path) -> Result<Verdict, String> {
+pub(crate) async fn run(
+    public: &Public,
+    sources: &Sources,
+    file: &Path,
+) -> Result<Verdict, String> {
     let pdf = fs::read(file).map_err(|e| format!("{}: {e}", file.display()))?;
     let signatures = match pades::signatures(&pdf) {
         Ok(signatures) => signatures,
@@ -24,7 +28,10 @@ pub(crate) async fn run(public: &Public, sources: &Sources, file: &Path) -> Resu
     };
     let count = signatures.len();
     if count == 0 {
-        return Ok(told(file, Verdict::CannotTell("it carries no signature".to_owned())));
+        return Ok(told(
+            file,
+            Verdict::CannotTell("it carries no signature".to_owned()),
+        ));
     }
     let mut whole = Verdict::Valid;
     for (index, signature) in signatures.iter().enumerate() {
@@ -65,10 +72,22 @@ async fn judge(
     let (verdict, verified) = match signature.verify(pdf, &OpenSslVerifier) {
         Err(_) if signature.sub_filter != BY_PERSON => {
             let kind = printable(&signature.sub_filter);
-            (Verdict::CannotTell(format!("signatures of the kind {kind} are not judged here")), None)
+            (
+                Verdict::CannotTell(format!("signatures of the kind {kind} are not judged here")),
+                None,
+            )
         }
-        Err(error) => (of_structure(&error), None),
-        Ok(verified) => (by_certificates(public, now, &verified).await, Some(verified)),
+        Err(error) => match signature.coverage {
+            Coverage::ChangedSince(what) => (
+                Verdict::NotValid(format!("the file was changed after it was signed: {what}")),
+                None,
+            ),
+            _ => (of_structure(&error), None),
+        },
+        Ok(verified) => (
+            by_certificates(public, now, &verified).await,
+            Some(verified),
+        ),
     };
     println!("  verdict: {verdict}");
     if let Some(verified) = &verified {
@@ -78,7 +97,9 @@ async fn judge(
     if let Some(reason) = &signature.reason {
         println!("  reason:  {}", printable(reason));
     }
-    println!("  covers:  {}", coverage(signature.coverage));
+    if verified.is_some() {
+        println!("  covers:  {}", coverage(signature.coverage));
+    }
     verdict
 }
 
@@ -120,6 +141,9 @@ fn when(signature: &Signature, verified: Option<&Verified>) -> String {
         return format!("{}, says {}", stamp.gen_time, holder(&stamp.certificate));
     }
     match &signature.signed_at {
+        Some(claimed) if verified.is_none() => {
+            format!("{} is written in it, proven by nothing", printable(claimed))
+        }
         Some(claimed) => format!("{}, says the signer alone", printable(claimed)),
         None => "no time is stated".to_owned(),
     }
@@ -129,8 +153,11 @@ fn coverage(coverage: Coverage) -> String {
     match coverage {
         Coverage::WholeFile => "the whole file; nothing changed since".to_owned(),
         Coverage::Revision => {
-            "an earlier state of the file; since then only signatures or validation data were added".to_owned()
+            "an earlier state of the file; since then only signatures or validation data were added"
+                .to_owned()
         }
-        Coverage::ChangedSince(what) => format!("an earlier state of the file, changed since: {what}"),
+        Coverage::ChangedSince(what) => {
+            format!("an earlier state of the file, changed since: {what}")
+        }
     }
 }

@@ -23,7 +23,12 @@ use verdict::Verdict;
 #[command(name = "sign-and-verify", version)]
 struct Arguments {
     /// The `demo.json` of a running demo: tells the root certificate and the addresses.
-    #[arg(long, value_name = "FILE", default_value = ".romduol/demo.json", global = true)]
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = ".romduol/demo.json",
+        global = true
+    )]
     demo: PathBuf,
     #[command(subcommand)]
     act: Act,

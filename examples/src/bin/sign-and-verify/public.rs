@@ -48,13 +48,26 @@ pub(crate) struct Public {
 
 impl Public {
     pub(crate) fn read(demo: &Path) -> Result<Self, String> {
-        let text = fs::read_to_string(demo)
-            .map_err(|e| format!("{}: {e} (start ./dev demo, or say --demo DIR/demo.json)", demo.display()))?;
+        let text = fs::read_to_string(demo).map_err(|e| {
+            format!(
+                "{}: {e} (start ./dev demo, or say --demo DIR/demo.json)",
+                demo.display()
+            )
+        })?;
         let demo: Demo =
             serde_json::from_str(&text).map_err(|e| format!("{}: {e}", demo.display()))?;
-        let issuing: Result<_, _> = demo.issuing.iter().map(|entry| certificate(&entry.certificate)).collect();
+        let issuing: Result<_, _> = demo
+            .issuing
+            .iter()
+            .map(|entry| certificate(&entry.certificate))
+            .collect();
         let http = http_client(&HttpClientConfig::default()).map_err(|e| e.to_string())?;
-        Ok(Self { anchors: vec![certificate(&demo.root)?], issuing: issuing?, tsa: demo.endpoints.tsa, http })
+        Ok(Self {
+            anchors: vec![certificate(&demo.root)?],
+            issuing: issuing?,
+            tsa: demo.endpoints.tsa,
+            http,
+        })
     }
 
     /// A certificate, those that came with it, and the known authorities: what a path can be built from.
@@ -71,10 +84,15 @@ impl Public {
     /// Asks the time-stamping authority; the answer is DER and not checked yet.
     pub(crate) async fn time_stamp(&self, request: Vec<u8>) -> Result<Vec<u8>, String> {
         let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", self.tsa);
-        let query = self.http.post(&self.tsa).header(CONTENT_TYPE, "application/timestamp-query");
+        let query = self
+            .http
+            .post(&self.tsa)
+            .header(CONTENT_TYPE, "application/timestamp-query");
         let answer = query.body(request).send().await.map_err(|e| failed(&e))?;
         let answer = answer.error_for_status().map_err(|e| failed(&e))?;
-        let body = read_body(answer, pki::tsp::MAX_RESPONSE_BYTES).await.map_err(|e| failed(&e))?;
+        let body = read_body(answer, pki::tsp::MAX_RESPONSE_BYTES)
+            .await
+            .map_err(|e| failed(&e))?;
         Ok(body.to_vec())
     }
 
@@ -111,10 +129,13 @@ fn list_addresses(certificate: &Certificate) -> Vec<String> {
     let Ok(Some((_, points))) = certificate.extension::<CrlDistributionPoints>() else {
         return Vec::new();
     };
-    let names = points.0.into_iter().filter_map(|point| match point.distribution_point {
-        Some(DistributionPointName::FullName(names)) => Some(names),
-        _ => None,
-    });
+    let names = points
+        .0
+        .into_iter()
+        .filter_map(|point| match point.distribution_point {
+            Some(DistributionPointName::FullName(names)) => Some(names),
+            _ => None,
+        });
     names
         .flatten()
         .filter_map(|name| match name {
@@ -129,7 +150,10 @@ fn list_addresses(certificate: &Certificate) -> Vec<String> {
 /// A certificate's holder in words: common name and, where there is one, the organization.
 pub(crate) fn holder(certificate: &Certificate) -> String {
     let part = |attribute: Attribute| {
-        let mut values = certificate.subject().iter_rdn().flat_map(x509_cert::name::RelativeDistinguishedName::iter);
+        let mut values = certificate
+            .subject()
+            .iter_rdn()
+            .flat_map(x509_cert::name::RelativeDistinguishedName::iter);
         let found = values.find(|value| value.oid == attribute.oid())?;
         std::str::from_utf8(found.value.value()).ok().map(printable)
     };
@@ -142,5 +166,7 @@ pub(crate) fn holder(certificate: &Certificate) -> String {
 
 /// Text from a file, fit for a terminal.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }

@@ -21,14 +21,19 @@ pub(crate) async fn run(
 ) -> Result<Verdict, String> {
     let content = fs::read(file).map_err(|e| format!("{}: {e}", file.display()))?;
     let digest = DigestAlgorithm::Sha256;
-    let imprint = MessageImprint::new(digest, &digest.digest(&[&content])).map_err(|e| e.to_string())?;
+    let imprint =
+        MessageImprint::new(digest, &digest.digest(&[&content])).map_err(|e| e.to_string())?;
     let request = TimeStampRequest::new(imprint.clone(), sources.random());
-    let response = public.time_stamp(request.to_der().map_err(|e| e.to_string())?).await?;
+    let response = public
+        .time_stamp(request.to_der().map_err(|e| e.to_string())?)
+        .await?;
     let token = match verify_response(&response, &request, &OpenSslVerifier) {
         Ok(token) => token,
         Err(error) => return Ok(told(Verdict::NotValid(error.to_string()))),
     };
-    let authority = token.verify(&imprint, &OpenSslVerifier).map_err(|e| e.to_string())?;
+    let authority = token
+        .verify(&imprint, &OpenSslVerifier)
+        .map_err(|e| e.to_string())?;
     let chain = public.chain(authority, token.certificates());
     let grounds = Grounds {
         anchors: &public.anchors,

@@ -29,7 +29,9 @@ impl Verdict {
     /// The worse of two: one bad part makes the whole bad.
     pub(crate) fn and(self, other: Self) -> Self {
         match (&self, &other) {
-            (Self::NotValid(_), _) | (Self::CannotTell(_), Self::Valid | Self::CannotTell(_)) => self,
+            (Self::NotValid(_), _) | (Self::CannotTell(_), Self::Valid | Self::CannotTell(_)) => {
+                self
+            }
             _ => other,
         }
     }
@@ -72,13 +74,18 @@ impl Grounds<'_> {
             return Verdict::Valid;
         };
         match &error {
-            PathError::Certificate { fault: Fault::Revoked { at, reason }, .. } => {
-                self.revoked(chain, *at, &reason.to_string())
-            }
-            PathError::Certificate { fault: Fault::RevocationUnknown, .. } => {
-                Verdict::CannotTell("no fresh revocation list could be had".to_owned())
-            }
-            PathError::Certificate { fault: Fault::Expired, .. } => Verdict::CannotTell(
+            PathError::Certificate {
+                fault: Fault::Revoked { at, reason },
+                ..
+            } => self.revoked(chain, *at, &reason.to_string()),
+            PathError::Certificate {
+                fault: Fault::RevocationUnknown,
+                ..
+            } => Verdict::CannotTell("no fresh revocation list could be had".to_owned()),
+            PathError::Certificate {
+                fault: Fault::Expired,
+                ..
+            } => Verdict::CannotTell(
                 "a certificate has expired, and revocation lists no longer speak of it".to_owned(),
             ),
             PathError::NoPath => Verdict::CannotTell("not issued under this root".to_owned()),
@@ -87,7 +94,9 @@ impl Grounds<'_> {
     }
 
     fn revoked(&self, chain: &[Certificate], at: u64, reason: &str) -> Verdict {
-        let since = i64::try_from(at).ok().and_then(|at| Timestamp::from_second(at).ok());
+        let since = i64::try_from(at)
+            .ok()
+            .and_then(|at| Timestamp::from_second(at).ok());
         let (Some(since), Some(proven)) = (since, self.proven_at) else {
             return Verdict::CannotTell(format!(
                 "the certificate was revoked ({reason}), and no time-stamp proves that the signature is older"
@@ -97,7 +106,12 @@ impl Grounds<'_> {
             return Verdict::NotValid(format!("the certificate was revoked at {since} ({reason})"));
         }
         match self.validate(chain, Revocation::NotChecked, proven) {
-            Ok(()) => Verdict::Valid,
+            Ok(()) => {
+                println!(
+                    "  note:    the certificate was revoked at {since} ({reason}), after the proven time"
+                );
+                Verdict::Valid
+            }
             Err(error) => Verdict::NotValid(error.to_string()),
         }
     }
@@ -108,8 +122,10 @@ impl Grounds<'_> {
         revocation: Revocation<'_>,
         at: Timestamp,
     ) -> Result<(), PathError> {
-        let options =
-            Options { extended_key_usage: Some(self.purpose), ..Options::new(revocation) };
+        let options = Options {
+            extended_key_usage: Some(self.purpose),
+            ..Options::new(revocation)
+        };
         validate_with(chain, self.anchors, &options, at.into(), &OpenSslVerifier).map(drop)
     }
 }
@@ -120,7 +136,10 @@ mod tests {
 
     #[test]
     fn the_worst_part_decides() {
-        let (bad, open) = (Verdict::NotValid("a".to_owned()), Verdict::CannotTell("b".to_owned()));
+        let (bad, open) = (
+            Verdict::NotValid("a".to_owned()),
+            Verdict::CannotTell("b".to_owned()),
+        );
         assert_eq!(Verdict::Valid.and(Verdict::Valid).exit_code(), 0);
         for (one, other, code) in [
             (&Verdict::Valid, &open, 3),
@@ -130,7 +149,11 @@ mod tests {
             (&bad, &Verdict::Valid, 1),
             (&Verdict::Valid, &bad, 1),
         ] {
-            assert_eq!(one.clone().and(other.clone()).exit_code(), code, "{one} {other}");
+            assert_eq!(
+                one.clone().and(other.clone()).exit_code(),
+                code,
+                "{one} {other}"
+            );
         }
     }
 
@@ -141,7 +164,8 @@ mod tests {
         let grounds = Grounds {
             anchors: &[],
             crls: &[],
-            now: Timestamp::from_second(i64::try_from(stranger.not_before()).unwrap() + 60).unwrap(),
+            now: Timestamp::from_second(i64::try_from(stranger.not_before()).unwrap() + 60)
+                .unwrap(),
             proven_at: None,
             purpose: pki::extension::ID_KP_DOCUMENT_SIGNING,
         };
