@@ -19,7 +19,7 @@ ROOM = 24 * MEBI
 # Three pictures at their limit belong into one form.
 ROOM_FOR_PICTURES = 48 * MEBI
 # What a refusing service may let through: its own limit, and the buffers of both kernels.
-LET_THROUGH = 40 * MEBI
+LET_THROUGH = 48 * MEBI
 SLOW_CONNECTIONS = 300
 HEAD_SECONDS = 5
 QUICK = 2.0

@@ -1,8 +1,7 @@
 //! `/apply/photos`: pictures of the document and of the applicant. Good ones are kept even when others are refused.
 
-use actix_multipart::Multipart;
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Data};
+use actix_web::web::{self, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use domain::audit::{Actor, action};
@@ -118,7 +117,8 @@ fn held(page: &Page, item: &EvidenceItem) -> String {
     }
 }
 
-async fn take(request: HttpRequest, app: Data<App>, form: Multipart) -> HttpResponse {
+async fn take(request: HttpRequest, app: Data<App>, body: Payload) -> HttpResponse {
+    let form = upload::open(&request, body);
     answer(&request, &app, async {
         let upload = upload::read(form, |token| {
             check_csrf(&request, &app, token).map_err(AccountError::from)

@@ -1,6 +1,9 @@
 //! Reading a multipart form (RFC 7578) of pictures, each within its limit, however much is sent.
 
 use actix_multipart::Multipart;
+use actix_web::HttpRequest;
+use actix_web::error::PayloadError;
+use actix_web::web::Payload;
 use domain::document::ImageRole;
 use futures_util::StreamExt;
 
@@ -10,8 +13,8 @@ use crate::evidence::{MAX_BYTES, UploadError};
 const MAX_TOKEN: usize = 200;
 /// Most parts of a form.
 const MAX_PARTS: usize = 12;
-/// Most content of all parts together: every picture of the largest form at its limit, and one that is too large.
-const MAX_CONTENT: usize = 4 * MAX_BYTES;
+/// Most bytes of a whole form: every picture of the largest one at its limit, and one that is too large.
+const MAX_FORM: usize = 4 * MAX_BYTES;
 
 /// One file field.
 pub(super) struct Received {
@@ -32,15 +35,28 @@ pub(super) struct Upload {
 #[error("multipart form: {0}")]
 pub(super) struct Malformed(String);
 
-/// Reads the form. A file over its limit is read on and dropped, so that the browser gets an answer, until the whole is
-/// more than any honest form; `check` looks at the token before the first file is kept.
+/// The form of a request; its body ends with an error where it is longer than any honest form, whatever it is made of.
+pub(super) fn open(request: &HttpRequest, body: Payload) -> Multipart {
+    let mut left = MAX_FORM;
+    let bounded = body.map(move |chunk| {
+        let chunk = chunk?;
+        left = left
+            .checked_sub(chunk.len())
+            .ok_or(PayloadError::Overflow)?;
+        Ok::<_, PayloadError>(chunk)
+    });
+    Multipart::new(request.headers(), bounded)
+}
+
+/// Reads the form. A file over its limit is read on and dropped, so that the browser gets an answer; `check` looks at
+/// the token before the first file is kept.
 pub(super) async fn read<E: From<Malformed>>(
     mut form: Multipart,
     check: impl Fn(Option<&str>) -> Result<(), E>,
 ) -> Result<Upload, E> {
     let mut upload = Upload::default();
     let mut checked = false;
-    let (mut parts, mut total) = (0, 0);
+    let mut parts = 0;
     while let Some(part) = form.next().await {
         let mut part = part.map_err(|error| Malformed(error.to_string()))?;
         parts += 1;
@@ -56,10 +72,6 @@ pub(super) async fn read<E: From<Malformed>>(
         let mut over = false;
         while let Some(chunk) = part.next().await {
             let chunk = chunk.map_err(|error| Malformed(error.to_string()))?;
-            total += chunk.len();
-            if total > MAX_CONTENT {
-                return Err(Malformed("too long".to_owned()).into());
-            }
             over |= content.len() + chunk.len() > limit;
             if over {
                 content = Vec::new();

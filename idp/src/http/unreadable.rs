@@ -18,12 +18,18 @@ pub(crate) fn answers(max_form: usize) -> impl FnOnce(&mut ServiceConfig) {
                 FormConfig::default()
                     .limit(max_form)
                     .error_handler(|error, request| match error {
-                        UrlencodedError::Overflow { .. } => {
-                            page(request, StatusCode::PAYLOAD_TOO_LARGE, "error-form-too-large", error)
-                        }
-                        UrlencodedError::ContentType => {
-                            page(request, StatusCode::UNSUPPORTED_MEDIA_TYPE, "error-bad-request", error)
-                        }
+                        UrlencodedError::Overflow { .. } => page(
+                            request,
+                            StatusCode::PAYLOAD_TOO_LARGE,
+                            "error-form-too-large",
+                            error,
+                        ),
+                        UrlencodedError::ContentType => page(
+                            request,
+                            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                            "error-bad-request",
+                            error,
+                        ),
                         _ => page(request, StatusCode::BAD_REQUEST, "error-bad-request", error),
                     }),
             )
