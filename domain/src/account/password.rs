@@ -91,7 +91,8 @@ fn is_common(lower: &str) -> bool {
         .any(|bad| {
             lower == bad
                 || core == bad
-                || (lower.len().is_multiple_of(bad.len()) && lower == bad.repeat(lower.len() / bad.len()))
+                || (lower.len().is_multiple_of(bad.len())
+                    && lower == bad.repeat(lower.len() / bad.len()))
         })
 }
 

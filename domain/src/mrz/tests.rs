@@ -85,8 +85,7 @@ fn centuries() {
     assert_eq!(birth("<<0101"), Err(()));
     assert_eq!(birth("9002<<"), Ok(Some("1990-02".to_owned())));
     assert_eq!(birth("900230"), Err(()));
-    let expiry =
-        |field: &str| date::expiry(field.as_bytes(), TODAY).map(|d| d.map(Date::year));
+    let expiry = |field: &str| date::expiry(field.as_bytes(), TODAY).map(|d| d.map(Date::year));
     assert_eq!(expiry("120415"), Ok(Some(2012)));
     assert_eq!(expiry("760415"), Ok(Some(2076)));
     assert_eq!(expiry("770415"), Ok(Some(1977)));

@@ -127,7 +127,10 @@ mod tests {
     #[test]
     fn size_is_bounded() {
         assert!(Parameters::parse(&"a".repeat(MAX_ENCODED_LENGTH + 1)).is_err());
-        let many = (0..=MAX_PARAMETERS).map(|i| format!("p{i}=1")).collect::<Vec<_>>().join("&");
+        let many = (0..=MAX_PARAMETERS)
+            .map(|i| format!("p{i}=1"))
+            .collect::<Vec<_>>()
+            .join("&");
         assert!(Parameters::parse(&many).is_err());
     }
 

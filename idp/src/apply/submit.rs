@@ -127,7 +127,12 @@ impl Submission {
         let number = if let Some(number) = &row.number {
             number.clone()
         } else {
-            let day = format!("{:02}-{:02}{:02}", today.year() % 100, today.month(), today.day());
+            let day = format!(
+                "{:02}-{:02}{:02}",
+                today.year() % 100,
+                today.month(),
+                today.day()
+            );
             format!("{day}-{:04}", w.next_of_day(&day)?)
         };
         row.number = Some(number.clone());

@@ -52,7 +52,10 @@ struct Made {
 
 #[derive(Template)]
 #[template(path = "desk/case.html")]
-#[expect(clippy::struct_excessive_bools, reason = "what the page shows or ticks, each by itself")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "what the page shows or ticks, each by itself"
+)]
 struct View {
     page: Page,
     errors: FormErrors,

@@ -1,5 +1,7 @@
 //! The demo's clients: two ministries and a machine of the certificate office, each with its grant.
 
+use std::fmt::Write as _;
+
 use super::children::{Children, Plan, Ready};
 use super::programs::{Client, Programs};
 
@@ -239,12 +241,13 @@ impl Programs {
                 client.name,
             );
             if choices.tls {
+                // Writing to a string does not fail.
                 for (key, file) in [
                     ("tls_certificate_file", format!("tls/{name}.pem")),
                     ("tls_key_file", format!("tls/{name}.key")),
                     ("root_ca_file", "tls/root.pem".to_owned()),
                 ] {
-                    settings += &format!("{key} = \"{}\"\n", folder.text(&file));
+                    let _ = writeln!(settings, "{key} = \"{}\"", folder.text(&file));
                 }
             }
             let file = folder.write(&format!("{name}.toml"), &settings)?;

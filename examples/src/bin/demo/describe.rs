@@ -89,15 +89,26 @@ fn describe_client(folder: &Folder, choices: &Choices, client: &Client) -> Resul
         "authentication_method": client.method,
         "redirect_uris": client.redirect_uris,
     });
+    let mut set = |name: &str, content: Value| {
+        if let Some(entries) = value.as_object_mut() {
+            entries.insert(name.to_owned(), content);
+        }
+    };
     if client.method == "private_key_jwt" {
-        value["key_file"] = json!(client.credential.display().to_string());
+        set("key_file", json!(client.credential.display().to_string()));
     } else {
-        value["secret"] = json!(client.secret()?);
+        set("secret", json!(client.secret()?));
     }
     if choices.tls && client.relying_party.is_none() {
         // Machines reach the authority with a client certificate.
-        value["client_certificate_file"] = json!(folder.text(&format!("tls/{}.pem", client.id)));
-        value["client_key_file"] = json!(folder.text(&format!("tls/{}.key", client.id)));
+        set(
+            "client_certificate_file",
+            json!(folder.text(&format!("tls/{}.pem", client.id))),
+        );
+        set(
+            "client_key_file",
+            json!(folder.text(&format!("tls/{}.key", client.id))),
+        );
     }
     Ok(value)
 }

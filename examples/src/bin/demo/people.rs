@@ -309,21 +309,21 @@ async fn citizen(
         Stage::Waiting => {}
         Stage::Asked => {
             application::ask_for_more(first, &receipt.number).await?;
-            person.state = "asked".to_owned();
+            "asked".clone_into(&mut person.state);
         }
         Stage::SecondCheck => {
             application::approve(first, &receipt.number).await?;
-            person.state = "second-check".to_owned();
+            "second-check".clone_into(&mut person.state);
         }
         Stage::Approved | Stage::Active => {
             application::approve(first, &receipt.number).await?;
             application::approve(second, &receipt.number).await?;
             let code = application::activation_code(&visitor, applicant.contact).await?;
-            person.state = "approved".to_owned();
+            "approved".clone_into(&mut person.state);
             if stage == Stage::Active {
                 let login = application::activate(&visitor, &code, applicant.contact).await?;
                 person.login = Some(login);
-                person.state = "active".to_owned();
+                "active".clone_into(&mut person.state);
             } else {
                 person.activation_code = Some(code);
             }

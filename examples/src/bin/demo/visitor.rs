@@ -81,7 +81,7 @@ impl Visitor {
         action: &str,
         values: &[(&str, &str)],
     ) -> Result<Page, String> {
-        let (url, fields) = self.fill(page, action, values)?;
+        let (url, fields) = fill(page, action, values)?;
         let request = self
             .http
             .post(url)
@@ -97,7 +97,7 @@ impl Visitor {
         values: &[(&str, &str)],
         files: Vec<File<'_>>,
     ) -> Result<Page, String> {
-        let (url, fields) = self.fill(page, action, values)?;
+        let (url, fields) = fill(page, action, values)?;
         let mut form = Multipart::new();
         for (name, value) in fields {
             form = form.text(name, value);
@@ -116,34 +116,34 @@ impl Visitor {
         read(request.multipart(form).send().await).await
     }
 
-    fn fill(
-        &self,
-        page: &Page,
-        action: &str,
-        values: &[(&str, &str)],
-    ) -> Result<(Url, BTreeMap<String, String>), String> {
-        let form = page.form(action).ok_or_else(|| {
-            format!(
-                "no form to {action} on {} ({}): {}",
-                page.url,
-                page.status,
-                page.gist()
-            )
-        })?;
-        let mut fields = form.fields;
-        for (name, value) in values {
-            fields.insert((*name).to_owned(), (*value).to_owned());
-        }
-        let url = page
-            .url
-            .join(&form.action)
-            .map_err(|e| format!("{}: {e}", form.action))?;
-        Ok((url, fields))
-    }
-
     fn origin(&self) -> String {
         self.base.origin().ascii_serialization()
     }
+}
+
+/// Where a page's form goes, and its own fields with the values laid over them.
+fn fill(
+    page: &Page,
+    action: &str,
+    values: &[(&str, &str)],
+) -> Result<(Url, BTreeMap<String, String>), String> {
+    let form = page.form(action).ok_or_else(|| {
+        format!(
+            "no form to {action} on {} ({}): {}",
+            page.url,
+            page.status,
+            page.gist()
+        )
+    })?;
+    let mut fields = form.fields;
+    for (name, value) in values {
+        fields.insert((*name).to_owned(), (*value).to_owned());
+    }
+    let url = page
+        .url
+        .join(&form.action)
+        .map_err(|e| format!("{}: {e}", form.action))?;
+    Ok((url, fields))
 }
 
 /// An HTTP client with a deadline, and a further trust anchor where one is given.
