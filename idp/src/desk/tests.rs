@@ -277,6 +277,9 @@ where
         .to_owned()
 }
 
+/// A page's form, what is filled in, and the page after it.
+type Step<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+
 /// Applies with an ID card; returns the browser, which ends on the receipt, and that page.
 async fn apply<S, B>(service: &S, contact: &str, shade: u8) -> (Browser, String)
 where
@@ -288,7 +291,6 @@ where
         citizen.get(service, "/apply?lang=en").await.status,
         StatusCode::OK
     );
-    type Step<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
     let steps: [Step<'_>; 4] = [
         ("/apply", &[], "/apply/who"),
         ("/apply/who", &[("choice", "national")], "/apply/document"),

@@ -40,7 +40,7 @@ impl Authenticator {
             .into_bytes()
     }
 
-    fn data(&self, flags: u8) -> Vec<u8> {
+    fn data(flags: u8) -> Vec<u8> {
         let mut data = Sha256::digest(RP_ID.as_bytes()).to_vec();
         data.push(flags);
         data.extend([0; 4]);
@@ -62,7 +62,7 @@ impl Authenticator {
             .unwrap()
             .to_owned();
         let client_data = self.client_data("webauthn.create", options);
-        let mut data = self.data(self.flags | ATTESTED);
+        let mut data = Self::data(self.flags | ATTESTED);
         data.extend([0; 16]);
         data.extend([0, 16]);
         data.extend(self.id);
@@ -93,7 +93,7 @@ impl Authenticator {
     pub(super) fn get(&self, options: &Value) -> Value {
         assert_eq!(options["publicKey"]["userVerification"], "required");
         let client_data = self.client_data("webauthn.get", options);
-        let data = self.data(self.flags);
+        let data = Self::data(self.flags);
         let mut signed = data.clone();
         signed.extend(Sha256::digest(&client_data));
         let signature: Signature = self.key.sign(&signed);
