@@ -229,6 +229,9 @@ impl ServiceView {
 
 /// A claim in words; one that has no words yet under its own name.
 fn item_text(page: &Page, item: &str) -> String {
+    if item.starts_with("evidence-") {
+        return page.t(item);
+    }
     let plain: String = item
         .chars()
         .map(|c| {
