@@ -74,7 +74,7 @@ fn page(
     let page = Page::new(http, app, "oidc-consent-title").signed_in(true);
     let language = page.lang();
     let (client, grant) = (&interaction.client, &interaction.grant);
-    let organization = client.name.in_language(language).to_owned();
+    let organization = client.organization.in_language(language).to_owned();
     let keep = grant.retention_days.map_or_else(
         || page.t("oidc-keep-by-law"),
         |days| page.t1("oidc-keep-days", "days", page.digits(&days.to_string())),

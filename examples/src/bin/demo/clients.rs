@@ -27,7 +27,7 @@ resources = ["{ca}"]
 const TAXATION: &str = r#"
 id = "gdt"
 name = { km = "អគ្គនាយកដ្ឋានពន្ធដារ", en = "General Department of Taxation" }
-organization = { km = "ក្រសួងសេដ្ឋកិច្ច និងហិរញ្ញវត្ថុ", en = "Ministry of Economy and Finance" }
+organization = { km = "អគ្គនាយកដ្ឋានពន្ធដារ", en = "General Department of Taxation" }
 mark = "GDT"
 auth_method = "client_secret_basic"
 redirect_uris = ["{address}/callback"]
@@ -71,7 +71,7 @@ purpose = { km = "ផ្ញើបង្កាន់ដៃទៅអ្នក", en
 const SOCIAL_SECURITY: &str = r#"
 id = "nssf"
 name = { km = "បេឡាជាតិសន្តិសុខសង្គម", en = "National Social Security Fund" }
-organization = { km = "ក្រសួងការងារ និងបណ្ដុះបណ្ដាលវិជ្ជាជីវៈ", en = "Ministry of Labour and Vocational Training" }
+organization = { km = "បេឡាជាតិសន្តិសុខសង្គម", en = "National Social Security Fund" }
 mark = "NSSF"
 auth_method = "private_key_jwt"
 redirect_uris = ["{address}/callback"]
