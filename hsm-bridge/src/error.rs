@@ -24,9 +24,12 @@ pub enum KeyStoreError {
     /// The token, its module or the daemon that owns it cannot be reached.
     #[error("token unavailable: {0}")]
     TokenUnavailable(String),
-    /// No answer came before the deadline; whether the token did the work is unknown.
+    /// The deadline passed before the token was asked.
     #[error("deadline passed")]
     Deadline,
+    /// The token was asked and no answer came; whether it did the work is unknown.
+    #[error("no answer came; whether it was done is unknown")]
+    OutcomeUnknown,
     /// The token refused the PIN; it is not tried again.
     #[error("the token refused the PIN")]
     PinRefused,

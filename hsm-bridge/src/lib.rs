@@ -17,11 +17,19 @@ mod store;
 pub mod scheme;
 
 #[cfg(feature = "token")]
+pub mod activation;
+#[cfg(feature = "token")]
+pub mod audit;
+#[cfg(feature = "token")]
 pub mod client;
 #[cfg(feature = "token")]
 pub mod daemon;
 #[cfg(feature = "token")]
 pub mod pkcs11;
+#[cfg(feature = "token")]
+pub mod policy;
+#[cfg(feature = "token")]
+pub mod tbs;
 #[cfg(feature = "testing")]
 pub mod testing;
 #[cfg(feature = "token")]

@@ -222,11 +222,12 @@ impl Place {
     fn serve(&self, session_copy: bool) -> Result<Serving, KeyStoreError> {
         let path = |name: &str| self.folder.join(name).display().to_string();
         let config = format!(
-            "[bridge]\nmodule = '{}'\ntoken_label = '{TOKEN}'\npin_file = '{}'\npolicy = '{}'\naudit_file = '{}'\nsession_copy = {session_copy}\n[[bridge.socket]]\nname = 'bench'\npath = '{}'\n",
+            "[bridge]\npolicy = '{}'\naudit_folder = '{}'\nstate_folder = '{}'\n[[bridge.token]]\nmodule = '{}'\nlabel = '{TOKEN}'\npin_file = '{}'\nsession_copy = {session_copy}\n[[bridge.socket]]\nname = 'bench'\npath = '{}'\n",
+            path("policy.toml"),
+            path("audit"),
+            path("state"),
             self.module.display(),
             path("user.pin"),
-            path("policy.toml"),
-            path("audit.jsonl"),
             path("bench.sock"),
         );
         let file = self.folder.join("romduol.toml");

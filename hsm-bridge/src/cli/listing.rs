@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hsm_bridge::daemon::{Config, read_pin};
+use hsm_bridge::daemon::{Config, TokenSettings, read_pin};
 use hsm_bridge::pkcs11::{Token, TokenConfig, list_tokens};
 use hsm_bridge::{KeyStoreError, SecretPurpose};
 
@@ -26,10 +26,20 @@ pub(super) fn tokens(module: &Path) -> Result<(), KeyStoreError> {
 }
 
 pub(super) fn keys(config: &Config) -> Result<(), KeyStoreError> {
+    for settings in &config.token {
+        if config.token.len() > 1 {
+            println!("token {}:", settings.name);
+        }
+        keys_of(settings)?;
+    }
+    Ok(())
+}
+
+fn keys_of(settings: &TokenSettings) -> Result<(), KeyStoreError> {
     let token = Token::open(&TokenConfig {
-        module: config.module.clone(),
-        label: config.token_label.clone(),
-        pin: read_pin(&config.pin_file)?,
+        module: settings.module.clone(),
+        label: settings.label.clone(),
+        pin: read_pin(&settings.pin_file)?,
     })?;
     for key in token.list_keys()? {
         match key {

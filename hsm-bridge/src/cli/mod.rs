@@ -1,5 +1,6 @@
 //! The command line: verbs, help texts, and one clear line for what goes wrong.
 
+mod audit;
 mod bench;
 mod init;
 mod listing;
@@ -55,6 +56,12 @@ enum Verb {
     Init(init::Arguments),
     /// Measure signatures through the bridge beside the bare driver, on a SoftHSM token made for it.
     Bench(bench::Arguments),
+    /// Own one token for the supervisor that started this process.
+    #[command(hide = true)]
+    Worker,
+    /// Verify or show an audit log.
+    #[command(subcommand)]
+    Audit(audit::Verb),
     #[command(hide = true)]
     BenchDriver(bench::DriverArguments),
 }
@@ -90,11 +97,13 @@ pub(crate) fn run() -> ExitCode {
 fn perform(verb: &Verb) -> Result<ExitCode, KeyStoreError> {
     match verb {
         Verb::Serve(file) => daemon::run(&file.load()?)?,
+        Verb::Worker => daemon::run_worker()?,
         Verb::Check(file) => return Ok(check(&file.load()?)),
         Verb::Keys(file) => listing::keys(&file.load()?)?,
         Verb::Tokens { module } => listing::tokens(module)?,
         Verb::Init(arguments) => init::run(arguments)?,
         Verb::Bench(arguments) => bench::run(arguments)?,
+        Verb::Audit(verb) => return audit::run(verb),
         Verb::BenchDriver(arguments) => bench::run_driver(arguments)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -7,10 +7,13 @@ use std::time::{Duration, Instant};
 
 use super::unexpected;
 use crate::KeyStoreError;
-use crate::wire::{ABOUT_THE_CONNECTION, Inbound, Outbound, Reply, ReplyFrame, Request};
+use crate::wire::{ABOUT_THE_CONNECTION, Inbound, Outbound, Reply, ReplyFrame, Request, Target};
 
 /// Timeouts are set anew only when they changed by more than this, to save a system call per request.
 const TIMEOUT_SLACK: Duration = Duration::from_millis(100);
+
+/// Long messages travel in pieces of this many bytes.
+const PIECE: usize = 256 * 1024;
 
 /// A connection that waits for one reply at a time.
 pub(super) struct Connection {
@@ -19,36 +22,66 @@ pub(super) struct Connection {
     outbound: Outbound,
     next_id: u64,
     timeout: Duration,
+    route: u32,
 }
 
 /// Why an exchange did not end in a reply; the connection is of no more use.
 pub(super) enum Failure {
+    /// No connection came about.
+    Unreachable(io::Error),
     /// The daemon surely did not get the request.
     Unsent,
     /// The request was sent and no reply came; whether it was done is unknown.
     Unanswered(io::Error),
-    /// The deadline passed first.
+    /// The deadline passed before the request was sent.
     Deadline,
-    /// The request cannot be sent at all.
+    /// The deadline passed after the request was sent.
+    Overdue,
+    /// The request cannot be sent at all, or the connection was refused.
     Refused(KeyStoreError),
 }
 
 impl Connection {
-    pub(super) fn open(socket: &Path) -> io::Result<Self> {
-        let stream = UnixStream::connect(socket)?;
-        Ok(Self {
-            stream,
+    /// Connects and asks for the token of a key; gives the number of routes as well.
+    pub(super) fn open(
+        socket: &Path,
+        target: &Target,
+        deadline: Instant,
+    ) -> Result<(Self, u32), Failure> {
+        let mut connection = Self {
+            stream: UnixStream::connect(socket).map_err(Failure::Unreachable)?,
             inbound: Inbound::new(),
             outbound: Outbound::new(),
             next_id: ABOUT_THE_CONNECTION + 1,
             timeout: Duration::ZERO,
-        })
+            route: 0,
+        };
+        let attach = Request::Attach {
+            target: target.clone(),
+        };
+        match connection.exchange(&attach, &[], deadline) {
+            Ok(Reply::Attached { route, routes }) => {
+                connection.route = route;
+                Ok((connection, routes))
+            }
+            Ok(_) => Err(Failure::Refused(unexpected())),
+            // Nothing was asked of the token yet.
+            Err(Failure::Overdue) => Err(Failure::Deadline),
+            Err(Failure::Unanswered(error)) => Err(Failure::Unreachable(error)),
+            Err(failure) => Err(failure),
+        }
     }
 
-    /// Sends a request and reads its reply.
+    /// The route whose token is at the other end.
+    pub(super) fn route(&self) -> u32 {
+        self.route
+    }
+
+    /// Sends a request, and the message that it announces in pieces, and reads the reply.
     pub(super) fn exchange(
         &mut self,
         request: &Request,
+        message: &[u8],
         deadline: Instant,
     ) -> Result<Reply, Failure> {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -59,6 +92,17 @@ impl Connection {
         let id = self.next_id;
         self.next_id = self.next_id.wrapping_add(1);
         let deadline_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
+        self.send(request, id, deadline_ms)?;
+        for piece in message.chunks(PIECE) {
+            let request = Request::Piece {
+                bytes: piece.to_vec(),
+            };
+            self.send(&request, id, deadline_ms)?;
+        }
+        self.reply(id)
+    }
+
+    fn send(&mut self, request: &Request, id: u64, deadline_ms: u32) -> Result<(), Failure> {
         self.outbound
             .push(request.is_secret(), |to| {
                 request.encode(id, deadline_ms, to);
@@ -71,14 +115,13 @@ impl Connection {
                 // A request that was cut short is not read as one.
                 Failure::Unsent
             }
-        })?;
-        self.reply(id)
+        })
     }
 
     fn reply(&mut self, id: u64) -> Result<Reply, Failure> {
         let unanswered = |e: io::Error| {
             if timed_out(&e) {
-                Failure::Deadline
+                Failure::Overdue
             } else {
                 Failure::Unanswered(e)
             }

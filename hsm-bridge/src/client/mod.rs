@@ -9,6 +9,7 @@ mod pool;
 mod signer;
 
 use std::collections::HashMap;
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ use pool::Pool;
 use signer::BridgeSigner;
 
 use crate::pkcs11::KeyInfo;
-use crate::wire::{Reply, Request};
+use crate::wire::{Reply, Request, Target};
 use crate::{
     DataKey, Health, KeyAlgorithm, KeyId, KeyLabel, KeyStore, KeyStoreError, SecretPurpose,
     SecretStore, SignatureScheme, Signer,
@@ -28,6 +29,9 @@ use crate::{
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// The longest pause between two attempts to reach the daemon.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long a call for health may take: whoever asks wants to know how it is now.
+const HEALTH_LIMIT: Duration = Duration::from_secs(1);
 
 /// How a client behaves.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +76,7 @@ impl Client {
             keys: RwLock::default(),
         }));
         let deadline = Instant::now() + options.deadline;
-        let connection = client.connection(deadline)?;
+        let connection = client.connection(&Target::Route(0), deadline)?;
         client.0.pool.put(connection);
         Ok(client)
     }
@@ -88,27 +92,70 @@ impl Client {
         {
             return Ok(Arc::clone(info));
         }
-        let Reply::Key(info) = self.call(&Request::Describe { id })? else {
-            return Err(unexpected());
-        };
+        let info = self.ask_each_route(id)?;
         if info.id != id || KeyId::of(&info.public_key)? != id {
             return Err(KeyStoreError::KeyRefused(format!(
                 "{id} is not the id of the key described"
             )));
         }
-        let info = Arc::new(*info);
         let mut keys = self.0.keys.write().unwrap_or_else(PoisonError::into_inner);
         Ok(Arc::clone(keys.entry(id).or_insert(info)))
     }
 
+    /// Asks the token of each route for a key whose label is not known.
+    fn ask_each_route(&self, id: KeyId) -> Result<Arc<KeyInfo>, KeyStoreError> {
+        let mut route = 0;
+        loop {
+            match self.call(&Target::Route(route), &Request::Describe { id }) {
+                Ok(Reply::Key(info)) => return Ok(info),
+                Ok(_) => return Err(unexpected()),
+                Err(KeyStoreError::UnknownKey(_)) if route + 1 < self.0.pool.routes() => route += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Calls the token of a key by its label.
+    fn call_for(&self, label: &KeyLabel, request: &Request) -> Result<Reply, KeyStoreError> {
+        self.call(&Target::Label(label.clone()), request)
+    }
+
     /// Sends a request and waits for its reply, reconnecting as the module says.
-    fn call(&self, request: &Request) -> Result<Reply, KeyStoreError> {
-        let deadline = Instant::now() + self.0.options.deadline;
+    fn call(&self, target: &Target, request: &Request) -> Result<Reply, KeyStoreError> {
+        self.call_within(self.0.options.deadline, target, request, &[])
+    }
+
+    /// Sends an announcement and the message that it announces.
+    fn call_long(
+        &self,
+        target: &Target,
+        announcement: &Request,
+        message: &[u8],
+    ) -> Result<Reply, KeyStoreError> {
+        self.call_within(self.0.options.deadline, target, announcement, message)
+    }
+
+    fn call_within(
+        &self,
+        limit: Duration,
+        target: &Target,
+        request: &Request,
+        message: &[u8],
+    ) -> Result<Reply, KeyStoreError> {
+        let deadline = Instant::now() + limit;
         let repeatable = request.is_repeatable();
         let mut pause = Duration::ZERO;
         loop {
-            let mut connection = self.connection(deadline)?;
-            let failure = match connection.exchange(request, deadline) {
+            let mut connection = self.connection(target, deadline)?;
+            let failure = match connection.exchange(request, message, deadline) {
+                Ok(Reply::Failed(KeyStoreError::TokenUnavailable(text))) if !repeatable => {
+                    self.0.pool.lost(connection);
+                    return Err(KeyStoreError::TokenUnavailable(text));
+                }
+                // The token's worker ends; another, or the next token in order, takes over.
+                Ok(Reply::Failed(KeyStoreError::TokenUnavailable(text))) => {
+                    Failure::Unanswered(io::Error::other(text))
+                }
                 Ok(reply) => {
                     self.0.pool.put(connection);
                     return match reply {
@@ -118,19 +165,19 @@ impl Client {
                 }
                 Err(failure) => failure,
             };
+            let route = connection.route();
             self.0.pool.lost(connection);
             match failure {
                 Failure::Deadline => return Err(KeyStoreError::Deadline),
+                Failure::Overdue => return Err(KeyStoreError::OutcomeUnknown),
                 Failure::Refused(error) => return Err(error),
-                Failure::Unanswered(error) if !repeatable => {
-                    return Err(KeyStoreError::TokenUnavailable(format!(
-                        "the daemon went away during the call, which may or may not have been done: {error}"
-                    )));
+                Failure::Unanswered(_) if !repeatable => return Err(KeyStoreError::OutcomeUnknown),
+                // The other idle connections were made to the same worker and are as dead.
+                Failure::Unsent | Failure::Unanswered(_) | Failure::Unreachable(_) => {
+                    self.0.pool.forget_idle(route);
                 }
-                // The other idle connections were made to the same daemon and are as dead.
-                Failure::Unsent | Failure::Unanswered(_) => self.0.pool.forget_idle(),
             }
-            // The first repetition comes at once, for the usual case of a daemon that restarted long ago.
+            // The first repetition comes at once, for the usual case of a worker that was replaced long ago.
             self.0
                 .pool
                 .pause(pause.min(deadline.saturating_duration_since(Instant::now())));
@@ -139,12 +186,15 @@ impl Client {
     }
 
     /// A connection from the pool or a new one, looked for until the deadline.
-    fn connection(&self, deadline: Instant) -> Result<Connection, KeyStoreError> {
+    fn connection(&self, target: &Target, deadline: Instant) -> Result<Connection, KeyStoreError> {
         let mut pause = FIRST_PAUSE;
         loop {
-            let error = match self.0.pool.take(deadline) {
+            let error = match self.0.pool.take(target, deadline) {
                 Ok(connection) => return Ok(connection),
-                Err(error) => error,
+                Err(Failure::Unreachable(error) | Failure::Unanswered(error)) => error,
+                Err(Failure::Refused(error)) => return Err(error),
+                Err(Failure::Deadline | Failure::Overdue) => return Err(KeyStoreError::Deadline),
+                Err(Failure::Unsent) => io::ErrorKind::ConnectionReset.into(),
             };
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() || !pool::may_come_back(&error) {
@@ -162,19 +212,25 @@ fn unexpected() -> KeyStoreError {
 
 impl KeyStore for Client {
     fn generate(&self, label: &KeyLabel, algorithm: KeyAlgorithm) -> Result<KeyId, KeyStoreError> {
-        match self.call(&Request::Generate {
-            label: label.clone(),
-            algorithm,
-        })? {
+        match self.call_for(
+            label,
+            &Request::Generate {
+                label: label.clone(),
+                algorithm,
+            },
+        )? {
             Reply::Made(id) => Ok(id),
             _ => Err(unexpected()),
         }
     }
 
     fn find(&self, label: &KeyLabel) -> Result<Option<KeyId>, KeyStoreError> {
-        match self.call(&Request::Find {
-            label: label.clone(),
-        })? {
+        match self.call_for(
+            label,
+            &Request::Find {
+                label: label.clone(),
+            },
+        )? {
             Reply::Found(found) => Ok(found),
             _ => Err(unexpected()),
         }
@@ -199,7 +255,8 @@ impl KeyStore for Client {
     }
 
     fn destroy(&self, id: KeyId) -> Result<(), KeyStoreError> {
-        match self.call(&Request::Destroy { id })? {
+        let label = self.describe(id)?.label.clone();
+        match self.call_for(&label, &Request::Destroy { id })? {
             Reply::Done => {
                 self.0
                     .keys
@@ -219,10 +276,13 @@ impl SecretStore for Client {
         label: &KeyLabel,
         purpose: SecretPurpose,
     ) -> Result<(), KeyStoreError> {
-        match self.call(&Request::GenerateSecret {
-            label: label.clone(),
-            purpose,
-        })? {
+        match self.call_for(
+            label,
+            &Request::GenerateSecret {
+                label: label.clone(),
+                purpose,
+            },
+        )? {
             Reply::Done => Ok(()),
             _ => Err(unexpected()),
         }
@@ -234,7 +294,7 @@ impl SecretStore for Client {
             aad: aad.to_vec(),
             key: key.clone(),
         };
-        match self.call(&request)? {
+        match self.call_for(kek, &request)? {
             Reply::Wrapped(wrapped) => Ok(wrapped),
             _ => Err(unexpected()),
         }
@@ -246,17 +306,20 @@ impl SecretStore for Client {
             aad: aad.to_vec(),
             wrapped: wrapped.to_vec(),
         };
-        match self.call(&request)? {
+        match self.call_for(kek, &request)? {
             Reply::Opened(key) => Ok(key),
             _ => Err(unexpected()),
         }
     }
 
     fn hmac(&self, key: &KeyLabel, message: &[u8]) -> Result<[u8; 32], KeyStoreError> {
-        match self.call(&Request::Hmac {
-            key: key.clone(),
-            message: message.to_vec(),
-        })? {
+        match self.call_for(
+            key,
+            &Request::Hmac {
+                key: key.clone(),
+                message: message.to_vec(),
+            },
+        )? {
             Reply::Mac(mac) => Ok(mac),
             _ => Err(unexpected()),
         }
@@ -265,9 +328,13 @@ impl SecretStore for Client {
 
 impl Health for Client {
     fn health(&self) -> Result<(), KeyStoreError> {
-        match self.call(&Request::Health)? {
-            Reply::Done => Ok(()),
-            _ => Err(unexpected()),
+        let limit = self.0.options.deadline.min(HEALTH_LIMIT);
+        for route in 0..self.0.pool.routes() {
+            match self.call_within(limit, &Target::Route(route), &Request::Health, &[])? {
+                Reply::Done => {}
+                _ => return Err(unexpected()),
+            }
         }
+        Ok(())
     }
 }

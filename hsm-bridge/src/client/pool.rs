@@ -1,12 +1,14 @@
 //! The client's connections: idle ones, and a bound on how many there are.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::connection::Connection;
-use crate::KeyStoreError;
+use super::connection::{Connection, Failure};
+use crate::wire::Target;
+use crate::{KeyLabel, KeyStoreError};
 
 pub(super) struct Pool {
     socket: PathBuf,
@@ -17,8 +19,30 @@ pub(super) struct Pool {
 
 #[derive(Default)]
 struct State {
-    idle: Vec<Connection>,
+    /// Idle connections by the route they serve.
+    idle: HashMap<u32, Vec<Connection>>,
     open: usize,
+    /// The route of each key that was asked for.
+    routes: HashMap<KeyLabel, u32>,
+    /// How many routes the daemon has; at least one.
+    count: u32,
+}
+
+impl State {
+    fn take_idle(&mut self, target: &Target) -> Option<Connection> {
+        let route = match target {
+            Target::Route(route) => route,
+            Target::Label(label) => self.routes.get(label)?,
+        };
+        self.idle.get_mut(route)?.pop()
+    }
+
+    /// Closes an idle connection of any route, to make room for one of another.
+    fn drop_idle(&mut self) -> bool {
+        let dropped = self.idle.values_mut().find_map(Vec::pop).is_some();
+        self.open -= usize::from(dropped);
+        dropped
+    }
 }
 
 impl Pool {
@@ -35,21 +59,28 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An idle connection, or a new one, waiting for a place until the deadline.
-    pub(super) fn take(&self, deadline: Instant) -> io::Result<Connection> {
+    /// How many routes the daemon has.
+    pub(super) fn routes(&self) -> u32 {
+        self.state().count.max(1)
+    }
+
+    /// An idle connection to the token of a key, or a new one, waiting for a place until the deadline.
+    pub(super) fn take(&self, target: &Target, deadline: Instant) -> Result<Connection, Failure> {
         let mut state = self.state();
         loop {
-            if let Some(connection) = state.idle.pop() {
+            if let Some(connection) = state.take_idle(target) {
                 return Ok(connection);
             }
-            if state.open < self.limit {
+            if state.open < self.limit || state.drop_idle() {
                 state.open += 1;
                 drop(state);
-                return Connection::open(&self.socket).inspect_err(|_| self.give_back_place());
+                return self
+                    .open(target, deadline)
+                    .inspect_err(|_| self.give_back_place());
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(io::ErrorKind::TimedOut.into());
+                return Err(Failure::Deadline);
             }
             state = self
                 .changed
@@ -59,10 +90,25 @@ impl Pool {
         }
     }
 
+    fn open(&self, target: &Target, deadline: Instant) -> Result<Connection, Failure> {
+        let (connection, routes) = Connection::open(&self.socket, target, deadline)?;
+        let mut state = self.state();
+        state.count = routes;
+        if let Target::Label(label) = target {
+            state.routes.insert(label.clone(), connection.route());
+        }
+        Ok(connection)
+    }
+
     /// Keeps a connection for the next call.
     pub(super) fn put(&self, connection: Connection) {
-        self.state().idle.push(connection);
-        self.changed.notify_one();
+        self.state()
+            .idle
+            .entry(connection.route())
+            .or_default()
+            .push(connection);
+        // Whoever waits may wait for another route, and can make room for it now.
+        self.changed.notify_all();
     }
 
     /// Closes a connection that failed.
@@ -71,10 +117,10 @@ impl Pool {
         self.give_back_place();
     }
 
-    /// Closes every idle connection.
-    pub(super) fn forget_idle(&self) {
+    /// Closes every idle connection of a route.
+    pub(super) fn forget_idle(&self, route: u32) {
         let mut state = self.state();
-        let idle = std::mem::take(&mut state.idle);
+        let idle = state.idle.remove(&route).unwrap_or_default();
         state.open = state.open.saturating_sub(idle.len());
         drop(state);
         self.changed.notify_all();
@@ -92,7 +138,7 @@ impl Pool {
         let state = self.state();
         drop(
             self.changed
-                .wait_timeout_while(state, pause, |state| state.idle.is_empty()),
+                .wait_timeout_while(state, pause, |state| state.idle.values().all(Vec::is_empty)),
         );
     }
 

@@ -6,11 +6,11 @@ use spki::SubjectPublicKeyInfoOwned;
 
 use super::{Client, unexpected};
 use crate::pkcs11::KeyInfo;
-use crate::wire::{Payload, Reply, Request};
+use crate::wire::{Payload, Reply, Request, Target};
 use crate::{KeyStoreError, SignatureScheme, Signer};
 
-/// Messages up to this length travel whole, so that a policy may look at what it signs; longer ones travel as digests.
-const MAX_WHOLE_MESSAGE: usize = 64 * 1024;
+/// Messages up to this length travel in one frame; longer ones travel in pieces, so that the bridge sees them all the same.
+const MAX_WHOLE_MESSAGE: usize = 256 * 1024;
 
 pub(super) struct BridgeSigner {
     client: Client,
@@ -38,17 +38,22 @@ impl Signer for BridgeSigner {
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
-        let payload = match self.scheme.digest(message) {
-            Some(digest) if message.len() > MAX_WHOLE_MESSAGE => {
-                Payload::Digest(digest.as_bytes().to_vec())
-            }
-            _ => Payload::Message(message.to_vec()),
+        let target = Target::Label(self.key.label.clone());
+        let (id, scheme) = (self.key.id, self.scheme);
+        let reply = if message.len() > MAX_WHOLE_MESSAGE && scheme != SignatureScheme::Ed25519 {
+            let length = u64::try_from(message.len()).unwrap_or(u64::MAX);
+            let announcement = Request::SignLong { id, scheme, length };
+            self.client.call_long(&target, &announcement, message)
+        } else {
+            let payload = Payload::Message(message.to_vec());
+            let request = Request::Sign {
+                id,
+                scheme,
+                payload,
+            };
+            self.client.call(&target, &request)
         };
-        match self.client.call(&Request::Sign {
-            id: self.key.id,
-            scheme: self.scheme,
-            payload,
-        })? {
+        match reply? {
             Reply::Signature(signature) => Ok(signature),
             _ => Err(unexpected()),
         }

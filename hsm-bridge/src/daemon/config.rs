@@ -4,7 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::routes::Routes;
 use crate::KeyStoreError;
+
+/// A worker reports ten times a second; less than this many milliseconds of silence means nothing.
+const SHORTEST_SILENCE_MS: u32 = 500;
 
 /// Environment variables with this prefix override settings of the section: `ROMDUOL__BRIDGE__TOKEN_LABEL`.
 const ENVIRONMENT_PREFIX: &str = "ROMDUOL__BRIDGE__";
@@ -13,24 +17,63 @@ const ENVIRONMENT_PREFIX: &str = "ROMDUOL__BRIDGE__";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Path of the PKCS#11 module.
-    pub module: PathBuf,
-    /// Label of the token to own.
-    pub token_label: String,
-    /// File that holds the user PIN; only its owner may be able to read it.
-    pub pin_file: PathBuf,
     /// The policy file.
     pub policy: PathBuf,
-    /// Where uses of keys are recorded, one JSON object a line; standard output when absent.
-    pub audit_file: Option<PathBuf>,
+    /// Folder of the audit logs, one per token.
+    pub audit_folder: PathBuf,
+    /// Folder for what the daemon must remember across restarts, such as PINs that were refused.
+    pub state_folder: PathBuf,
+    /// How many connections one token serves at once, over all sockets.
+    pub max_connections: usize,
+    /// How long one call into a token may take, in milliseconds; making a key may take ten times as long. A call that
+    /// takes longer costs its worker's life.
+    pub call_limit_ms: u32,
+    /// How long a worker may be silent before it is replaced, in milliseconds.
+    pub silence_limit_ms: u32,
+    /// How long a token may be idle before a signature is made to see that it still can, in milliseconds; 0 for never.
+    pub canary_ms: u32,
+    /// How long a token that came back must have been sound before its callers return to it, in seconds.
+    pub fail_back_after_s: u32,
+    /// The tokens; the first serves every key that no route names.
+    pub token: Vec<TokenSettings>,
+    /// Which tokens serve which keys.
+    pub route: Vec<RouteSettings>,
+    /// One socket per service.
+    pub socket: Vec<SocketConfig>,
+}
+
+/// One token and how it is used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TokenSettings {
+    /// The name of the token in this file and in records.
+    pub name: String,
+    /// Path of the PKCS#11 module.
+    pub module: PathBuf,
+    /// Label of the token in that module.
+    pub label: String,
+    /// File that holds the user PIN; only its owner may be able to read it.
+    pub pin_file: PathBuf,
     /// Sign with session copies of the keys: faster on software tokens.
     pub session_copy: bool,
     /// How many sessions the token is asked for at most.
     pub max_sessions: usize,
-    /// How many connections are served at once, over all sockets.
-    pub max_connections: usize,
-    /// One socket per service.
-    pub socket: Vec<SocketConfig>,
+    /// User id that the worker of this token runs under; the daemon's own when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// Group id that the worker of this token runs under; the daemon's own when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gid: Option<u32>,
+}
+
+/// The tokens that serve some keys, in order: the first that is sound is used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteSettings {
+    /// A label, or everything below a prefix (`ca/*`).
+    pub keys: String,
+    /// Names of tokens.
+    pub tokens: Vec<String>,
 }
 
 /// One service's door.
@@ -49,17 +92,42 @@ pub struct SocketConfig {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            module: "/usr/lib/softhsm/libsofthsm2.so".into(),
-            token_label: "romduol".to_owned(),
-            pin_file: ".romduol/secrets/token.pin".into(),
             policy: ".romduol/bridge-policy.toml".into(),
-            audit_file: None,
-            session_copy: true,
-            max_sessions: 16,
+            audit_folder: ".romduol/log/bridge".into(),
+            state_folder: ".romduol/bridge".into(),
             max_connections: 64,
+            call_limit_ms: 5_000,
+            silence_limit_ms: 2_000,
+            canary_ms: 20_000,
+            fail_back_after_s: 60,
+            token: Vec::new(),
+            route: Vec::new(),
             socket: Vec::new(),
         }
     }
+}
+
+impl Default for TokenSettings {
+    fn default() -> Self {
+        Self {
+            name: "main".to_owned(),
+            module: "/usr/lib/softhsm/libsofthsm2.so".into(),
+            label: "romduol".to_owned(),
+            pin_file: ".romduol/secrets/token.pin".into(),
+            session_copy: true,
+            max_sessions: 16,
+            uid: None,
+            gid: None,
+        }
+    }
+}
+
+/// Whether a word can name a token or a caller in files and paths.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 fn wrong(what: impl std::fmt::Display) -> KeyStoreError {
@@ -67,7 +135,7 @@ fn wrong(what: impl std::fmt::Display) -> KeyStoreError {
 }
 
 /// A TOML error without the lines of the file that its own text repeats.
-pub(super) fn in_one_line(text: &str, error: &toml::de::Error) -> String {
+fn in_one_line(text: &str, error: &toml::de::Error) -> String {
     let message = error.message().trim().replace('\n', " ");
     match error.span().and_then(|span| text.get(..span.start)) {
         Some(before) => format!("line {}: {message}", before.matches('\n').count() + 1),
@@ -113,36 +181,55 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), KeyStoreError> {
-        if self.max_sessions == 0 || self.max_connections == 0 {
-            return Err(wrong(
-                "[bridge]: max_sessions and max_connections must be at least 1",
-            ));
+        if self.token.is_empty() {
+            return Err(wrong("[bridge]: there is no [[bridge.token]]"));
+        }
+        let limits = [
+            ("max_connections", self.max_connections == 0),
+            ("call_limit_ms", self.call_limit_ms == 0),
+            (
+                "silence_limit_ms",
+                self.silence_limit_ms < SHORTEST_SILENCE_MS,
+            ),
+        ];
+        for (name, too_small) in limits {
+            if too_small {
+                return Err(wrong(format_args!("[bridge]: {name} is too small")));
+            }
+        }
+        for (index, token) in self.token.iter().enumerate() {
+            let others = self.token.iter().skip(index + 1);
+            if !is_plain(&token.name) || others.clone().any(|other| other.name == token.name) {
+                return Err(wrong(format_args!(
+                    "[bridge]: '{}' is no name for a token, or names two",
+                    token.name
+                )));
+            }
+            if token.max_sessions == 0 {
+                return Err(wrong("[[bridge.token]]: max_sessions must be at least 1"));
+            }
         }
         for (index, socket) in self.socket.iter().enumerate() {
-            let name_is_plain = !socket.name.is_empty()
-                && socket
-                    .name
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-            if !name_is_plain {
+            if !is_plain(&socket.name) {
                 return Err(wrong(format_args!(
                     "[bridge]: '{}' is no name for a socket",
                     socket.name
                 )));
             }
-            if self
-                .socket
-                .iter()
-                .skip(index + 1)
-                .any(|other| other.path == socket.path)
-            {
+            let mut others = self.socket.iter().skip(index + 1);
+            if others.any(|other| other.path == socket.path) {
                 return Err(wrong(format_args!(
                     "[bridge]: two sockets at {}",
                     socket.path.display()
                 )));
             }
         }
-        Ok(())
+        Routes::compile(self).map(|_| ())
+    }
+
+    /// The settings of the token of this name.
+    pub fn token(&self, name: &str) -> Option<&TokenSettings> {
+        self.token.iter().find(|token| token.name == name)
     }
 }
 
@@ -160,29 +247,52 @@ mod tests {
 
     #[test]
     fn the_section_is_read_and_the_rest_of_the_file_is_left_alone() {
-        let text = "[ca]\nanything = 1\n[bridge]\ntoken_label = \"t\"\n[[bridge.socket]]\nname = \"idp\"\npath = \"/run/idp.sock\"\nuid = 7\n";
+        let text = "[ca]\nanything = 1\n[bridge]\npolicy = \"p\"\n[[bridge.token]]\nlabel = \"t\"\n[[bridge.socket]]\nname = \"idp\"\npath = \"/run/idp.sock\"\nuid = 7\n";
         let overlay = [
-            ("ROMDUOL__BRIDGE__MAX_SESSIONS".to_owned(), "3".to_owned()),
+            (
+                "ROMDUOL__BRIDGE__MAX_CONNECTIONS".to_owned(),
+                "3".to_owned(),
+            ),
             ("PATH".to_owned(), "x".to_owned()),
         ];
         let config = Config::parse(text, overlay).unwrap();
-        assert_eq!((config.token_label.as_str(), config.max_sessions), ("t", 3));
+        assert_eq!(
+            (config.token[0].label.as_str(), config.max_connections),
+            ("t", 3)
+        );
         assert_eq!(config.socket[0].uid, Some(7));
     }
 
     #[test]
     fn unknown_settings_and_odd_sockets_are_refused_by_name() {
+        let with_token = |rest: &str| format!("[[bridge.token]]\n{rest}");
         for (text, word) in [
-            ("[bridge]\npin = \"1234\"\n", "pin"),
-            ("[bridge]\nmax_sessions = 0\n", "max_sessions"),
-            ("[[bridge.socket]]\nname = \"a b\"\npath = \"x\"\n", "a b"),
+            ("[bridge]\npin = \"1234\"\n".to_owned(), "pin"),
+            ("[bridge]\n".to_owned(), "[[bridge.token]]"),
+            (with_token("pin = \"1234\"\n"), "pin"),
+            (with_token("max_sessions = 0\n"), "max_sessions"),
+            (with_token("[[bridge.token]]\n"), "names two"),
             (
-                "[[bridge.socket]]\nname = \"a\"\npath = \"x\"\n[[bridge.socket]]\nname = \"b\"\npath = \"x\"\n",
+                with_token("[[bridge.route]]\nkeys = \"ca/*\"\ntokens = [\"other\"]\n"),
+                "other",
+            ),
+            (
+                with_token("[[bridge.route]]\nkeys = \"*\"\ntokens = [\"main\"]\n"),
+                "label",
+            ),
+            (
+                with_token("[[bridge.socket]]\nname = \"a b\"\npath = \"x\"\n"),
+                "a b",
+            ),
+            (
+                with_token(
+                    "[[bridge.socket]]\nname = \"a\"\npath = \"x\"\n[[bridge.socket]]\nname = \"b\"\npath = \"x\"\n",
+                ),
                 "two sockets",
             ),
-            ("[ca]\n", "[bridge]"),
+            ("[ca]\n".to_owned(), "[bridge]"),
         ] {
-            let error = Config::parse(text, []).unwrap_err().to_string();
+            let error = Config::parse(&text, []).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
         }
     }

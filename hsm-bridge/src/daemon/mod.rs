@@ -1,103 +1,203 @@
-//! The daemon: owns a token and its PIN, and lets each service do what the policy grants it, over a Unix socket of its own.
+//! The daemon: owns tokens and their PINs, and lets each service do what the policy grants it, over a Unix socket of its own.
 //!
-//! One blocking thread per connection, no queue in between: callers are few and known. Every use of a key is checked against the
-//! policy before and written to the audit log after.
+//! A supervisor holds the doors and no key; each token has a worker process of its own, since a PKCS#11 call cannot be cancelled and
+//! a vendor's library shares the memory of its caller. A connection is handed to the worker of the key it is for, so that a use of a
+//! key costs one hop. Every use is checked against the policy before and written to the audit log after.
 
-mod audit;
+mod board;
 mod config;
-mod connection;
+mod control;
+mod front;
 mod harden;
 mod pin_file;
-pub mod policy;
-mod rate;
-mod service;
+mod routes;
 mod socket;
+mod supervisor;
+mod worker;
 
-use std::io::ErrorKind;
-use std::os::unix::net::UnixListener;
+use std::fs::{self, File};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
+use rustix::fs::{FlockOperation, flock};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-pub use config::{Config, SocketConfig};
+pub use config::{Config, RouteSettings, SocketConfig, TokenSettings};
 pub use pin_file::read_pin;
+pub use worker::run as run_worker;
 
-use crate::pkcs11::{Token, TokenConfig, TokenOptions};
-use crate::{Health, KeyStoreError};
-use audit::Audit;
-use connection::Connections;
-use policy::Policy;
-use service::Service;
+use crate::KeyStoreError;
+use crate::pkcs11::{Token, TokenConfig, WhenLost};
+use crate::policy::Policy;
+use board::Board;
+use control::Configuration;
+use front::{Backend, Front};
+use routes::{Routes, State};
+use supervisor::Process;
+use worker::Worker;
+
+/// How often the choice of tokens is reviewed.
+const REVIEW: Duration = Duration::from_millis(500);
 
 /// A running daemon; dropping it without [`Daemon::stop`] leaves its threads serving.
 pub struct Daemon {
-    listeners: Vec<(socket::Bound, JoinHandle<()>)>,
-    connections: Arc<Connections>,
+    front: Arc<Front>,
+    doors: Vec<(socket::Bound, JoinHandle<()>)>,
+    workers: Workers,
+    review: (mpsc::Sender<()>, JoinHandle<()>),
+    _lock: File,
+}
+
+/// Who opened the tokens.
+#[derive(Clone)]
+enum Workers {
+    /// This process, for programs that are one process by choice.
+    Here(Vec<Arc<Worker>>),
+    /// A process each.
+    Processes(Vec<Arc<Process>>),
+}
+
+impl Backend for Worker {
+    fn serve(&self, stream: UnixStream, caller: &str) -> Result<(), UnixStream> {
+        Worker::serve(self, stream, caller.to_owned());
+        Ok(())
+    }
+
+    fn drain(&self) {
+        Worker::drain(self);
+    }
 }
 
 impl Daemon {
-    /// Opens the token, binds the sockets and serves them from threads of their own.
+    /// Opens the tokens in this process and serves them from threads of it: no supervision, for programs that hold all services.
     pub fn start(config: &Config) -> Result<Self, KeyStoreError> {
-        let policy = Policy::load(&config.policy)?;
-        warn_about_grants(config, &policy);
-        let pin = read_pin(&config.pin_file)?;
-        let token = Token::open_with(
-            &TokenConfig {
-                module: config.module.clone(),
-                label: config.token_label.clone(),
-                pin,
-            },
-            TokenOptions {
-                session_copy: config.session_copy,
-                max_sessions: config.max_sessions,
-            },
-        )?;
-        token.health()?;
-        let audit = Audit::open(config.audit_file.as_deref())?;
-        let connections = Arc::new(Connections::new(config.max_connections));
-        let service = Arc::new(Service::new(token, policy, audit));
+        let policy = prepare(config)?;
+        let lock = lock(config)?;
+        let board = board(config)?;
+        let mut workers = Vec::new();
+        for (index, settings) in config.token.iter().enumerate() {
+            let pin = read_pin(&settings.pin_file)?;
+            let configuration = configuration(config, settings, &policy);
+            let worker = Worker::open(&configuration, pin, WhenLost::Reopen)?;
+            board.set(index, State::Ready(Instant::now()));
+            workers.push(Arc::new(worker));
+        }
+        Self::open_doors(config, board, Workers::Here(workers), lock)
+    }
+
+    /// Starts a worker process per token, waits until one is ready, and serves them; this program must have the verb `worker`.
+    fn supervise(config: &Config) -> Result<Self, KeyStoreError> {
+        let policy = prepare(config)?;
+        let lock = lock(config)?;
+        let board = board(config)?;
+        let mut processes = Vec::new();
+        for (index, settings) in config.token.iter().enumerate() {
+            let board = Arc::clone(&board);
+            let process = Process::start(config, &policy, index, settings, board)?;
+            processes.push(Arc::new(process));
+        }
+        if let Err(error) = board.first_outcome() {
+            processes.iter().for_each(|process| process.stop());
+            return Err(error);
+        }
+        Self::open_doors(config, board, Workers::Processes(processes), lock)
+    }
+
+    fn open_doors(
+        config: &Config,
+        board: Arc<Board>,
+        workers: Workers,
+        lock: File,
+    ) -> Result<Self, KeyStoreError> {
+        let thread = |e: std::io::Error| KeyStoreError::Configuration(format!("thread: {e}"));
+        let mut tokens: Vec<Arc<dyn Backend>> = Vec::new();
+        match workers.clone() {
+            Workers::Here(workers) => workers.into_iter().for_each(|worker| tokens.push(worker)),
+            Workers::Processes(processes) => {
+                processes
+                    .into_iter()
+                    .for_each(|process| tokens.push(process));
+            }
+        }
+        let front = Arc::new(Front::new(board, tokens));
         let mut bound = Vec::new();
-        for socket in &config.socket {
-            bound.push((socket::bind(&socket.path)?, socket.clone()));
+        for door in &config.socket {
+            bound.push((socket::bind(&door.path)?, door.clone()));
         }
-        let mut listeners = Vec::new();
-        for ((bound, listener), socket) in bound {
-            let (service, connections) = (Arc::clone(&service), Arc::clone(&connections));
-            tracing::info!(caller = %socket.name, path = %socket.path.display(), "listening");
+        let mut doors = Vec::new();
+        for ((bound, listener), door) in bound {
+            tracing::info!(caller = %door.name, path = %door.path.display(), "listening");
+            let front = Arc::clone(&front);
             let accepting = std::thread::Builder::new()
-                .name(format!("accept-{}", socket.name))
-                .spawn(move || accept(&listener, &socket, &service, &connections))
-                .map_err(|e| KeyStoreError::Configuration(format!("thread: {e}")))?;
-            listeners.push((bound, accepting));
+                .name(format!("accept-{}", door.name))
+                .spawn(move || front.accept(&listener, &door))
+                .map_err(thread)?;
+            doors.push((bound, accepting));
         }
+        let (stop, stopped) = mpsc::channel();
+        let reviewed = Arc::clone(&front);
+        let review = std::thread::Builder::new()
+            .name("review".to_owned())
+            .spawn(move || {
+                while stopped.recv_timeout(REVIEW) == Err(RecvTimeoutError::Timeout) {
+                    reviewed.review();
+                }
+            })
+            .map_err(thread)?;
         Ok(Self {
-            listeners,
-            connections,
+            front,
+            doors,
+            workers,
+            review: (stop, review),
+            _lock: lock,
         })
+    }
+
+    /// How each token is, by name: `None` when it is sound, the reason otherwise.
+    pub fn tokens(&self, config: &Config) -> Vec<(String, Option<KeyStoreError>)> {
+        let states = self.front.board.states();
+        let names = config.token.iter().map(|token| token.name.clone());
+        let reason = |state| match state {
+            State::Ready(_) => None,
+            State::Starting => Some(KeyStoreError::TokenUnavailable("opening".to_owned())),
+            State::Down(error) | State::Stopped(error) => Some(error),
+        };
+        names.zip(states.into_iter().map(reason)).collect()
     }
 
     /// Accepts no more, lets every request that has arrived finish, and waits for the last reply.
     pub fn stop(self) {
-        for (bound, accepting) in self.listeners {
+        for (bound, accepting) in self.doors {
             bound.close();
             if accepting.join().is_err() {
                 tracing::error!("a listener ended with a panic");
             }
         }
-        self.connections.finish();
+        let (stop, review) = self.review;
+        drop(stop);
+        if review.join().is_err() {
+            tracing::error!("the review of tokens ended with a panic");
+        }
+        match self.workers {
+            Workers::Here(workers) => workers.iter().for_each(|worker| worker.finish()),
+            Workers::Processes(processes) => processes.iter().for_each(|process| process.stop()),
+        }
     }
 }
 
-/// Runs the daemon until SIGTERM or SIGINT.
+/// Runs the daemon, with a worker process per token, until SIGTERM or SIGINT.
 pub fn run(config: &Config) -> Result<(), KeyStoreError> {
     harden::process()?;
     let mut signals = Signals::new([SIGTERM, SIGINT])
         .map_err(|e| KeyStoreError::Configuration(format!("signal handlers: {e}")))?;
-    let daemon = Daemon::start(config)?;
-    tracing::info!(token = %config.token_label, "ready");
+    let daemon = Daemon::supervise(config)?;
+    tracing::info!(tokens = config.token.len(), "ready");
     if let Some(signal) = signals.forever().next() {
         tracing::info!(signal, "stopping");
     }
@@ -105,33 +205,57 @@ pub fn run(config: &Config) -> Result<(), KeyStoreError> {
     Ok(())
 }
 
-fn accept(
-    listener: &UnixListener,
-    socket: &SocketConfig,
-    service: &Arc<Service>,
-    connections: &Arc<Connections>,
-) {
-    loop {
-        match listener.accept() {
-            Ok((stream, _)) => match socket::check_peer(&stream, socket) {
-                Ok(()) => connections.serve(stream, socket.name.clone(), Arc::clone(service)),
-                Err(error) => {
-                    tracing::warn!(caller = %socket.name, %error, "connection refused");
-                    connection::refuse(stream, KeyStoreError::NotPermitted);
-                }
-            },
-            // What a listening socket says after `Bound::close` shut it down.
-            Err(error) if error.kind() == ErrorKind::InvalidInput => return,
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::Interrupted | ErrorKind::ConnectionAborted
-                ) => {}
-            Err(error) => {
-                tracing::error!(caller = %socket.name, %error, "accepting a connection");
-                connections.wait_for_a_place();
-            }
-        }
+fn board(config: &Config) -> Result<Arc<Board>, KeyStoreError> {
+    let fail_back_after = Duration::from_secs(config.fail_back_after_s.into());
+    let routes = Routes::compile(config)?;
+    Ok(Arc::new(Board::new(
+        routes,
+        config.token.len(),
+        fail_back_after,
+    )))
+}
+
+/// Keeps a second daemon from the same state and the same tokens; released when it is dropped.
+fn lock(config: &Config) -> Result<File, KeyStoreError> {
+    let path = config.state_folder.join("lock");
+    let wrong = |e: &dyn std::fmt::Display| {
+        KeyStoreError::Configuration(format!("{}: {e}", path.display()))
+    };
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|e| wrong(&e))?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive)
+        .map_err(|_| wrong(&"in use; another hsm-bridge is running"))?;
+    Ok(file)
+}
+
+/// Reads and checks the policy, and makes the folders that the daemon writes to.
+fn prepare(config: &Config) -> Result<String, KeyStoreError> {
+    let policy = Policy::load(&config.policy)?;
+    warn_about_grants(config, &policy);
+    for folder in [&config.audit_folder, &config.state_folder] {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(|e| KeyStoreError::Configuration(format!("{}: {e}", folder.display())))?;
+    }
+    fs::read_to_string(&config.policy)
+        .map_err(|e| KeyStoreError::Configuration(format!("{}: {e}", config.policy.display())))
+}
+
+fn configuration(config: &Config, settings: &TokenSettings, policy: &str) -> Configuration {
+    Configuration {
+        token: settings.clone(),
+        policy: policy.to_owned(),
+        max_connections: config.max_connections,
+        call_limit_ms: config.call_limit_ms,
+        audit_folder: config.audit_folder.join(&settings.name),
+        canary_ms: config.canary_ms,
     }
 }
 
@@ -164,23 +288,32 @@ pub fn check(config: &Config) -> Vec<String> {
             ));
         }
     }
-    match read_pin(&config.pin_file) {
-        Err(error) => findings.push(error.to_string()),
-        Ok(pin) => {
-            let opened = Token::open(&TokenConfig {
-                module: config.module.clone(),
-                label: config.token_label.clone(),
-                pin,
-            });
-            match opened.and_then(|token| token.list_keys()) {
-                Err(error) => findings.push(error.to_string()),
-                Ok(keys) => findings.extend(
-                    keys.into_iter()
-                        .filter_map(Result::err)
-                        .map(|e| e.to_string()),
-                ),
+    for settings in &config.token {
+        findings.extend(check_token(settings).into_iter().map(|finding| {
+            if config.token.len() == 1 {
+                finding
+            } else {
+                format!("token '{}': {finding}", settings.name)
             }
-        }
+        }));
     }
     findings
+}
+
+fn check_token(settings: &TokenSettings) -> Vec<String> {
+    let opened = read_pin(&settings.pin_file).and_then(|pin| {
+        Token::open(&TokenConfig {
+            module: settings.module.clone(),
+            label: settings.label.clone(),
+            pin,
+        })
+    });
+    match opened.and_then(|token| token.list_keys()) {
+        Err(error) => vec![error.to_string()],
+        Ok(keys) => keys
+            .into_iter()
+            .filter_map(Result::err)
+            .map(|e| e.to_string())
+            .collect(),
+    }
 }

@@ -1,7 +1,7 @@
 //! The PIN file: read once, and only when nobody else could have read it.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -15,8 +15,8 @@ const MAX_PIN_BYTES: u64 = 256;
 /// Permission bits of group and world.
 const OTHERS: u32 = 0o077;
 
-/// Reads a PIN, without the line end after it, from a file that only its owner may read.
-pub fn read_pin(path: &Path) -> Result<SecretString, KeyStoreError> {
+/// Opens a PIN file that only its owner may read.
+pub(super) fn open(path: &Path) -> Result<File, KeyStoreError> {
     let wrong = |e: &dyn std::fmt::Display| {
         KeyStoreError::Configuration(format!("PIN file {}: {e}", path.display()))
     };
@@ -31,16 +31,25 @@ pub fn read_pin(path: &Path) -> Result<SecretString, KeyStoreError> {
             found.mode() & 0o7777
         )));
     }
+    Ok(file)
+}
+
+/// Reads a PIN, without the line end after it.
+pub(super) fn read(file: &mut impl Read) -> io::Result<SecretString> {
     let mut text = Zeroizing::new(String::with_capacity(
         usize::try_from(MAX_PIN_BYTES).unwrap_or_default(),
     ));
-    file.take(MAX_PIN_BYTES)
-        .read_to_string(&mut text)
-        .map_err(|e| wrong(&e))?;
+    file.take(MAX_PIN_BYTES).read_to_string(&mut text)?;
     let pin = text.trim_end_matches(['\r', '\n']);
     if pin.is_empty() {
-        Err(wrong(&"is empty"))
+        Err(io::Error::other("is empty"))
     } else {
         Ok(SecretString::from(pin))
     }
+}
+
+/// Reads a PIN, without the line end after it, from a file that only its owner may read.
+pub fn read_pin(path: &Path) -> Result<SecretString, KeyStoreError> {
+    read(&mut open(path)?)
+        .map_err(|e| KeyStoreError::Configuration(format!("PIN file {}: {e}", path.display())))
 }

@@ -1,5 +1,7 @@
 //! Key pairs in the token: making them, checking what the token made, finding them once.
 
+use std::sync::Arc;
+
 use cryptoki::context::Function;
 use cryptoki::error::{Error, RvError};
 use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
@@ -36,7 +38,7 @@ pub struct SecretInfo {
 
 /// A resolved key pair: its handle for this stretch of the token's life, and its public half ready to verify with.
 pub(super) struct KeyPair {
-    pub(super) info: KeyInfo,
+    pub(super) info: Arc<KeyInfo>,
     pub(super) handle: ObjectHandle,
     pub(super) verifier: PublicKey,
 }
@@ -161,7 +163,7 @@ pub(super) fn resolve(
         private
     };
     Ok(KeyPair {
-        info,
+        info: Arc::new(info),
         handle,
         verifier,
     })

@@ -14,6 +14,7 @@ use cryptoki::slot::Slot;
 
 use super::keys::KeyPair;
 use super::pin::PinGate;
+use super::recovery::Class;
 use super::{module, recovery};
 use crate::{KeyId, KeyLabel, KeyStoreError};
 
@@ -31,15 +32,15 @@ pub(super) struct Live {
     anchor: Mutex<Session>,
     sessions: Mutex<Sessions>,
     freed: Condvar,
-    max_sessions: usize,
     keys: RwLock<HashMap<KeyId, Arc<KeyPair>>>,
     secrets: RwLock<HashMap<KeyLabel, ObjectHandle>>,
 }
 
-#[derive(Default)]
 struct Sessions {
     idle: Vec<Session>,
     open: usize,
+    /// How many may be open: as configured, or as many as the token gave before it refused one more.
+    most: usize,
 }
 
 impl Live {
@@ -66,9 +67,12 @@ impl Live {
             context,
             slot,
             anchor: Mutex::new(anchor),
-            sessions: Mutex::default(),
+            sessions: Mutex::new(Sessions {
+                idle: Vec::new(),
+                open: 0,
+                most: max_sessions,
+            }),
             freed: Condvar::new(),
-            max_sessions,
             keys: RwLock::default(),
             secrets: RwLock::default(),
         })
@@ -85,7 +89,7 @@ impl Live {
                     session: Some(session),
                 });
             }
-            if sessions.open < self.max_sessions {
+            if sessions.open < sessions.most {
                 sessions.open += 1;
                 drop(sessions);
                 // The lease exists before the session, so that a failure gives the place back.
@@ -93,12 +97,17 @@ impl Live {
                     live: Arc::clone(self),
                     session: None,
                 };
-                let session = self
-                    .context
-                    .open_rw_session(self.slot)
-                    .map_err(|e| recovery::answer(&e))?;
-                lease.session = Some(session);
-                return Ok(lease);
+                match self.context.open_rw_session(self.slot) {
+                    Ok(session) => {
+                        lease.session = Some(session);
+                        return Ok(lease);
+                    }
+                    Err(error) => {
+                        drop(lease);
+                        sessions = self.shrink(&error)?;
+                        continue;
+                    }
+                }
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -112,6 +121,22 @@ impl Live {
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
+    }
+
+    /// Makes do with the sessions there are when the token refuses one more; without any, the refusal is the answer.
+    fn shrink(
+        &self,
+        error: &cryptoki::error::Error,
+    ) -> Result<MutexGuard<'_, Sessions>, KeyStoreError> {
+        let mut sessions = lock(&self.sessions);
+        if recovery::class(error) != Class::Capacity || sessions.open == 0 {
+            return Err(recovery::answer(error));
+        }
+        if sessions.open < sessions.most {
+            tracing::warn!(sessions = sessions.open, %error, "the token gives no more sessions");
+            sessions.most = sessions.open;
+        }
+        Ok(sessions)
     }
 
     /// Logs in again on the anchor session.

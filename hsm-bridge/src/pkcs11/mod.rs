@@ -19,4 +19,4 @@ mod token;
 pub use init::{TokenSummary, init_token, list_tokens};
 pub use keys::{KeyInfo, SecretInfo};
 pub use secrecy::SecretString;
-pub use token::{Token, TokenConfig, TokenOptions};
+pub use token::{Token, TokenConfig, TokenOptions, WhenLost};

@@ -65,6 +65,14 @@ fn class_of(code: RvError, function: Function) -> Class {
     }
 }
 
+/// Whether an error of the class [`Class::TokenLost`] may also mean something that passes by itself.
+pub(super) fn may_pass(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Pkcs11(RvError::GeneralError | RvError::FunctionFailed, _)
+    )
+}
+
 /// The caller's word for an error that is not, or no longer, to be retried.
 pub(super) fn answer(error: &Error) -> KeyStoreError {
     match class(error) {

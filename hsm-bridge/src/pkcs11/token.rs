@@ -30,13 +30,34 @@ pub struct TokenConfig {
     pub pin: SecretString,
 }
 
+/// What happens when the token or its server is gone.
+#[derive(Clone, Default)]
+pub enum WhenLost {
+    /// It is opened again in this process, with the sessions and the module as they are.
+    #[default]
+    Reopen,
+    /// The owner is told, once per loss and from the thread that saw it; most modules answer again only in a new process.
+    Tell(Arc<dyn Fn(&KeyStoreError) + Send + Sync>),
+}
+
+impl std::fmt::Debug for WhenLost {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Reopen => "Reopen",
+            Self::Tell(_) => "Tell",
+        })
+    }
+}
+
 /// How to use the token.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct TokenOptions {
     /// Sign with a session copy of each key: still sensitive and non-extractable, and much faster on software tokens.
     pub session_copy: bool,
     /// How many working sessions may be open at once.
     pub max_sessions: usize,
+    /// What happens when the token is lost.
+    pub when_lost: WhenLost,
 }
 
 impl Default for TokenOptions {
@@ -44,6 +65,7 @@ impl Default for TokenOptions {
         Self {
             session_copy: false,
             max_sessions: 16,
+            when_lost: WhenLost::default(),
         }
     }
 }
@@ -99,14 +121,9 @@ impl Token {
         self.0.pin.attempts()
     }
 
-    /// What is public about one key pair.
-    pub fn describe(&self, id: KeyId) -> Result<KeyInfo, KeyStoreError> {
-        Ok(self.resolved(id)?.info.clone())
-    }
-
-    /// The label of one key pair; costs no session once the key was used.
-    pub(crate) fn label(&self, id: KeyId) -> Result<KeyLabel, KeyStoreError> {
-        Ok(self.resolved(id)?.info.label.clone())
+    /// What is public about one key pair; costs no session once the key was used.
+    pub fn describe(&self, id: KeyId) -> Result<Arc<KeyInfo>, KeyStoreError> {
+        Ok(Arc::clone(&self.resolved(id)?.info))
     }
 
     fn resolved(&self, id: KeyId) -> Result<Arc<KeyPair>, KeyStoreError> {
@@ -126,12 +143,22 @@ impl Token {
         self.call(|_, session| secrets::list(session))
     }
 
-    /// Signs and verifies; the signature is withheld when it does not verify.
+    /// Random bytes from the token.
+    pub fn random<const N: usize>(&self) -> Result<[u8; N], KeyStoreError> {
+        self.call(|_, session| {
+            let mut bytes = [0; N];
+            session.generate_random_slice(&mut bytes)?;
+            Ok(bytes)
+        })
+    }
+
+    /// Signs and, when asked to, verifies; the signature is withheld when it does not verify.
     pub(crate) fn sign(
         &self,
         id: KeyId,
         scheme: SignatureScheme,
         signed: &Signed<'_>,
+        verify: bool,
     ) -> Result<Vec<u8>, KeyStoreError> {
         self.call(|live, session| {
             let key = self.key(live, session, id)?;
@@ -139,6 +166,9 @@ impl Token {
                 return Err(Fault::Refused(unfit(&key.info, scheme)));
             }
             let signature = mechanism::sign(session, key.handle, scheme, signed)?;
+            if !verify {
+                return Ok(signature);
+            }
             match key.verifier.verify(scheme, signed, &signature) {
                 Ok(()) => Ok(signature),
                 Err(error) => {
@@ -211,6 +241,13 @@ impl Token {
                 })
             }
         }
+        .inspect_err(|error| {
+            if let (KeyStoreError::TokenUnavailable(_), WhenLost::Tell(owner)) =
+                (error, &self.0.options.when_lost)
+            {
+                owner(error);
+            }
+        })
     }
 
     /// One try; a `Fault::Token` means that the ground was prepared for another.
@@ -233,7 +270,12 @@ impl Token {
                 return Err(Fault::Refused(recovery::answer(&error)));
             }
             Class::NewSession | Class::StaleHandle | Class::LoginLost => self.restore(&live)?,
-            Class::TokenLost => self.abandon(&live),
+            Class::TokenLost => match self.0.options.when_lost {
+                WhenLost::Reopen => self.abandon(&live),
+                // A code that other causes have too is worth a second try; the others are worth none in this process.
+                WhenLost::Tell(_) if recovery::may_pass(&error) => self.restore(&live)?,
+                WhenLost::Tell(_) => return Err(Fault::Refused(recovery::answer(&error))),
+            },
         }
         Err(Fault::Token(error))
     }
@@ -272,7 +314,7 @@ impl KeyStore for Token {
             token: self.clone(),
             id,
             scheme,
-            public_key: info.public_key,
+            public_key: info.public_key.clone(),
         }))
     }
 
@@ -343,6 +385,6 @@ impl Signer for TokenSigner {
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
         self.token
-            .sign(self.id, self.scheme, &Signed::Message(message))
+            .sign(self.id, self.scheme, &Signed::Message(message), true)
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A frame is a 32-bit big-endian length and that many bytes. A request reads version, id (64 bits), deadline in milliseconds
 //! (32 bits), operation, operands; a reply reads version, id, status, result. Requests may be sent ahead of replies; replies come
-//! in the order of their requests. Whatever does not parse ends the connection.
+//! in the order of their requests. Whatever does not parse ends the connection. The first request of a connection names the key it
+//! is for, so that the connection can be handed to the token that serves it.
 
 mod codec;
 mod frame;
@@ -12,11 +13,11 @@ mod request;
 use thiserror::Error;
 
 pub(crate) use frame::{Inbound, Outbound};
-pub(crate) use reply::{Reply, ReplyFrame};
-pub(crate) use request::{Payload, Request, RequestFrame};
+pub(crate) use reply::{Reply, ReplyFrame, error_code, error_of};
+pub(crate) use request::{Payload, Request, RequestFrame, Target};
 
-/// The only version of the protocol so far.
-pub(crate) const VERSION: u8 = 1;
+/// The version of the protocol.
+pub(crate) const VERSION: u8 = 2;
 /// The id of a reply that answers no request but refuses the connection.
 pub(crate) const ABOUT_THE_CONNECTION: u64 = 0;
 /// The longest frame, without its length; longer messages to sign travel as digests.

@@ -1,5 +1,7 @@
 //! What the daemon answers.
 
+use std::sync::Arc;
+
 use super::codec::{Reader, Writer};
 use super::{VERSION, WireError};
 use crate::pkcs11::KeyInfo;
@@ -13,12 +15,18 @@ const MAX_ERROR_TEXT: usize = 512;
 pub(crate) enum Reply {
     Done,
     Found(Option<KeyId>),
-    Key(Box<KeyInfo>),
+    Key(Arc<KeyInfo>),
     Made(KeyId),
     Signature(Vec<u8>),
     Wrapped(Vec<u8>),
     Opened(DataKey),
     Mac([u8; 32]),
+    Attached {
+        /// The number of the route that this connection serves.
+        route: u32,
+        /// How many routes there are.
+        routes: u32,
+    },
     Failed(KeyStoreError),
 }
 
@@ -87,6 +95,11 @@ impl ReplyFrame {
                 to.byte(8);
                 to.raw(mac);
             }
+            Reply::Attached { route, routes } => {
+                to.byte(9);
+                to.u32(*route);
+                to.u32(*routes);
+            }
         }
     }
 
@@ -105,7 +118,7 @@ impl ReplyFrame {
                 1 => Some(from.id()?),
                 _ => return Err(WireError::Malformed("presence")),
             }),
-            3 => Reply::Key(Box::new(KeyInfo {
+            3 => Reply::Key(Arc::new(KeyInfo {
                 id: from.id()?,
                 label: from.label()?,
                 algorithm: from.algorithm()?,
@@ -116,6 +129,10 @@ impl ReplyFrame {
             6 => Reply::Wrapped(from.bytes()?.to_vec()),
             7 => Reply::Opened(DataKey::from_bytes(from.array()?)),
             8 => Reply::Mac(from.array()?),
+            9 => Reply::Attached {
+                route: from.u32()?,
+                routes: from.u32()?,
+            },
             code => Reply::Failed(error_of(code, from.text()?)?),
         };
         from.finish()?;
@@ -123,7 +140,7 @@ impl ReplyFrame {
     }
 }
 
-fn error_code(error: &KeyStoreError) -> (u8, &str) {
+pub(crate) fn error_code(error: &KeyStoreError) -> (u8, &str) {
     match error {
         KeyStoreError::NotPermitted => (128, ""),
         KeyStoreError::Busy(text) => (129, text),
@@ -137,10 +154,11 @@ fn error_code(error: &KeyStoreError) -> (u8, &str) {
         KeyStoreError::BadRequest(text) => (137, text),
         KeyStoreError::VerifyFailed => (138, ""),
         KeyStoreError::Configuration(text) => (139, text),
+        KeyStoreError::OutcomeUnknown => (140, ""),
     }
 }
 
-fn error_of(code: u8, text: &str) -> Result<KeyStoreError, WireError> {
+pub(crate) fn error_of(code: u8, text: &str) -> Result<KeyStoreError, WireError> {
     let text = text.to_owned();
     Ok(match code {
         128 => KeyStoreError::NotPermitted,
@@ -155,6 +173,7 @@ fn error_of(code: u8, text: &str) -> Result<KeyStoreError, WireError> {
         137 => KeyStoreError::BadRequest(text),
         138 => KeyStoreError::VerifyFailed,
         139 => KeyStoreError::Configuration(text),
+        140 => KeyStoreError::OutcomeUnknown,
         _ => return Err(WireError::Malformed("status")),
     })
 }

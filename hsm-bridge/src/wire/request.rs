@@ -13,9 +13,21 @@ pub(crate) enum Payload {
     Digest(Vec<u8>),
 }
 
+/// What a connection is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// The key of this label.
+    Label(KeyLabel),
+    /// The route of this number.
+    Route(u32),
+}
+
 /// One operation with its operands.
 #[derive(Debug, Clone)]
 pub(crate) enum Request {
+    Attach {
+        target: Target,
+    },
     Health,
     Find {
         label: KeyLabel,
@@ -34,6 +46,16 @@ pub(crate) enum Request {
         id: KeyId,
         scheme: SignatureScheme,
         payload: Payload,
+    },
+    /// Announces a message of many pieces, which follow as [`Request::Piece`]; there is one reply, after the last.
+    SignLong {
+        id: KeyId,
+        scheme: SignatureScheme,
+        length: u64,
+    },
+    /// The next piece of the message that was announced.
+    Piece {
+        bytes: Vec<u8>,
     },
     GenerateSecret {
         label: KeyLabel,
@@ -69,6 +91,23 @@ impl Request {
         matches!(self, Self::Wrap { .. })
     }
 
+    /// The request's name in records, and whether it makes a key, which may take long.
+    pub(crate) const fn describe(&self) -> (&'static str, bool) {
+        match self {
+            Self::Attach { .. } => ("attach", false),
+            Self::Health => ("health", false),
+            Self::Find { .. } => ("find", false),
+            Self::Describe { .. } => ("describe", false),
+            Self::Generate { .. } => ("generate", true),
+            Self::Destroy { .. } => ("destroy", false),
+            Self::Sign { .. } | Self::SignLong { .. } | Self::Piece { .. } => ("sign", false),
+            Self::GenerateSecret { .. } => ("generate-secret", true),
+            Self::Wrap { .. } => ("wrap", false),
+            Self::Unwrap { .. } => ("unwrap", false),
+            Self::Hmac { .. } => ("hmac", false),
+        }
+    }
+
     /// Whether doing it twice does no more than doing it once.
     pub(crate) const fn is_repeatable(&self) -> bool {
         !matches!(
@@ -84,6 +123,19 @@ impl Request {
         to.u64(id);
         to.u32(deadline_ms);
         match self {
+            Request::Attach { target } => {
+                to.byte(11);
+                match target {
+                    Target::Label(label) => {
+                        to.byte(0);
+                        to.label(label);
+                    }
+                    Target::Route(route) => {
+                        to.byte(1);
+                        to.u32(*route);
+                    }
+                }
+            }
             Request::Health => to.byte(1),
             Request::Find { label } => {
                 to.byte(2);
@@ -115,6 +167,16 @@ impl Request {
                     Payload::Digest(bytes) => (1, bytes),
                 };
                 to.byte(kind);
+                to.bytes(bytes);
+            }
+            Request::SignLong { id, scheme, length } => {
+                to.byte(12);
+                to.raw(id.as_bytes());
+                to.scheme(*scheme);
+                to.u64(*length);
+            }
+            Request::Piece { bytes } => {
+                to.byte(13);
                 to.bytes(bytes);
             }
             Request::GenerateSecret { label, purpose } => {
@@ -205,6 +267,21 @@ fn operation(from: &mut Reader<'_>) -> Result<Request, WireError> {
         10 => Request::Hmac {
             key: from.label()?,
             message: from.bytes()?.to_vec(),
+        },
+        11 => Request::Attach {
+            target: match from.byte()? {
+                0 => Target::Label(from.label()?),
+                1 => Target::Route(from.u32()?),
+                _ => return Err(WireError::Malformed("target")),
+            },
+        },
+        12 => Request::SignLong {
+            id: from.id()?,
+            scheme: from.scheme()?,
+            length: from.u64()?,
+        },
+        13 => Request::Piece {
+            bytes: from.bytes()?.to_vec(),
         },
         _ => return Err(WireError::Malformed("operation")),
     })

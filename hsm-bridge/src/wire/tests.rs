@@ -20,6 +20,15 @@ fn request() -> impl Strategy<Value = Request> {
     let algorithm = prop::sample::select(KeyAlgorithm::ALL.to_vec());
     prop_oneof![
         Just(Request::Health),
+        label().prop_map(|label| Request::Attach {
+            target: Target::Label(label)
+        }),
+        any::<u32>().prop_map(|route| Request::Attach {
+            target: Target::Route(route)
+        }),
+        (id.clone(), scheme.clone(), any::<u64>())
+            .prop_map(|(id, scheme, length)| Request::SignLong { id, scheme, length }),
+        bytes().prop_map(|bytes| Request::Piece { bytes }),
         label().prop_map(|label| Request::Find { label }),
         id.clone().prop_map(|id| Request::Describe { id }),
         (label(), algorithm).prop_map(|(label, algorithm)| Request::Generate { label, algorithm }),
@@ -59,6 +68,8 @@ fn reply() -> impl Strategy<Value = Reply> {
     let id = any::<[u8; 20]>().prop_map(KeyId::from_bytes);
     prop_oneof![
         Just(Reply::Done),
+        (any::<u32>(), any::<u32>()).prop_map(|(route, routes)| Reply::Attached { route, routes }),
+        Just(Reply::Failed(KeyStoreError::OutcomeUnknown)),
         prop::option::of(id.clone()).prop_map(Reply::Found),
         id.prop_map(Reply::Made),
         bytes().prop_map(Reply::Signature),

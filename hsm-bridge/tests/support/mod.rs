@@ -53,7 +53,7 @@ impl House {
     /// Writes the configuration, with more settings for the section and for the socket `ca`.
     pub fn configure(&self, section: &str, socket: &str) {
         let text = format!(
-            "[ca]\nnot_ours = true\n[bridge]\nmodule = '{SOFTHSM_MODULE}'\ntoken_label = 'house'\npin_file = 'user.pin'\npolicy = 'policy.toml'\naudit_file = 'audit.jsonl'\n{section}\n[[bridge.socket]]\nname = 'idp'\npath = 'idp.sock'\n[[bridge.socket]]\nname = 'ca'\npath = 'ca.sock'\n{socket}\n",
+            "[ca]\nnot_ours = true\n[bridge]\npolicy = 'policy.toml'\naudit_folder = 'audit'\nstate_folder = 'state'\n{section}\n[[bridge.token]]\nname = 'house'\nmodule = '{SOFTHSM_MODULE}'\nlabel = 'house'\npin_file = 'user.pin'\n[[bridge.socket]]\nname = 'idp'\npath = 'idp.sock'\n[[bridge.socket]]\nname = 'ca'\npath = 'ca.sock'\n{socket}\n",
         );
         fs::write(self.path("romduol.toml"), text).unwrap();
     }
@@ -96,8 +96,23 @@ impl House {
         Client::connect_with(&self.path(&format!("{caller}.sock")), options).unwrap()
     }
 
-    pub fn audit(&self) -> String {
-        fs::read_to_string(self.path("audit.jsonl")).unwrap_or_default()
+    /// Every line of the audit log of the token `house`.
+    pub fn audit(&self) -> Vec<serde_json::Value> {
+        let mut segments: Vec<_> = fs::read_dir(self.path("audit/house"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|kind| kind == "jsonl"))
+            .collect();
+        segments.sort();
+        segments
+            .iter()
+            .flat_map(|path| {
+                let text = fs::read_to_string(path).unwrap();
+                text.lines()
+                    .map(|line| serde_json::from_str(line).unwrap())
+                    .collect::<Vec<_>>()
+            })
+            .collect()
     }
 }
 

@@ -6,17 +6,17 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::service::Service;
+use super::service::{Begin, Service};
+use super::stream::Stream;
 use crate::KeyStoreError;
-use crate::wire::{ABOUT_THE_CONNECTION, Inbound, Outbound, Reply, ReplyFrame, RequestFrame};
+use crate::wire::{
+    ABOUT_THE_CONNECTION, Inbound, Outbound, Reply, ReplyFrame, Request, RequestFrame,
+};
 
 /// Replies are written when this much of them has gathered, even if more requests wait.
 const FLUSH_AT: usize = 64 * 1024;
-
-/// How long no connection is accepted when the system has no place for another.
-const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 
 /// Every open connection.
 pub(super) struct Connections {
@@ -77,11 +77,6 @@ impl Connections {
         }
     }
 
-    /// Waits until a connection ends, or a moment, when the process is out of descriptors or memory.
-    pub(super) fn wait_for_a_place(&self) {
-        drop(self.closed.wait_timeout(self.open(), SHORTAGE_PAUSE));
-    }
-
     /// Lets every connection answer what has arrived, and waits for the last one.
     pub(super) fn finish(&self) {
         let mut open = self.open();
@@ -112,7 +107,7 @@ impl Drop for Place {
 }
 
 /// Tells a peer why it is not served and closes the connection.
-pub(super) fn refuse(mut stream: UnixStream, error: KeyStoreError) {
+pub(in crate::daemon) fn refuse(mut stream: UnixStream, error: KeyStoreError) {
     let mut outbound = Outbound::new();
     let reply = ReplyFrame {
         id: ABOUT_THE_CONNECTION,
@@ -133,34 +128,71 @@ fn converse(mut stream: UnixStream, caller: &str, service: &Service) {
 fn exchange(stream: &mut UnixStream, caller: &str, service: &Service) -> io::Result<()> {
     let mut inbound = Inbound::new();
     let mut outbound = Outbound::new();
+    let mut long: Option<(u64, Stream<'_>)> = None;
     while let Some(content) = inbound.next(stream)? {
         let arrived = Instant::now();
         let frame = match RequestFrame::decode(content) {
             Ok(frame) => frame,
-            Err(error) => {
-                outbound.flush(stream)?;
-                refuse(
-                    stream.try_clone()?,
-                    KeyStoreError::BadRequest(error.to_string()),
-                );
-                return Err(io::Error::new(io::ErrorKind::InvalidData, error));
-            }
+            Err(error) => return Err(break_off(stream, &mut outbound, &error)),
         };
         if frame.request.is_secret() {
             inbound.wipe();
         }
-        let id = frame.id;
-        let reply = ReplyFrame {
-            id,
-            reply: service.answer(caller, frame, arrived),
+        let (id, reply) = match (frame.request, long.take()) {
+            (Request::Piece { bytes }, Some((id, mut message))) => match message.take(&bytes) {
+                Ok(true) => (id, message.finish()),
+                Ok(false) => {
+                    long = Some((id, message));
+                    continue;
+                }
+                Err(error) => return Err(break_off(stream, &mut outbound, &error)),
+            },
+            (Request::Piece { .. }, None) | (_, Some(_)) => {
+                let error = "a piece without its message, or a message cut short";
+                return Err(break_off(stream, &mut outbound, &error));
+            }
+            (Request::SignLong { id, scheme, length }, None) => {
+                let begin = Begin {
+                    id,
+                    scheme,
+                    length,
+                    deadline_ms: frame.deadline_ms,
+                    arrived,
+                };
+                long = Some((frame.id, Stream::begin(service, caller, &begin)));
+                continue;
+            }
+            (request, None) => {
+                let frame = RequestFrame {
+                    id: frame.id,
+                    deadline_ms: frame.deadline_ms,
+                    request,
+                };
+                (frame.id, service.answer(caller, frame, arrived))
+            }
         };
-        let secret = reply.reply.is_secret();
+        let secret = reply.is_secret();
+        let frame = ReplyFrame { id, reply };
         outbound
-            .push(secret, |to| reply.encode(to))
+            .push(secret, |to| frame.encode(to))
             .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
         if !inbound.has_frame() || outbound.pending() >= FLUSH_AT {
             outbound.flush(stream)?;
         }
     }
     Ok(())
+}
+
+/// Gives out the replies so far, tells the peer why the conversation ends here, and makes the error of it.
+fn break_off(
+    stream: &mut UnixStream,
+    outbound: &mut Outbound,
+    error: &dyn std::fmt::Display,
+) -> io::Error {
+    let why = error.to_string();
+    match outbound.flush(stream).and_then(|()| stream.try_clone()) {
+        Ok(stream) => refuse(stream, KeyStoreError::BadRequest(why.clone())),
+        Err(error) => return error,
+    }
+    io::Error::new(io::ErrorKind::InvalidData, why)
 }

@@ -1,0 +1,201 @@
+//! The doors: one socket per service, where a connection says which key it is for and is handed to that key's token.
+
+use std::io::{self, Read};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use super::SocketConfig;
+use super::board::Board;
+use super::socket;
+use super::worker::refuse;
+use crate::KeyStoreError;
+use crate::wire::{Outbound, Reply, ReplyFrame, Request, RequestFrame, Target};
+
+/// How long a peer may take to say what it wants.
+const GREETING_LIMIT: Duration = Duration::from_secs(2);
+/// The longest first request: a label and its frame.
+const MAX_GREETING: usize = 1024;
+/// How many peers may be greeted, or wait for a token, at once.
+const MAX_WAITING: usize = 256;
+/// How long no connection is accepted when the system has no place for another.
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
+
+/// Where connections are served: a worker in a process of its own, or in this one.
+pub(super) trait Backend: Send + Sync {
+    /// Takes a connection over; gives it back when the token is just gone.
+    fn serve(&self, stream: UnixStream, caller: &str) -> Result<(), UnixStream>;
+    /// Ends every connection after what has arrived on it, so that callers look for their token again.
+    fn drain(&self);
+}
+
+/// The tokens behind the doors.
+pub(super) struct Front {
+    pub(super) board: Arc<Board>,
+    pub(super) tokens: Vec<Arc<dyn Backend>>,
+    waiting: AtomicUsize,
+}
+
+impl Front {
+    pub(super) fn new(board: Arc<Board>, tokens: Vec<Arc<dyn Backend>>) -> Self {
+        Self {
+            board,
+            tokens,
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    /// Lets the callers of a token that is no longer the right one look for the one that is.
+    pub(super) fn review(&self) {
+        for token in self.board.review(Instant::now()) {
+            tracing::warn!(token, "its callers go back to the token before it");
+            if let Some(backend) = self.tokens.get(token) {
+                backend.drain();
+            }
+        }
+    }
+
+    /// Accepts connections until the socket is shut down.
+    pub(super) fn accept(self: &Arc<Self>, listener: &UnixListener, door: &SocketConfig) {
+        loop {
+            match listener.accept() {
+                Ok((stream, _)) => self.admit(stream, door),
+                // What a listening socket says after `Bound::close` shut it down.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => return,
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted
+                    ) => {}
+                Err(error) => {
+                    tracing::error!(caller = %door.name, %error, "accepting a connection");
+                    std::thread::park_timeout(SHORTAGE_PAUSE);
+                }
+            }
+        }
+    }
+
+    fn admit(self: &Arc<Self>, stream: UnixStream, door: &SocketConfig) {
+        if let Err(error) = socket::check_peer(&stream, door) {
+            tracing::warn!(caller = %door.name, %error, "connection refused");
+            return refuse(stream, KeyStoreError::NotPermitted);
+        }
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return refuse(
+                stream,
+                KeyStoreError::Busy("too many connections".to_owned()),
+            );
+        }
+        let (front, caller) = (Arc::clone(self), door.name.clone());
+        let spawned = std::thread::Builder::new()
+            .name(format!("greet-{caller}"))
+            .spawn(move || {
+                front.greet(stream, &caller);
+                front.waiting.fetch_sub(1, Ordering::Relaxed);
+            });
+        if let Err(error) = spawned {
+            tracing::error!(%error, "no thread for a connection");
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn greet(&self, mut stream: UnixStream, caller: &str) {
+        let began = Instant::now();
+        let greeting = match first_request(&mut stream) {
+            Ok(greeting) => greeting,
+            Err(error) => {
+                tracing::info!(caller, %error, "a connection did not say what it is for");
+                return refuse(stream, KeyStoreError::BadRequest(error.to_string()));
+            }
+        };
+        let deadline = began + Duration::from_millis(u64::from(greeting.deadline_ms));
+        let route = match &greeting.request {
+            Request::Attach {
+                target: Target::Label(label),
+            } => self.board.routes().of(label),
+            Request::Attach {
+                target: Target::Route(route),
+            } => usize::try_from(*route).unwrap_or(usize::MAX),
+            _ => {
+                return refuse(
+                    stream,
+                    KeyStoreError::BadRequest("a connection begins with what it is for".to_owned()),
+                );
+            }
+        };
+        if let Err(error) = self.hand_over(stream, caller, greeting.id, route, deadline) {
+            tracing::info!(caller, %error, "a connection was lost before it was served");
+        }
+    }
+
+    fn hand_over(
+        &self,
+        mut stream: UnixStream,
+        caller: &str,
+        id: u64,
+        route: usize,
+        deadline: Instant,
+    ) -> io::Result<()> {
+        let mut answered = false;
+        loop {
+            let token = match self.board.pick(route, deadline) {
+                Ok(token) => token,
+                Err(error) => {
+                    refuse(stream, error);
+                    return Ok(());
+                }
+            };
+            if !answered {
+                self.confirm(&mut stream, id, route)?;
+                answered = true;
+            }
+            let Some(backend) = self.tokens.get(token) else {
+                return Ok(());
+            };
+            match backend.serve(stream, caller) {
+                Ok(()) => return Ok(()),
+                // The worker's end is about to be noted; until then the board would name it again.
+                Err(returned) => stream = returned,
+            }
+            if Instant::now() >= deadline {
+                return Ok(());
+            }
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+    }
+
+    fn confirm(&self, stream: &mut UnixStream, id: u64, route: usize) -> io::Result<()> {
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let frame = ReplyFrame {
+            id,
+            reply: Reply::Attached {
+                route: number(route),
+                routes: number(self.board.routes().count()),
+            },
+        };
+        let mut outbound = Outbound::new();
+        outbound
+            .push(false, |to| frame.encode(to))
+            .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+        outbound.flush(stream)?;
+        stream.set_read_timeout(None)?;
+        stream.set_write_timeout(None)
+    }
+}
+
+/// Reads the first request and not a byte more, since what follows is for the token's worker.
+fn first_request(stream: &mut UnixStream) -> io::Result<RequestFrame> {
+    stream.set_read_timeout(Some(GREETING_LIMIT))?;
+    stream.set_write_timeout(Some(GREETING_LIMIT))?;
+    let mut length = [0; 4];
+    stream.read_exact(&mut length)?;
+    let length = u32::from_be_bytes(length) as usize;
+    if length > MAX_GREETING {
+        return Err(io::Error::other("its first request is too long"));
+    }
+    let mut content = vec![0; length];
+    stream.read_exact(&mut content)?;
+    RequestFrame::decode(&content).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
+}

@@ -1,0 +1,244 @@
+//! The life of one token's worker, again and again: PIN allowed, process started, ready, ended, and what its end means.
+
+use std::fs::File;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::backoff::Backoff;
+use super::pin_guard::{PinGuard, Version};
+use super::{ORDER_LIMIT, Shared};
+use crate::KeyStoreError;
+use crate::daemon::board::Board;
+use crate::daemon::control::{Configuration, Control, Order, Report};
+use crate::daemon::pin_file;
+use crate::daemon::routes::State;
+
+/// How often a stopped token's PIN file is looked at, in case an operator wrote it anew.
+const OPERATOR_PAUSE: Duration = Duration::from_secs(1);
+/// How long a worker may take to begin; it has not touched the token before its first report.
+const START_LIMIT: Duration = Duration::from_secs(20);
+/// How long a worker may take to finish when the daemon stops.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+/// How often a worker that is finishing is looked at.
+const STOP_PAUSE: Duration = Duration::from_millis(10);
+
+/// Keeps one token's worker alive.
+pub(super) struct Keeper {
+    pub(super) shared: Arc<Shared>,
+    pub(super) board: Arc<Board>,
+    pub(super) index: usize,
+    pub(super) configuration: Configuration,
+    pub(super) guard: PinGuard,
+    pub(super) silence_limit: Duration,
+}
+
+/// A worker's end.
+struct Ended {
+    error: KeyStoreError,
+    /// How long it was ready; nothing when it never was.
+    served: Option<Duration>,
+}
+
+impl From<KeyStoreError> for Ended {
+    fn from(error: KeyStoreError) -> Self {
+        Self {
+            error,
+            served: None,
+        }
+    }
+}
+
+impl Keeper {
+    /// Runs until the daemon stops.
+    pub(super) fn run(self) {
+        let mut backoff = Backoff::default();
+        while !self.shared.stopping() {
+            let ended = self.one_life().unwrap_or_else(|ended| ended);
+            self.shared.state().control = None;
+            if self.shared.stopping() {
+                return;
+            }
+            let token = self.name();
+            let pause = match &ended.error {
+                KeyStoreError::PinRefused | KeyStoreError::PinLocked => {
+                    tracing::error!(token, error = %ended.error, "stopped until an operator acts: write the PIN file anew");
+                    self.board.set(self.index, State::Stopped(ended.error));
+                    OPERATOR_PAUSE
+                }
+                error => {
+                    let pause =
+                        backoff.next(ended.served, RandomState::new().build_hasher().finish());
+                    tracing::error!(token, %error, pause_ms = pause.as_millis(), "the worker ended; another will be started");
+                    self.board.set(self.index, State::Down(ended.error));
+                    pause
+                }
+            };
+            if self.shared.pause(pause) {
+                return;
+            }
+        }
+    }
+
+    fn name(&self) -> &str {
+        &self.configuration.token.name
+    }
+
+    /// From the PIN to the end of the process.
+    fn one_life(&self) -> Result<Ended, Ended> {
+        let pin = pin_file::open(&self.configuration.token.pin_file)?;
+        let version = Version::of(&pin).map_err(|e| self.wrong("PIN file", &e))?;
+        self.guard.offer(version)?;
+        let (control, mut child) = match self.spawn() {
+            Ok(started) => started,
+            Err(error) => {
+                let error = self.wrong("starting a worker", &error);
+                self.guard.settle(version, Err(&error))?;
+                return Err(error.into());
+            }
+        };
+        let ended = self.attend(&control, &pin, version);
+        drop(control);
+        self.reap(&mut child, self.shared.stopping());
+        Ok(ended)
+    }
+
+    fn wrong(&self, what: &str, error: &io::Error) -> KeyStoreError {
+        KeyStoreError::TokenUnavailable(format!("token '{}': {what}: {error}", self.name()))
+    }
+
+    /// Starts this program again as a worker; it is executed anew, never forked, since no PKCS#11 module survives a fork.
+    fn spawn(&self) -> io::Result<(Control, Child)> {
+        let (control, theirs) = Control::pair()?;
+        control.limit_sending(ORDER_LIMIT)?;
+        let mut command = Command::new("/proc/self/exe");
+        command
+            .arg("worker")
+            .arg0(format!("hsm-bridge worker {}", self.name()))
+            .stdin(Stdio::from(theirs));
+        if let Some(gid) = self.configuration.token.gid {
+            command.gid(gid);
+        }
+        if let Some(uid) = self.configuration.token.uid {
+            command.uid(uid);
+        }
+        Ok((control, command.spawn()?))
+    }
+
+    /// Configures a worker and listens to it until it ends, hangs or falls silent.
+    fn attend(&self, control: &Control, pin: &File, version: Version) -> Ended {
+        let mut ready = None;
+        let error = match self.listen(control, pin, version, &mut ready) {
+            Ok(error) => error,
+            Err(error) => self.wrong("control socket", &error),
+        };
+        let ended = Ended {
+            error,
+            served: ready.map(|since: Instant| since.elapsed()),
+        };
+        // A worker that was ready has settled its PIN; of one that never was, only a refusal says something about it.
+        // Where even that is unknown, the attempt stays noted.
+        if ended.served.is_none()
+            && ended.error != KeyStoreError::OutcomeUnknown
+            && let Err(error) = self.guard.settle(version, Err(&ended.error))
+        {
+            return error.into();
+        }
+        ended
+    }
+
+    fn listen(
+        &self,
+        control: &Control,
+        pin: &File,
+        version: Version,
+        ready: &mut Option<Instant>,
+    ) -> io::Result<KeyStoreError> {
+        control.send(
+            &Order::Configure(Box::new(self.configuration.clone())),
+            Some(pin.as_fd()),
+        )?;
+        control.limit(Some(START_LIMIT))?;
+        let mut heard = false;
+        loop {
+            let received = control.receive::<Report>();
+            if ready.is_none() && self.shared.stopping() {
+                return Ok(self.unavailable("stopping"));
+            }
+            match received {
+                Ok(Some((Report::Alive, _))) if heard => {}
+                Ok(Some((Report::Alive, _))) => {
+                    heard = true;
+                    control.limit(Some(self.silence_limit))?;
+                }
+                Ok(Some((Report::Ready, _))) => {
+                    let now = Instant::now();
+                    if let Err(error) = self.guard.settle(version, Ok(())) {
+                        return Ok(error);
+                    }
+                    *ready = Some(now);
+                    let mut state = self.shared.state();
+                    if state.stopping {
+                        return Ok(self.unavailable("stopping"));
+                    }
+                    state.control = Some(control.try_clone()?);
+                    drop(state);
+                    self.board.set(self.index, State::Ready(now));
+                    tracing::info!(token = self.name(), "ready");
+                }
+                Ok(Some((Report::Overdue { operation }, _))) => {
+                    tracing::error!(
+                        token = self.name(),
+                        operation,
+                        "a call into the token hangs"
+                    );
+                    return Ok(self.unavailable("hung"));
+                }
+                Ok(Some((Report::Failed(failure), _))) => return Ok(failure.into()),
+                Ok(None) => return Ok(self.vanished(heard && ready.is_none(), "its worker ended")),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    tracing::error!(token = self.name(), "the worker is silent");
+                    return Ok(self.vanished(heard && ready.is_none(), "its worker fell silent"));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn unavailable(&self, how: &str) -> KeyStoreError {
+        KeyStoreError::TokenUnavailable(format!("token '{}': {how}", self.name()))
+    }
+
+    /// A worker that was opening its token may have offered the PIN, and nobody knows what became of it.
+    fn vanished(&self, while_opening: bool, how: &str) -> KeyStoreError {
+        if while_opening {
+            KeyStoreError::OutcomeUnknown
+        } else {
+            self.unavailable(how)
+        }
+    }
+
+    /// Waits for the end of a process that is finishing, and ends any other.
+    fn reap(&self, child: &mut Child, finishing: bool) {
+        let limit = Instant::now()
+            + if finishing {
+                STOP_LIMIT
+            } else {
+                Duration::ZERO
+            };
+        while Instant::now() < limit {
+            match child.try_wait() {
+                Ok(Some(_)) => return,
+                Ok(None) => std::thread::park_timeout(STOP_PAUSE),
+                Err(_) => break,
+            }
+        }
+        if let Err(error) = child.kill().and_then(|()| child.wait()) {
+            tracing::error!(token = self.name(), %error, "ending a worker");
+        }
+    }
+}

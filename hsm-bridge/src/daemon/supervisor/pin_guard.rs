@@ -1,0 +1,198 @@
+//! One attempt per PIN: what became of the PIN in a file is remembered, across restarts, by the identity of that file's content.
+//!
+//! Nothing about the PIN itself is kept, not even a hash: a short PIN would be found from it. A version is the file's inode, size and
+//! time of change, so writing the file anew is the operator's act that allows another attempt.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::KeyStoreError;
+
+/// What became of a version of the PIN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Outcome {
+    /// It was offered, and nothing more is known: the process may have ended in between.
+    Offered,
+    /// The token accepted it.
+    Accepted,
+    /// It was accepted once and is being offered again.
+    OfferedAgain,
+    /// The token refused it.
+    Refused,
+    /// The token is locked.
+    Locked,
+}
+
+/// Identity of the content of a PIN file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Version {
+    device: u64,
+    inode: u64,
+    size: u64,
+    changed_s: i64,
+    changed_ns: i64,
+}
+
+impl Version {
+    /// The version of an open file.
+    pub(super) fn of(file: &File) -> io::Result<Self> {
+        let found = file.metadata()?;
+        Ok(Self {
+            device: found.dev(),
+            inode: found.ino(),
+            size: found.size(),
+            changed_s: found.ctime(),
+            changed_ns: found.ctime_nsec(),
+        })
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Memory {
+    version: Version,
+    outcome: Outcome,
+}
+
+/// The memory of one token's PIN.
+#[derive(Debug)]
+pub(super) struct PinGuard {
+    file: PathBuf,
+}
+
+impl PinGuard {
+    /// The guard of a token, which remembers in a folder.
+    pub(super) fn new(folder: &Path, token: &str) -> Self {
+        Self {
+            file: folder.join(format!("{token}.pin.json")),
+        }
+    }
+
+    /// Allows one attempt with this version, and notes it before it is made.
+    pub(super) fn offer(&self, version: Version) -> Result<(), KeyStoreError> {
+        let outcome = match self.remembered()? {
+            Some(memory) if memory.version == version => match memory.outcome {
+                Outcome::Accepted | Outcome::OfferedAgain => Outcome::OfferedAgain,
+                Outcome::Refused | Outcome::Offered => return Err(KeyStoreError::PinRefused),
+                Outcome::Locked => return Err(KeyStoreError::PinLocked),
+            },
+            _ => Outcome::Offered,
+        };
+        self.remember(&Memory { version, outcome })
+    }
+
+    /// Notes that the token was opened, could not be opened for a reason that says nothing about the PIN, or refused it.
+    pub(super) fn settle(
+        &self,
+        version: Version,
+        result: Result<(), &KeyStoreError>,
+    ) -> Result<(), KeyStoreError> {
+        let outcome = match result {
+            Ok(()) => Outcome::Accepted,
+            Err(KeyStoreError::PinRefused) => Outcome::Refused,
+            Err(KeyStoreError::PinLocked) => Outcome::Locked,
+            Err(_) => return self.withdraw(version),
+        };
+        self.remember(&Memory { version, outcome })
+    }
+
+    /// The PIN was not offered after all.
+    fn withdraw(&self, version: Version) -> Result<(), KeyStoreError> {
+        match self.remembered()? {
+            Some(memory) if memory.version == version => match memory.outcome {
+                Outcome::Offered => fs::remove_file(&self.file).map_err(|e| self.wrong(&e)),
+                Outcome::OfferedAgain => self.remember(&Memory {
+                    version,
+                    outcome: Outcome::Accepted,
+                }),
+                _ => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    fn wrong(&self, error: &dyn std::fmt::Display) -> KeyStoreError {
+        KeyStoreError::Configuration(format!("{}: {error}", self.file.display()))
+    }
+
+    fn remembered(&self) -> Result<Option<Memory>, KeyStoreError> {
+        match fs::read(&self.file) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|e| self.wrong(&e)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.wrong(&error)),
+        }
+    }
+
+    /// Replaces the memory so that a crash leaves the old one or the new one.
+    fn remember(&self, memory: &Memory) -> Result<(), KeyStoreError> {
+        let draft = self.file.with_extension("new");
+        let written = || -> io::Result<()> {
+            let mut file = fs::OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&draft)?;
+            file.write_all(&serde_json::to_vec(memory)?)?;
+            file.sync_all()?;
+            fs::rename(&draft, &self.file)
+        };
+        written().map_err(|e| self.wrong(&e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(folder: &Path, pin: &str) -> Version {
+        let path = folder.join("pin");
+        let draft = folder.join("draft");
+        fs::write(&draft, pin).unwrap();
+        fs::rename(&draft, &path).unwrap();
+        Version::of(&File::open(path).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_refused_pin_is_never_offered_again_until_the_file_is_written_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = version(folder.path(), "1111");
+        let guard = || PinGuard::new(folder.path(), "main");
+        guard().offer(first).unwrap();
+        guard()
+            .settle(first, Err(&KeyStoreError::PinRefused))
+            .unwrap();
+        for _ in 0..3 {
+            assert_eq!(guard().offer(first), Err(KeyStoreError::PinRefused));
+        }
+        let second = version(folder.path(), "2222 ");
+        guard().offer(second).unwrap();
+        guard().settle(second, Ok(())).unwrap();
+        guard().offer(second).unwrap();
+    }
+
+    #[test]
+    fn an_attempt_that_was_never_settled_counts_unless_the_pin_was_good_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let version = version(folder.path(), "1111");
+        let guard = PinGuard::new(folder.path(), "main");
+        guard.offer(version).unwrap();
+        assert_eq!(guard.offer(version), Err(KeyStoreError::PinRefused));
+        let absent = KeyStoreError::TokenUnavailable("gone".to_owned());
+        guard.settle(version, Err(&absent)).unwrap();
+        guard.offer(version).unwrap();
+        guard.settle(version, Ok(())).unwrap();
+        guard.offer(version).unwrap();
+        guard.offer(version).unwrap();
+        guard
+            .settle(version, Err(&KeyStoreError::PinLocked))
+            .unwrap();
+        assert_eq!(guard.offer(version), Err(KeyStoreError::PinLocked));
+    }
+}

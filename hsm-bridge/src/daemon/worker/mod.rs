@@ -1,0 +1,132 @@
+//! A worker: one open token, and a thread for each connection that was handed to it.
+//!
+//! In a process of its own it obeys the supervisor at the other end of its control socket, reports ten times a second that no call is
+//! overdue, and ends itself when the token is lost: what a vendor's library holds after that is not worth saving.
+
+mod connections;
+mod process;
+mod record;
+mod service;
+mod stream;
+mod upkeep;
+mod watch;
+
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+pub use process::run;
+
+use secrecy::SecretString;
+
+use super::control::Configuration;
+use crate::audit::{self, LogId};
+use crate::pkcs11::{Token, TokenConfig, TokenOptions, WhenLost};
+use crate::policy::{Operation, Policy, Used};
+use crate::{Health, KeyLabel, KeyStoreError};
+use connections::Connections;
+use record::Recorder;
+use service::{Service, wall_clock};
+use upkeep::Upkeep;
+use watch::Watch;
+
+pub(super) use connections::refuse;
+
+/// Ceilings are by the day of UTC.
+const DAY_SECONDS: u64 = 86_400;
+
+/// An open token and the connections that use it.
+pub(super) struct Worker {
+    service: Arc<Service>,
+    connections: Arc<Connections>,
+    upkeep: Mutex<Option<Upkeep>>,
+}
+
+impl Worker {
+    /// Opens the token, with one login.
+    pub(super) fn open(
+        configuration: &Configuration,
+        pin: SecretString,
+        when_lost: WhenLost,
+    ) -> Result<Self, KeyStoreError> {
+        let policy = Policy::parse(&configuration.policy).map_err(KeyStoreError::Configuration)?;
+        let settings = &configuration.token;
+        let token = Token::open_with(
+            &TokenConfig {
+                module: settings.module.clone(),
+                label: settings.label.clone(),
+                pin,
+            },
+            TokenOptions {
+                session_copy: settings.session_copy,
+                max_sessions: settings.max_sessions,
+                when_lost,
+            },
+        )?;
+        token.health()?;
+        let folder = &configuration.audit_folder;
+        let recorder = Recorder::open(folder, LogId::from_bytes(token.random()?), &settings.name)?;
+        charge(&policy, folder)?;
+        let watch = Watch::new(Duration::from_millis(configuration.call_limit_ms.into()));
+        let service = Arc::new(Service::new(token, policy, recorder, watch));
+        let canary = Duration::from_millis(configuration.canary_ms.into());
+        let canary = (!canary.is_zero()).then_some(canary);
+        Ok(Self {
+            upkeep: Mutex::new(Some(Upkeep::start(Arc::clone(&service), canary)?)),
+            service,
+            connections: Arc::new(Connections::new(configuration.max_connections)),
+        })
+    }
+
+    /// Serves a connection from a thread of its own, or tells it why not.
+    pub(super) fn serve(&self, stream: UnixStream, caller: String) {
+        self.connections
+            .serve(stream, caller, Arc::clone(&self.service));
+    }
+
+    /// Ends every connection after what has arrived on it, and waits for the last.
+    pub(super) fn drain(&self) {
+        self.connections.finish();
+    }
+
+    /// Ends every connection as [`Worker::drain`] does, and then the audit log.
+    pub(super) fn finish(&self) {
+        self.connections.finish();
+        let upkeep = self
+            .upkeep
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(upkeep) = upkeep {
+            self.service.recorder.stopped();
+            upkeep.stop();
+        }
+    }
+
+    /// A call that should have been back by now.
+    fn overdue(&self, now: Instant) -> Option<&'static str> {
+        self.service.overdue(now)
+    }
+}
+
+/// Counts what this day has seen already, so that a restart opens no second day.
+fn charge(policy: &Policy, folder: &Path) -> Result<(), KeyStoreError> {
+    let now = wall_clock();
+    let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let midnight = UNIX_EPOCH + Duration::from_secs(seconds - seconds % DAY_SECONDS);
+    audit::done_since(folder, midnight, |caller, operation, key| {
+        if let (Some(operation), Ok(label)) =
+            (Operation::from_name(operation), KeyLabel::parse(key))
+        {
+            let used = Used {
+                caller,
+                operation,
+                label: &label,
+                count: 1,
+            };
+            policy.preload(now, [used]);
+        }
+    })
+    .map_err(|finding| KeyStoreError::Configuration(format!("audit log: {finding}")))
+}

@@ -1,0 +1,176 @@
+//! The worker as a process: configured, fed with connections and ended by its supervisor.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Signal, getpid, kill_process, set_parent_process_death_signal};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::Worker;
+use crate::KeyStoreError;
+use crate::daemon::control::{Configuration, Control, Order, Report};
+use crate::daemon::{harden, pin_file};
+use crate::pkcs11::WhenLost;
+
+/// How often a worker reports.
+const HEARTBEAT: Duration = Duration::from_millis(100);
+
+fn wrong(what: &str, error: &dyn std::fmt::Display) -> KeyStoreError {
+    KeyStoreError::Configuration(format!("{what}: {error}"))
+}
+
+/// Runs a worker on the control socket that is its standard input, until the supervisor is gone.
+pub fn run() -> Result<(), KeyStoreError> {
+    harden::process()?;
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(|e| wrong("parent's end", &e))?;
+    ignore_terminal()?;
+    let control = io::stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(|e| wrong("control socket", &e))?;
+    let control = Arc::new(Control::from_fd(control));
+    let Some((configuration, pin)) = configured(&control)? else {
+        return Ok(());
+    };
+    // From here on the token may have been touched.
+    say(&control, &Report::Alive);
+    let pulse = Pulse::start(Arc::clone(&control))?;
+    let lost = Arc::clone(&control);
+    let opened = pin_file::read(&mut File::from(pin))
+        .map_err(|e| wrong("PIN file", &e))
+        .and_then(|pin| {
+            Worker::open(
+                &configuration,
+                pin,
+                WhenLost::Tell(Arc::new(move |error| end(&lost, error))),
+            )
+        });
+    match opened {
+        Ok(worker) => {
+            let worker = Arc::new(worker);
+            pulse.watch(Arc::clone(&worker));
+            say(&control, &Report::Ready);
+            obey(&control, &worker);
+            worker.finish();
+        }
+        Err(error) => say(&control, &Report::Failed((&error).into())),
+    }
+    pulse.stop();
+    Ok(())
+}
+
+/// Ctrl-C reaches every process of the terminal; a worker ends when its supervisor does.
+fn ignore_terminal() -> Result<(), KeyStoreError> {
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, Arc::default())
+            .map_err(|e| wrong("signal handlers", &e))?;
+    }
+    Ok(())
+}
+
+fn configured(control: &Control) -> Result<Option<(Box<Configuration>, OwnedFd)>, KeyStoreError> {
+    let first = control.receive::<Order>().map_err(|e| {
+        wrong(
+            "control socket; a worker is started by its supervisor alone",
+            &e,
+        )
+    })?;
+    match first {
+        Some((Order::Configure(configuration), Some(pin))) => Ok(Some((configuration, pin))),
+        None => Ok(None),
+        Some(_) => Err(wrong(
+            "control socket",
+            &"the first order is no configuration",
+        )),
+    }
+}
+
+fn obey(control: &Control, worker: &Worker) {
+    loop {
+        match control.receive::<Order>() {
+            Ok(Some((Order::Serve { caller }, Some(stream)))) => {
+                worker.serve(UnixStream::from(stream), caller);
+            }
+            Ok(Some((Order::Drain, _))) => worker.drain(),
+            Ok(None) => return,
+            Ok(Some(_)) => tracing::error!("an order that makes no sense here"),
+            Err(error) => {
+                tracing::error!(%error, "reading an order");
+                return;
+            }
+        }
+    }
+}
+
+/// A report that does not arrive needs no other: the supervisor is gone, and so will be this process.
+fn say(control: &Control, report: &Report) {
+    if let Err(error) = control.send(report, None) {
+        tracing::debug!(%error, "reporting");
+    }
+}
+
+/// Ends this process at once, without the exit handlers of a library that lost its token.
+fn end(control: &Control, error: &KeyStoreError) {
+    tracing::error!(%error, "the token is lost; this worker ends");
+    say(control, &Report::Failed(error.into()));
+    if let Err(error) = kill_process(getpid(), Signal::KILL) {
+        tracing::error!(%error, "ending");
+    }
+}
+
+/// The thread that reports, from before the token is opened until the end.
+struct Pulse {
+    stop: Arc<AtomicBool>,
+    worker: Arc<Mutex<Option<Arc<Worker>>>>,
+    thread: JoinHandle<()>,
+}
+
+impl Pulse {
+    fn start(control: Arc<Control>) -> Result<Self, KeyStoreError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let worker: Arc<Mutex<Option<Arc<Worker>>>> = Arc::default();
+        let (stopped, watched) = (Arc::clone(&stop), Arc::clone(&worker));
+        let thread = std::thread::Builder::new()
+            .name("pulse".to_owned())
+            .spawn(move || {
+                while !stopped.load(Ordering::Relaxed) {
+                    let watched = watched
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .clone();
+                    let overdue = watched.and_then(|worker| worker.overdue(Instant::now()));
+                    say(
+                        &control,
+                        &overdue.map_or(Report::Alive, |operation| Report::Overdue {
+                            operation: operation.to_owned(),
+                        }),
+                    );
+                    std::thread::park_timeout(HEARTBEAT);
+                }
+            })
+            .map_err(|e| wrong("thread", &e))?;
+        Ok(Self {
+            stop,
+            worker,
+            thread,
+        })
+    }
+
+    fn watch(&self, worker: Arc<Worker>) {
+        *self.worker.lock().unwrap_or_else(PoisonError::into_inner) = Some(worker);
+    }
+
+    fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.thread().unpark();
+        if self.thread.join().is_err() {
+            tracing::error!("the reporting thread ended with a panic");
+        }
+    }
+}

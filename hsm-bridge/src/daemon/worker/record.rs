@@ -1,0 +1,150 @@
+//! What the worker writes to the audit log, in the log's words.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::service::{Outcome, Subject, wall_clock};
+use crate::audit::{AuditError, Durability, KeyOperation, Log, LogId, Record, Sequence};
+use crate::{KeyId, KeyLabel, KeyStoreError, Signer};
+
+/// The audit log of one token.
+pub(super) struct Recorder(Log);
+
+fn unwritable(error: AuditError) -> KeyStoreError {
+    tracing::error!(%error, "the audit log cannot be written; no key is used until it can");
+    KeyStoreError::TokenUnavailable("the audit log cannot be written".to_owned())
+}
+
+impl Recorder {
+    /// Opens the log, or makes it under a random name, and notes that the bridge serves.
+    pub(super) fn open(folder: &Path, fresh: LogId, token: &str) -> Result<Self, KeyStoreError> {
+        let log = Log::open(folder, fresh, wall_clock())
+            .map_err(|e| KeyStoreError::Configuration(format!("audit log: {e}")))?;
+        let detail = format!("hsm-bridge {} token {token}", env!("CARGO_PKG_VERSION"));
+        log.append(
+            &Record::Started { detail: &detail },
+            wall_clock(),
+            Durability::Synced,
+        )
+        .map_err(unwritable)?;
+        Ok(Self(log))
+    }
+
+    /// Notes that a key is about to be used.
+    pub(super) fn intent(
+        &self,
+        subject: &Subject<'_>,
+        digest: Option<&[u8]>,
+    ) -> Result<Sequence, KeyStoreError> {
+        self.0
+            .append(
+                &Record::Intent(operation(subject, digest)),
+                wall_clock(),
+                Durability::Buffered,
+            )
+            .map_err(unwritable)
+    }
+
+    /// Notes what became of a use or of the attempt.
+    pub(super) fn used(
+        &self,
+        subject: &Subject<'_>,
+        digest: Option<&[u8]>,
+        outcome: &Outcome,
+        took: Duration,
+    ) -> Result<(), KeyStoreError> {
+        let record = Record::Used {
+            operation: operation(subject, digest),
+            intent: outcome.intent,
+            result: outcome.word(),
+            took,
+        };
+        let durability = if outcome.durable {
+            Durability::Synced
+        } else {
+            Durability::Buffered
+        };
+        self.0
+            .append(&record, wall_clock(), durability)
+            .map(|_| ())
+            .map_err(unwritable)
+    }
+
+    /// Notes that a caller looked for a key that it may not see.
+    pub(super) fn refused(
+        &self,
+        caller: &str,
+        operation: &str,
+        key: Option<&KeyLabel>,
+        key_id: Option<KeyId>,
+    ) -> Result<(), KeyStoreError> {
+        let record = Record::Used {
+            operation: KeyOperation {
+                caller,
+                operation,
+                key,
+                key_id,
+                ..KeyOperation::default()
+            },
+            intent: None,
+            result: word(&KeyStoreError::NotPermitted),
+            took: Duration::ZERO,
+        };
+        self.0
+            .append(&record, wall_clock(), Durability::Buffered)
+            .map(|_| ())
+            .map_err(unwritable)
+    }
+
+    /// Signs the head of the log.
+    pub(super) fn checkpoint(&self, signer: &dyn Signer) -> Result<(), KeyStoreError> {
+        self.0
+            .checkpoint(signer, wall_clock())
+            .map(|_| ())
+            .map_err(unwritable)
+    }
+
+    /// The number of the last line.
+    pub(super) fn lines(&self) -> u64 {
+        self.0.head().sequence
+    }
+
+    /// Notes an orderly end.
+    pub(super) fn stopped(&self) {
+        let record = Record::Stopped { detail: "told to" };
+        if let Err(error) = self.0.append(&record, wall_clock(), Durability::Synced) {
+            tracing::error!(%error, "the end is not in the audit log");
+        }
+    }
+}
+
+fn operation<'a>(subject: &'a Subject<'_>, digest: Option<&'a [u8]>) -> KeyOperation<'a> {
+    KeyOperation {
+        caller: subject.caller,
+        operation: subject.operation.name(),
+        key: subject.label.as_ref(),
+        key_id: subject.id,
+        scheme: subject.scheme,
+        digest,
+        detail: None,
+    }
+}
+
+/// One stable word per outcome, for the audit record.
+pub(super) fn word(error: &KeyStoreError) -> &'static str {
+    match error {
+        KeyStoreError::NotPermitted => "not-permitted",
+        KeyStoreError::Busy(_) => "busy",
+        KeyStoreError::UnknownKey(_) => "unknown-key",
+        KeyStoreError::KeyExists(_) => "key-exists",
+        KeyStoreError::KeyRefused(_) => "key-refused",
+        KeyStoreError::TokenUnavailable(_) => "token-unavailable",
+        KeyStoreError::Deadline => "deadline",
+        KeyStoreError::OutcomeUnknown => "outcome-unknown",
+        KeyStoreError::PinRefused => "pin-refused",
+        KeyStoreError::PinLocked => "pin-locked",
+        KeyStoreError::BadRequest(_) => "bad-request",
+        KeyStoreError::VerifyFailed => "verify-failed",
+        KeyStoreError::Configuration(_) => "configuration",
+    }
+}

@@ -1,0 +1,170 @@
+//! What a worker does unasked: checkpoints of its audit log, and a signature now and then while nobody else asks for one.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::service::{Outcome, Service, Subject};
+use crate::policy::Operation;
+use crate::wire::Reply;
+use crate::{KeyAlgorithm, KeyId, KeyLabel, KeyStore, KeyStoreError, Signer};
+
+/// The key that signs checkpoints and canaries: the bridge's own, which no policy can grant.
+const AUDIT_KEY: &str = "bridge/audit/g1";
+/// The caller's name in records of what the bridge does for itself.
+const OURSELVES: &str = "bridge";
+/// How often it is looked whether there is something to do.
+const ROUND: Duration = Duration::from_millis(500);
+/// A checkpoint is made when the log has grown and the last is this old.
+const CHECKPOINT_AGE: Duration = Duration::from_secs(60);
+/// A checkpoint is made at the latest after so many lines.
+const CHECKPOINT_LINES: u64 = 10_000;
+/// What a canary signs.
+const CANARY: &[u8] = b"romduol-bridge-canary";
+/// How long the token may take for what is done unasked, in milliseconds; the limit of a call holds as well.
+const UNASKED_LIMIT_MS: u32 = 60_000;
+
+/// The thread that does it.
+pub(super) struct Upkeep {
+    stop: mpsc::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Upkeep {
+    /// Makes sure of the audit key and starts the thread; a token that lets no key be made goes without checkpoints.
+    pub(super) fn start(
+        service: Arc<Service>,
+        canary: Option<Duration>,
+    ) -> Result<Self, KeyStoreError> {
+        let keys = Keys::open(&service)?;
+        let (stop, stopped) = mpsc::channel();
+        let mut rounds = Rounds {
+            service,
+            keys,
+            canary,
+            lines: 0,
+            quiet_since: Instant::now(),
+            checkpoint: (0, Instant::now()),
+        };
+        let thread = std::thread::Builder::new()
+            .name("upkeep".to_owned())
+            .spawn(move || {
+                while stopped.recv_timeout(ROUND) == Err(RecvTimeoutError::Timeout) {
+                    rounds.round(Instant::now());
+                }
+                rounds.checkpoint(Instant::now());
+            })
+            .map_err(|e| KeyStoreError::Configuration(format!("thread: {e}")))?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Makes the last checkpoint.
+    pub(super) fn stop(self) {
+        drop(self.stop);
+        if self.thread.join().is_err() {
+            tracing::error!("the upkeep ended with a panic");
+        }
+    }
+}
+
+struct Keys {
+    label: KeyLabel,
+    id: KeyId,
+    signer: Box<dyn Signer>,
+}
+
+impl Keys {
+    fn open(service: &Service) -> Result<Option<Self>, KeyStoreError> {
+        let wrong = |e| KeyStoreError::Configuration(format!("{AUDIT_KEY}: {e}"));
+        let label = KeyLabel::parse(AUDIT_KEY).map_err(wrong)?;
+        let id = match service.token.find(&label)? {
+            Some(id) => id,
+            None => match service.token.generate(&label, KeyAlgorithm::P256) {
+                Ok(id) => id,
+                Err(KeyStoreError::TokenUnavailable(error)) => {
+                    return Err(KeyStoreError::TokenUnavailable(error));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "no audit key can be made in this token: the audit log goes without checkpoints");
+                    return Ok(None);
+                }
+            },
+        };
+        Ok(Some(Self {
+            label,
+            id,
+            signer: service.token.signer(id, None)?,
+        }))
+    }
+}
+
+struct Rounds {
+    service: Arc<Service>,
+    keys: Option<Keys>,
+    canary: Option<Duration>,
+    /// Lines of the log when it was last seen to grow, and since when it has not.
+    lines: u64,
+    quiet_since: Instant,
+    /// Lines of the log after the last checkpoint, and when that was.
+    checkpoint: (u64, Instant),
+}
+
+impl Rounds {
+    fn round(&mut self, now: Instant) {
+        let lines = self.service.recorder.lines();
+        if lines != self.lines {
+            (self.lines, self.quiet_since) = (lines, now);
+        }
+        if self
+            .canary
+            .is_some_and(|pause| now.saturating_duration_since(self.quiet_since) >= pause)
+        {
+            self.sing(now);
+        }
+        let grown = lines.saturating_sub(self.checkpoint.0);
+        let old = now.saturating_duration_since(self.checkpoint.1) >= CHECKPOINT_AGE;
+        if grown >= CHECKPOINT_LINES || (grown > 0 && old) {
+            self.checkpoint(now);
+        }
+    }
+
+    fn sing(&mut self, now: Instant) {
+        let Some(keys) = &self.keys else {
+            return;
+        };
+        let subject = Subject {
+            caller: OURSELVES,
+            operation: Operation::Sign,
+            label: Some(keys.label.clone()),
+            id: Some(keys.id),
+            scheme: Some(keys.signer.scheme()),
+        };
+        let signed = self
+            .service
+            .watch(("canary", false), UNASKED_LIMIT_MS, now)
+            .map(|_watched| Outcome {
+                reply: keys.signer.sign(CANARY).map(Reply::Signature),
+                intent: None,
+                durable: false,
+            });
+        let digest = keys.signer.scheme().digest(CANARY);
+        if let Err(error) = self.service.settle(&subject, digest.as_ref(), now, signed) {
+            tracing::error!(%error, "the token does not sign");
+        }
+    }
+
+    fn checkpoint(&mut self, now: Instant) {
+        let Some(keys) = &self.keys else {
+            return;
+        };
+        let made = self
+            .service
+            .watch(("checkpoint", false), UNASKED_LIMIT_MS, now)
+            .and_then(|_watched| self.service.recorder.checkpoint(keys.signer.as_ref()));
+        match made {
+            Ok(()) => self.checkpoint = (self.service.recorder.lines(), now),
+            Err(error) => tracing::error!(%error, "no checkpoint of the audit log"),
+        }
+    }
+}
