@@ -31,6 +31,7 @@ STEPS = [
     (BROWSER, steps_identity.second_ministry),
     (BROWSER, steps_identity.consent),
     ("official", steps_sign.sign),
+    ("official elsewhere", steps_sign.sign_again),
     (PLAIN, steps_sign.judge),
     (PLAIN, steps_sign.time_stamp),
     (PLAIN, steps_pki.issue),
