@@ -31,6 +31,7 @@ STEPS = [
     (BROWSER, steps_identity.second_ministry),
     (BROWSER, steps_identity.consent),
     ("official", steps_sign.sign),
+    ("official elsewhere", steps_sign.sign_again),
     (PLAIN, steps_sign.judge),
     (PLAIN, steps_sign.time_stamp),
     (PLAIN, steps_pki.issue),
@@ -51,6 +52,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--programs", type=Path, required=True, help="folder of the built programs")
     parser.add_argument("--postgres", help="a PostgreSQL server with databases romduol_ca and romduol_idp")
+    parser.add_argument("--tls", action="store_true", help="over HTTPS, with certificates of the demo's own authority")
     parser.add_argument("--data", type=Path, help="data folder to use and keep")
     parser.add_argument("--port-base", type=int)
     parser.add_argument("--screenshots", type=Path, help="take pictures of the pages into this folder instead")
@@ -59,7 +61,7 @@ def main() -> int:
     print("starting the demo", flush=True)
     try:
         world = World(arguments.programs.resolve(), postgres=arguments.postgres, data=arguments.data,
-                      base=arguments.port_base)
+                      base=arguments.port_base, tls=arguments.tls)
     except StepFailed as failed:
         print(f"FAILED start: {failed}")
         print("0 passed, 1 failed")
@@ -85,7 +87,7 @@ def journey(world: World, only: str | None) -> int:
                     detail = step(world)
                 else:
                     if kind not in browsers:
-                        browsers[kind] = Browser().__enter__()
+                        browsers[kind] = Browser(trusted=world.trusted).__enter__()
                     detail = step(world, browsers[kind])
                 passed += 1
                 print(f"ok      {words} [{detail}] ({time.monotonic() - started:.1f} s)", flush=True)

@@ -30,7 +30,7 @@ class Camera:
 
 def take(world: World, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    with Browser() as browser:
+    with Browser(trusted=world.trusted) as browser:
         shot = Camera(world, browser, folder)
         shot("home-km-phone", "/", phone=True, language="km")
         shot("home-en", "/")

@@ -7,7 +7,7 @@ import json
 import urllib.parse
 
 from client import Client
-from world import World, check, http
+from world import StepFailed, World, check, http
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 LARGE = 100 * 1024 * 1024
@@ -42,8 +42,17 @@ def refused(world: World) -> str:
     expect("no token at userinfo", http("GET", f"{issuer}/userinfo"), (401,))
     expect("nonsense token", http("GET", f"{issuer}/userinfo", None, {"Authorization": "Bearer a.b.c"}), (401,))
     expect("unknown page", http("GET", f"{issuer}/nowhere"), (404,), "<html")
-    expect("ca without a token", http("POST", f"{world.endpoints['ca']}/api/v1/certificates", b"{}",
-                                      {"Content-Type": "application/json"}), (401,), "problems/")
+    order = json.dumps({"profile": "tls-server", "csr": "none", "subject": {"common_name": "x.example.gov.kh"}})
+    json_body = {"Content-Type": "application/json", "Idempotency-Key": "journey-nobody"}
+    # Over TLS the office's certificate alone proves a name that may only read.
+    expect("ca without a token", world.raw_ca("POST", "/api/v1/certificates", order.encode(), json_body),
+           (403,) if world.trusted else (401,), "problems/")
+    if world.trusted:
+        try:
+            code, _, _ = http("GET", f"{world.endpoints['ca']}/api/v1/issuers")
+            raise StepFailed(f"ca answered {code} to a caller without a client certificate")
+        except OSError:
+            count += 1  # TLS ends in an alert
     code, headers, body = http("POST", world.endpoints["ocsp"], b"\x30\x03garbage",
                                {"Content-Type": "application/ocsp-request"})
     check(code == 200 and body == bytes.fromhex("30030a0101"), f"garbage to OCSP: {code} {body!r}")
@@ -63,7 +72,8 @@ def large(world: World) -> str:
                world.endpoints["ocsp"], world.endpoints["tsa"]]
     for url in targets:
         try:
-            code, _, _ = http("POST", url, blob, {"Content-Type": "application/octet-stream"}, timeout=60)
+            code, _, _ = http("POST", url, blob, {"Content-Type": "application/octet-stream"}, timeout=60,
+                              context=world.office() if url.startswith(world.endpoints["ca"]) else None)
             check(400 <= code < 500 or (code == 200 and url == world.endpoints["ocsp"]), f"{url}: {code}")
         except OSError:
             pass  # refused while we were still sending: the connection is closed

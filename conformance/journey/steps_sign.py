@@ -61,6 +61,11 @@ def sign(world: World, browser: Browser) -> str:
     return f"{len(signed)} bytes"
 
 
+def sign_again(world: World, browser: Browser) -> str:
+    """The official comes back with a second passkey, sets up again, and signs with that one."""
+    return sign(world, browser)
+
+
 def judge(world: World) -> str:
     """pyHanko, pdfsig and openssl ts accept it and refuse a copy with one byte changed."""
     signed, tampered = world.work / "signed.pdf", world.work / "tampered.pdf"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -16,6 +17,8 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+
+import judges
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 START_LIMIT = 20.0
@@ -33,15 +36,30 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
+def _trust(home: Path, root: Path) -> None:
+    """Makes the NSS database of a home folder with one trusted root."""
+    folder = home / ".pki" / "nssdb"
+    folder.mkdir(parents=True)
+    certutil = judges.tool("certutil")
+    judges.run(certutil, "-N", "-d", f"sql:{folder}", "--empty-password")
+    judges.run(certutil, "-A", "-d", f"sql:{folder}", "-n", "root", "-t", "C,,", "-i", root)
+
+
 class Browser:
     """One Chromium window; use it as a context manager."""
 
     def __init__(self, *, language: str = "en", width: int = 1180, height: int = 1000, script: bool = True,
-                 trust_any_certificate: bool = False):
+                 trusted: Path | None = None):
         driver = shutil.which("chromedriver") or "/usr/bin/chromedriver"
         self._profile = tempfile.mkdtemp(prefix="romduol-browser-")
+        environment = dict(os.environ)
+        if trusted:
+            # Chromium takes roots from the NSS database of its home; a certificate error would forbid passkeys.
+            environment["HOME"] = self._profile
+            _trust(Path(self._profile), trusted)
         port = free_port()
-        self._driver = subprocess.Popen([driver, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._driver = subprocess.Popen([driver, f"--port={port}"], env=environment, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL)
         self._base = f"http://127.0.0.1:{port}"
         self._session = ""
         self._wait_for_driver()
@@ -52,7 +70,7 @@ class Browser:
         preferences: dict = {"intl.accept_languages": language, "credentials_enable_service": False}
         if not script:
             preferences["profile.managed_default_content_settings.javascript"] = 2
-        capabilities = {"alwaysMatch": {"browserName": "chrome", "acceptInsecureCerts": trust_any_certificate,
+        capabilities = {"alwaysMatch": {"browserName": "chrome",
                                         "goog:chromeOptions": {"args": arguments, "prefs": preferences}}}
         self._session = self._raw("POST", "/session", {"capabilities": capabilities})["sessionId"]
 

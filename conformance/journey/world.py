@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -24,6 +25,8 @@ START_LIMIT = 180
 STOP_LIMIT = 30
 POLL = 0.1
 PORTS = 23
+# The provider's offset over TLS.
+TLS_PORT = 363
 
 
 class StepFailed(Exception):
@@ -41,7 +44,7 @@ def free_base() -> int:
     for _ in range(200):
         base = chooser.randrange(20000, 50000)
         try:
-            for port in range(base, base + PORTS):
+            for port in (*range(base, base + PORTS), base + TLS_PORT):
                 with socket.socket() as listener:
                     listener.bind(("127.0.0.1", port))
             return base
@@ -51,10 +54,10 @@ def free_base() -> int:
 
 
 def http(method: str, url: str, body: bytes | None = None, headers: dict | None = None,
-         timeout: float = 30) -> tuple[int, Message, bytes]:
+         timeout: float = 30, context: ssl.SSLContext | None = None) -> tuple[int, Message, bytes]:
     request = urllib.request.Request(url, data=body, method=method, headers=headers or {})
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
+        with urllib.request.urlopen(request, timeout=timeout, context=context) as answer:
             return answer.status, answer.headers, answer.read()
     except urllib.error.HTTPError as error:
         with error:
@@ -65,7 +68,7 @@ class World:
     """A demo with a data folder of its own."""
 
     def __init__(self, programs: Path, *, postgres: str | None = None, data: Path | None = None,
-                 base: int | None = None):
+                 base: int | None = None, tls: bool = False):
         self.programs = programs
         self._temporary = None
         if data is None:
@@ -76,6 +79,8 @@ class World:
         arguments = [str(programs / "demo"), "--data", str(self.data), "--port-base", str(self.base)]
         if postgres:
             arguments += ["--postgres", postgres]
+        if tls:
+            arguments += ["--tls"]
         self._log = open(self.data.with_name(self.data.name + ".log"), "wb")
         self._demo = subprocess.Popen(arguments, stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True)
         self._wait_for_start()
@@ -85,6 +90,10 @@ class World:
         self.root = Path(self.demo["root"])
         self.issuing = {entry["key"]: Path(entry["certificate"]) for entry in self.demo["issuing"]}
         self.hierarchy = json.loads(Path(self.demo["hierarchy"]).read_text())
+        # Everything that speaks TLS here trusts the demo's root and nothing else.
+        self.trusted = self.data / "tls" / "root.pem" if tls else None
+        if self.trusted:
+            os.environ["SSL_CERT_FILE"] = str(self.trusted)
         self.work = self.data / "journey"
         self.work.mkdir(exist_ok=True)
         self._codes: dict[str, Codes] = {}
@@ -152,12 +161,26 @@ class World:
         check(status == 200, f"no access token for {client_id}: {status} {answer[:300]!r}")
         return json.loads(answer)["access_token"]
 
+    def office(self) -> ssl.SSLContext | None:
+        """The certificate office's side of a TLS connection: `demo.json` names its client certificate."""
+        if not self.trusted:
+            return None
+        client = next(c for c in self.demo["clients"] if c["id"] == "ca-officer")
+        context = ssl.create_default_context(cafile=str(self.trusted))
+        context.load_cert_chain(client["client_certificate_file"], client["client_key_file"])
+        return context
+
+    def raw_ca(self, method: str, path: str, body: bytes | None = None, headers: dict | None = None,
+               timeout: float = 30) -> tuple[int, Message, bytes]:
+        """A call to the certificate authority with a client certificate where it wants one, and no token."""
+        return http(method, self.endpoints["ca"] + path, body, headers, timeout, self.office())
+
     def ca(self, method: str, path: str, body: dict | None = None, headers: dict | None = None) -> tuple[int, dict]:
         """A call to the certificate authority as the certificate office."""
         token = self.token("ca-officer", "ca.issue ca.revoke ca.read", self.endpoints["ca"])
-        status, _, answer = http(method, self.endpoints["ca"] + path, None if body is None else json.dumps(body).encode(),
-                                 {"Authorization": f"Bearer {token}", "Content-Type": "application/json",
-                                  **(headers or {})})
+        status, _, answer = self.raw_ca(method, path, None if body is None else json.dumps(body).encode(),
+                                        {"Authorization": f"Bearer {token}", "Content-Type": "application/json",
+                                         **(headers or {})})
         return status, json.loads(answer) if answer else {}
 
     # processes

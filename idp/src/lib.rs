@@ -17,3 +17,6 @@ pub mod outbox;
 pub mod page;
 pub mod serve;
 pub mod sign;
+
+#[cfg(test)]
+mod testing;

@@ -45,17 +45,7 @@ impl Service for Idp {
 
     async fn serve(config: Config, context: Context) -> Result<(), Failure> {
         let app = open(config, &context)?;
-        let listener = {
-            let data = Data::new(app.clone());
-            let max_form = app.config.listener.max_body_bytes;
-            Listener::new("public", app.config.listener.clone(), move |services| {
-                services
-                    .app_data(data.clone())
-                    .configure(crate::http::answers(max_form))
-                    .configure(crate::http::routes);
-            })
-        };
-        let bound = bind(vec![listener], Some(&app.config.monitor))?;
+        let bound = bind(vec![listener(&app)], Some(&app.config.monitor))?;
         start_background(&app, &context);
         bound.run(&context, &app.config.origin()).await?;
         Ok(())
@@ -65,6 +55,20 @@ impl Service for Idp {
         let app = open(config, &context)?;
         command::run(&app, command).await
     }
+}
+
+/// The public socket, and everything that is served on it.
+pub(crate) fn listener(app: &App) -> Listener {
+    let data = Data::new(app.clone());
+    let config = app.config.listener.clone();
+    let max_form = config.max_body_bytes;
+    Listener::new("public", config, move |services| {
+        services
+            .app_data(data.clone())
+            .configure(crate::http::answers(max_form))
+            .configure(crate::http::routes);
+    })
+    .pages(crate::http::refusal)
 }
 
 /// How often what has expired is removed.

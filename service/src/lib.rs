@@ -10,6 +10,7 @@ pub mod cli;
 pub mod client_address;
 pub mod config;
 pub mod http_client;
+mod methods;
 pub mod middleware;
 pub mod peer;
 pub mod problem;

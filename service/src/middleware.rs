@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix_web::body::{EitherBody, MessageBody};
+use actix_web::body::BoxBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
@@ -14,6 +14,7 @@ use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 
 use crate::client_address::{self, Network, network_of};
+use crate::methods::{self, Unserved};
 use crate::rate_limit::RateLimit;
 use crate::{Problem, ProblemType, Sources};
 
@@ -77,6 +78,10 @@ impl ClientAddress {
     }
 }
 
+/// The page that people get instead of a problem which the edge found (a method, a limit); `None` where programs ask.
+/// Status and text are its own, the problem's headers are added.
+pub type Pages = fn(&HttpRequest, &Problem) -> Option<HttpResponse>;
+
 /// Settings of the edge of one listener.
 #[derive(Debug)]
 pub struct Edge {
@@ -88,9 +93,22 @@ pub struct Edge {
     pub(crate) limit: RateLimit<IpAddr>,
     pub(crate) access_log: bool,
     pub(crate) security_headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) pages: Option<Pages>,
 }
 
 impl Edge {
+    /// The problem in the form that who asked can read.
+    fn show(&self, request: &HttpRequest, problem: &Problem, id: &RequestId) -> HttpResponse {
+        log_cause(problem);
+        let Some(mut page) = self.pages.and_then(|pages| pages(request, problem)) else {
+            return problem.response(&self.problem_base, Some(id.as_str()));
+        };
+        for (name, value) in problem.headers() {
+            page.headers_mut().insert(name.clone(), value.clone());
+        }
+        page
+    }
+
     fn add_headers(&self, headers: &mut HeaderMap, id: &RequestId) {
         for (name, value) in &self.security_headers {
             if !headers.contains_key(name) {
@@ -166,23 +184,27 @@ impl ResponseError for Rendered {
 }
 
 /// Passes one request through the edge; for `actix_web::middleware::from_fn`.
-pub async fn edge<B: MessageBody + 'static>(
+pub async fn edge(
     edge: Arc<Edge>,
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    mut request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse, actix_web::Error> {
     let id = RequestId::accept(request.headers(), &edge.sources);
     let started = Instant::now();
     let client = client_address::of_request(&request, &edge.trusted_proxies);
     let line = edge
         .access_log
         .then(|| (request.method().clone(), request.path().to_owned()));
+    methods::head_as_get(&mut request);
     let within = async {
-        if let Some(client) = client {
-            edge.limit.check(&network_of(client))?;
-            request.extensions_mut().insert(ClientAddress(client));
-        }
         request.extensions_mut().insert(id.clone());
+        if let Some(client) = client {
+            request.extensions_mut().insert(ClientAddress(client));
+            if let Err(problem) = edge.limit.check(&network_of(client)) {
+                let answer = edge.show(request.request(), &problem, &id);
+                return Ok(request.into_response(answer));
+            }
+        }
         let answer = AssertUnwindSafe(next.call(request)).catch_unwind();
         match tokio::time::timeout(edge.request_timeout, answer).await {
             Ok(Ok(outcome)) => outcome,
@@ -215,11 +237,11 @@ pub async fn edge<B: MessageBody + 'static>(
     outcome.instrument(span).await
 }
 
-fn finish<B: MessageBody + 'static>(
+fn finish(
     edge: &Arc<Edge>,
     id: &RequestId,
-    outcome: Result<ServiceResponse<B>, actix_web::Error>,
-) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    outcome: Result<ServiceResponse, actix_web::Error>,
+) -> Result<ServiceResponse, actix_web::Error> {
     let response = match outcome {
         Ok(response) => response,
         Err(error) => {
@@ -241,13 +263,20 @@ fn finish<B: MessageBody + 'static>(
         .response()
         .error()
         .and_then(|error| error.as_error::<Problem>());
-    let replacement = problem.map(|problem| {
-        log_cause(problem);
-        problem.response(&edge.problem_base, Some(id.as_str()))
-    });
+    let replacement = match (problem, methods::unserved(&response)) {
+        (Some(problem), _) => {
+            log_cause(problem);
+            Some(problem.response(&edge.problem_base, Some(id.as_str())))
+        }
+        (None, Some(Unserved::Options(answer))) => Some(answer),
+        (None, Some(Unserved::Refused(problem))) => {
+            Some(edge.show(response.request(), &problem, id))
+        }
+        (None, None) => None,
+    };
     let mut response = match replacement {
-        Some(body) => ServiceResponse::new(response.into_parts().0, body.map_into_right_body()),
-        None => response.map_into_left_body(),
+        Some(answer) => response.into_response(answer),
+        None => response,
     };
     edge.add_headers(response.headers_mut(), id);
     Ok(response)

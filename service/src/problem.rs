@@ -106,6 +106,11 @@ impl Problem {
         self.0.detail.as_deref()
     }
 
+    /// The headers that its answer carries, whatever its body is.
+    pub(crate) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.0.headers
+    }
+
     /// The cause, for the log.
     pub fn cause(&self) -> Option<&str> {
         self.0.cause.as_deref()

@@ -76,6 +76,12 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> RateLimit<K> {
 
     /// Counts one request of `key`; a problem with `Retry-After` when it is too many.
     pub fn check(&self, key: &K) -> Result<(), Problem> {
+        self.admit(key)
+            .map_err(|wait| Problem::new(ProblemType::RateLimited).retry_after(wait))
+    }
+
+    /// Counts one request of `key`; the seconds until the next may come when it is too many.
+    pub fn admit(&self, key: &K) -> Result<(), u64> {
         let Some(limiter) = &self.limiter else {
             return Ok(());
         };
@@ -83,7 +89,7 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> RateLimit<K> {
             metrics::counter!("romduol_service_rate_limited_total", "limit" => self.name)
                 .increment(1);
             let wait = not_until.wait_time_from(DefaultClock::default().now());
-            Problem::new(ProblemType::RateLimited).retry_after(wait.as_secs() + 1)
+            wait.as_secs() + 1
         })
     }
 

@@ -17,7 +17,7 @@ pub use monitor::Readiness;
 
 use crate::cli::Context;
 use crate::config::ConfigError;
-use crate::middleware::{self, Edge};
+use crate::middleware::{self, Edge, Pages};
 use crate::rate_limit::RateLimit;
 use crate::tls::{self, ClientCertificate};
 
@@ -53,6 +53,7 @@ pub struct Listener {
     name: &'static str,
     config: ListenerConfig,
     configure: Configure,
+    pages: Option<Pages>,
 }
 
 impl Listener {
@@ -66,7 +67,15 @@ impl Listener {
             name,
             config,
             configure: Arc::new(configure),
+            pages: None,
         }
+    }
+
+    /// Lets people read a page where the edge found a problem.
+    #[must_use]
+    pub fn pages(mut self, pages: Pages) -> Self {
+        self.pages = Some(pages);
+        self
     }
 }
 
@@ -204,6 +213,7 @@ fn start(
             &config.content_security_policy,
             tls.is_some(),
         )?,
+        pages: listener.pages,
     });
     let configure = Arc::clone(&listener.configure);
     let max_body = config.max_body_bytes;

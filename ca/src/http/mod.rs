@@ -32,28 +32,19 @@ pub fn api(app: &Arc<App>, services: &mut web::ServiceConfig) {
     let max_document = app.config.signing.max_document_bytes;
     services.app_data(web::Data::from(Arc::clone(app))).service(
         web::scope("/api/v1")
-            .route("/certificates", web::post().to(certificates::create))
-            .route("/certificates/{serial}", web::get().to(certificates::read))
-            .route(
-                "/certificates/{serial}/revocation",
-                web::post().to(revocation::create),
-            )
-            .route("/issuers", web::get().to(issuers::list))
-            .route(
-                "/issuers/{issuer}/crls/{shard}",
-                web::get().to(issuers::crl),
-            )
-            .route("/status-log", web::get().to(status_log::read))
-            .route("/credentials", web::post().to(credentials::create))
+            .service(web::resource("/certificates").post(certificates::create))
+            .service(web::resource("/certificates/{serial}").get(certificates::read))
+            .service(web::resource("/certificates/{serial}/revocation").post(revocation::create))
+            .service(web::resource("/issuers").get(issuers::list))
+            .service(web::resource("/issuers/{issuer}/crls/{shard}").get(issuers::crl))
+            .service(web::resource("/status-log").get(status_log::read))
+            .service(web::resource("/credentials").post(credentials::create))
             .service(
                 web::resource("/documents")
                     .app_data(web::PayloadConfig::new(max_document))
-                    .route(web::post().to(documents::create)),
+                    .post(documents::create),
             )
-            .route(
-                "/documents/{id}/signature",
-                web::post().to(signature::create),
-            ),
+            .service(web::resource("/documents/{id}/signature").post(signature::create)),
     );
 }
 
@@ -62,7 +53,7 @@ pub fn tsa(app: &Arc<App>, services: &mut web::ServiceConfig) {
     services.app_data(web::Data::from(Arc::clone(app))).service(
         web::resource("/tsa")
             .app_data(web::PayloadConfig::new(pki::tsp::MAX_REQUEST_BYTES))
-            .route(web::post().to(time_stamps::create)),
+            .post(time_stamps::create),
     );
 }
 

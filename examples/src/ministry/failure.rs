@@ -47,6 +47,14 @@ impl Failure {
             status: StatusCode::FORBIDDEN,
         }
     }
+
+    /// There is no such page.
+    pub(super) fn not_found() -> Self {
+        Self {
+            sentence: "There is no page at this address. Begin again from the first page.",
+            status: StatusCode::NOT_FOUND,
+        }
+    }
 }
 
 impl fmt::Display for Failure {

@@ -12,14 +12,17 @@ mod person;
 mod proof;
 mod provider;
 mod sessions;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use actix_web::web::{self, Data};
-use actix_web::{App, HttpServer};
+use actix_web::{App, HttpResponse, HttpServer};
 
 pub use config::Options;
 
 use config::{Config, Tls};
+use failure::Failure;
 use openssl::ssl::{SslAcceptor, SslAcceptorBuilder, SslFiletype, SslMethod};
 use provider::Provider;
 use sessions::Sessions;
@@ -43,8 +46,13 @@ pub async fn run(options: Options) -> Result<(), String> {
         provider,
         sessions: Sessions::default(),
     });
-    let server =
-        HttpServer::new(move || App::new().app_data(ministry.clone()).configure(routes)).workers(1);
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(ministry.clone())
+            .wrap(view::headers())
+            .configure(routes)
+    })
+    .workers(1);
     match tls {
         Some(tls) => server.bind_openssl(&address, tls),
         None => server.bind(&address),
@@ -71,9 +79,16 @@ fn acceptor(files: &Tls) -> Result<SslAcceptorBuilder, String> {
 
 fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/", web::get().to(view::home))
-        .route("/login", web::post().to(login::start))
-        .route("/login", web::get().to(login::start))
-        .route("/callback", web::get().to(callback::receive))
-        .route("/logout", web::post().to(logout::start));
+        .service(web::resource("/").get(view::home).head(view::home))
+        .service(
+            web::resource("/style.css")
+                .get(view::style)
+                .head(view::style),
+        )
+        .service(web::resource("/login").post(login::start).get(login::start))
+        .service(web::resource("/callback").get(callback::receive))
+        .service(web::resource("/logout").post(logout::start))
+        .default_service(web::to(|| async {
+            Err::<HttpResponse, _>(Failure::not_found())
+        }));
 }

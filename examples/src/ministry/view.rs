@@ -1,6 +1,8 @@
-//! The ministry's one page: before and after logging in.
+//! The ministry's one page, before and after logging in, and the headers of every answer.
 
 use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::middleware::DefaultHeaders;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
@@ -11,7 +13,26 @@ use super::sessions::Browser;
 
 /// Nothing from elsewhere, and no script. Forms lead to us, and by redirect to the provider and back.
 const POLICY: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
+    "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+const STYLE: &str = include_str!("../../templates/ministry/style.css");
+
+/// What every answer carries, redirects and refusals too, unless it says otherwise itself.
+pub(super) fn headers() -> DefaultHeaders {
+    DefaultHeaders::new()
+        .add((header::CONTENT_SECURITY_POLICY, POLICY))
+        .add((header::CACHE_CONTROL, "no-store"))
+        .add((header::REFERRER_POLICY, "no-referrer"))
+        .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .add((header::X_FRAME_OPTIONS, "DENY"))
+}
+
+/// `/style.css`.
+pub(super) async fn style() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/css; charset=utf-8")
+        .insert_header((header::CACHE_CONTROL, "public, max-age=3600"))
+        .body(STYLE)
+}
 
 #[derive(Template)]
 #[template(path = "ministry/home.html")]
@@ -38,15 +59,11 @@ pub(super) async fn home(request: HttpRequest, ministry: Data<Ministry>) -> Http
     html(&home, StatusCode::OK)
 }
 
-/// A rendered template with the headers of every page.
+/// A rendered template.
 pub(super) fn html(template: &impl Template, status: StatusCode) -> HttpResponse {
     match template.render() {
         Ok(body) => HttpResponse::build(status)
             .content_type("text/html; charset=utf-8")
-            .insert_header(("Content-Security-Policy", POLICY))
-            .insert_header(("Cache-Control", "no-store"))
-            .insert_header(("Referrer-Policy", "no-referrer"))
-            .insert_header(("X-Content-Type-Options", "nosniff"))
             .body(body),
         Err(error) => {
             eprintln!("ministry: template: {error}");

@@ -45,6 +45,7 @@ error-too-many = Too many tries. Wait a few minutes, then try again.
 error-too-large = What you sent is too large. Each file may have at most 8 MB.
 error-form-too-large = What you sent is too long. Go back, shorten it and send it again.
 error-bad-request = We could not read what was sent. Go back and fill in the page again.
+error-method = This page does not take what was sent to it. Go back and open it again.
 error-internal = Something broke on our side. Nothing you entered before is lost. Try again in a few minutes.
 error-unavailable = This service is resting for a moment. Nothing is lost. Try again in a few minutes.
 error-reference = Reference for the help line: { $id }

@@ -189,9 +189,7 @@ async fn invitation_row(app: &App, account: Uuid, text: &str) -> Result<Invitati
 }
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config
-        .route("/account/activate", web::get().to(show))
-        .route("/account/activate", web::post().to(open));
+    config.service(web::resource("/account/activate").get(show).post(open));
 }
 
 #[derive(Template)]

@@ -17,9 +17,7 @@ use crate::app::App;
 use crate::page::{FormErrors, Page, PageError, check_csrf, respond};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config
-        .route("/account/close", web::get().to(ask))
-        .route("/account/close", web::post().to(close));
+    config.service(web::resource("/account/close").get(ask).post(close));
 }
 
 #[derive(Template)]

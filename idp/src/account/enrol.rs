@@ -39,28 +39,25 @@ pub(super) use recovery::new_codes;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/account/activate/choose", web::get().to(choose::show))
-        .route(
-            "/account/activate/passkey/options",
-            web::post().to(passkey::start),
+        .service(web::resource("/account/activate/choose").get(choose::show))
+        .service(web::resource("/account/activate/passkey/options").post(passkey::start))
+        .service(web::resource("/account/activate/passkey").post(passkey::finish))
+        .service(
+            web::resource("/account/activate/password")
+                .get(password::show)
+                .post(password::submit),
         )
-        .route("/account/activate/passkey", web::post().to(passkey::finish))
-        .route("/account/activate/password", web::get().to(password::show))
-        .route(
-            "/account/activate/password",
-            web::post().to(password::submit),
+        .service(
+            web::resource("/account/activate/app")
+                .get(authenticator::show)
+                .post(authenticator::submit),
         )
-        .route("/account/activate/app", web::get().to(authenticator::show))
-        .route(
-            "/account/activate/app",
-            web::post().to(authenticator::submit),
+        .service(
+            web::resource("/account/activate/recovery")
+                .get(recovery::show)
+                .post(recovery::submit),
         )
-        .route("/account/activate/recovery", web::get().to(recovery::show))
-        .route(
-            "/account/activate/recovery",
-            web::post().to(recovery::submit),
-        )
-        .route("/account/activate/done", web::get().to(choose::done));
+        .service(web::resource("/account/activate/done").get(choose::done));
 }
 
 /// Why somebody chooses ways to sign in.

@@ -91,7 +91,13 @@ impl AccountError {
             | Self::Sealing(SealingError::Token(_))
             | Self::Blocking(_)
             | Self::Ca(_) => (StatusCode::SERVICE_UNAVAILABLE, "error-unavailable"),
-            Self::Held(_) => (StatusCode::TOO_MANY_REQUESTS, "error-too-many"),
+            Self::Held(Held::Wait(wait)) => {
+                // Rounded up: whoever comes back then is let in.
+                let seconds = u64::try_from(wait.as_secs()).unwrap_or_default() + 1;
+                return PageError::too_many(request, app, seconds, &self).error_response();
+            }
+            // Waiting does not help, so this is no 429.
+            Self::Held(Held::Closed) => (StatusCode::FORBIDDEN, "sign-in-closed"),
             Self::Invalid(_) | Self::Passkey(_) => (StatusCode::BAD_REQUEST, "error-bad-request"),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "error-internal"),
         };

@@ -16,7 +16,7 @@ use crate::page::check_csrf;
 const ACCESSES_MAX: i64 = 100_000;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.route("/account/export", web::post().to(export));
+    config.service(web::resource("/account/export").post(export));
 }
 
 async fn export(request: HttpRequest, app: Data<App>, form: Form<Confirmed>) -> HttpResponse {

@@ -29,15 +29,12 @@ const FEW_CODES: i64 = 3;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/account", web::get().to(show))
-        .route("/account/access", web::get().to(accesses))
-        .route(
-            "/account/services/{consent}/withdraw",
-            web::get().to(confirm_withdrawal),
-        )
-        .route(
-            "/account/services/{consent}/withdraw",
-            web::post().to(withdraw),
+        .service(web::resource("/account").get(show))
+        .service(web::resource("/account/access").get(accesses))
+        .service(
+            web::resource("/account/services/{consent}/withdraw")
+                .get(confirm_withdrawal)
+                .post(withdraw),
         );
 }
 

@@ -23,11 +23,14 @@ const PASSKEYS_MAX: usize = 10;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/account/passkeys/add", web::get().to(show))
-        .route("/account/passkeys/options", web::post().to(start))
-        .route("/account/passkeys", web::post().to(finish))
-        .route("/account/passkeys/{id}/remove", web::get().to(confirm))
-        .route("/account/passkeys/{id}/remove", web::post().to(remove));
+        .service(web::resource("/account/passkeys/add").get(show))
+        .service(web::resource("/account/passkeys/options").post(start))
+        .service(web::resource("/account/passkeys").post(finish))
+        .service(
+            web::resource("/account/passkeys/{id}/remove")
+                .get(confirm)
+                .post(remove),
+        );
 }
 
 #[derive(Template)]

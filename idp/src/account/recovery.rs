@@ -12,9 +12,11 @@ use crate::app::App;
 use crate::page::{Page, check_csrf, respond};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config
-        .route("/account/recovery-codes", web::get().to(ask))
-        .route("/account/recovery-codes", web::post().to(renew));
+    config.service(
+        web::resource("/account/recovery-codes")
+            .get(ask)
+            .post(renew),
+    );
 }
 
 #[derive(Template)]

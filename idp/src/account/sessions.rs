@@ -12,8 +12,8 @@ use crate::page::{check_csrf, see_other};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/account/sessions/others/end", web::post().to(end_others))
-        .route("/account/sessions/{id}/end", web::post().to(end));
+        .service(web::resource("/account/sessions/others/end").post(end_others))
+        .service(web::resource("/account/sessions/{id}/end").post(end));
 }
 
 async fn end(

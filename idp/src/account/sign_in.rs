@@ -21,19 +21,21 @@ pub(super) use password::WAY as PASSWORD_WAY;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/sign-in", web::get().to(show))
-        .route("/sign-in", web::post().to(identify))
-        .route(
-            "/sign-in/password",
-            web::get().to(|| async { see_other("/sign-in") }),
+        .service(web::resource("/sign-in").get(show).post(identify))
+        .service(
+            web::resource("/sign-in/password")
+                .get(|| async { see_other("/sign-in") })
+                .post(password::submit),
         )
-        .route("/sign-in/password", web::post().to(password::submit))
-        .route("/sign-in/passkey/options", web::post().to(passkey::start))
-        .route("/sign-in/passkey", web::post().to(passkey::finish))
-        .route("/sign-in/recover", web::get().to(recover::show))
-        .route("/sign-in/recover", web::post().to(recover::submit))
-        .route("/sign-in/recover/code", web::post().to(recover::confirm))
-        .route("/sign-out", web::post().to(sign_out));
+        .service(web::resource("/sign-in/passkey/options").post(passkey::start))
+        .service(web::resource("/sign-in/passkey").post(passkey::finish))
+        .service(
+            web::resource("/sign-in/recover")
+                .get(recover::show)
+                .post(recover::submit),
+        )
+        .service(web::resource("/sign-in/recover/code").post(recover::confirm))
+        .service(web::resource("/sign-out").post(sign_out));
 }
 
 /// What `/sign-in` can be asked.

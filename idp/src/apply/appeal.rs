@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::page::{check_csrf, see_other};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.route("/apply/appeal", web::post().to(take));
+    config.service(web::resource("/apply/appeal").post(take));
 }
 
 async fn take(request: HttpRequest, app: Data<App>, form: Form<Token>) -> HttpResponse {

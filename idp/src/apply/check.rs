@@ -18,9 +18,7 @@ use crate::app::App;
 use crate::page::{Page, check_csrf, respond, see_other};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config
-        .route("/apply/check", web::get().to(show))
-        .route("/apply/check", web::post().to(take));
+    config.service(web::resource("/apply/check").get(show).post(take));
 }
 
 /// One answer and the page that changes it.

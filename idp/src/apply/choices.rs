@@ -15,10 +15,12 @@ use crate::page::{FormErrors, check_csrf, see_other};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/apply/who", web::get().to(show_who))
-        .route("/apply/who", web::post().to(choose_who))
-        .route("/apply/document", web::get().to(show_document))
-        .route("/apply/document", web::post().to(choose_document));
+        .service(web::resource("/apply/who").get(show_who).post(choose_who))
+        .service(
+            web::resource("/apply/document")
+                .get(show_document)
+                .post(choose_document),
+        );
 }
 
 #[derive(Deserialize)]

@@ -18,9 +18,8 @@ use crate::page::{FormErrors, Page, check_csrf, see_other};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/apply/contact/code", web::get().to(show))
-        .route("/apply/contact/code", web::post().to(take))
-        .route("/apply/contact/code/again", web::post().to(again));
+        .service(web::resource("/apply/contact/code").get(show).post(take))
+        .service(web::resource("/apply/contact/code/again").post(again));
 }
 
 #[derive(Deserialize, Default)]

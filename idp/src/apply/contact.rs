@@ -16,9 +16,7 @@ use crate::outbox::contact::{SendError, send_code};
 use crate::page::{FormErrors, Page, check_csrf, see_other};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config
-        .route("/apply/contact", web::get().to(show))
-        .route("/apply/contact", web::post().to(take));
+    config.service(web::resource("/apply/contact").get(show).post(take));
 }
 
 #[derive(Deserialize)]

@@ -16,9 +16,7 @@ use crate::app::App;
 use crate::page::{FormErrors, Page, check_csrf, see_other};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config
-        .route("/apply/name", web::get().to(show))
-        .route("/apply/name", web::post().to(take));
+    config.service(web::resource("/apply/name").get(show).post(take));
 }
 
 fn heading(draft: &Draft) -> &'static str {

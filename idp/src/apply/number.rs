@@ -15,9 +15,7 @@ use crate::app::App;
 use crate::page::{FormErrors, Page, check_csrf, see_other};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config
-        .route("/apply/number", web::get().to(show))
-        .route("/apply/number", web::post().to(take));
+    config.service(web::resource("/apply/number").get(show).post(take));
 }
 
 async fn show(request: HttpRequest, app: Data<App>) -> HttpResponse {

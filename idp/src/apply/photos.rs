@@ -22,9 +22,7 @@ use crate::evidence::{Clean, EvidenceFiles, UploadError, inspect};
 use crate::page::{FormErrors, Page, PageError, check_csrf, respond, see_other};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config
-        .route("/apply/photos", web::get().to(show))
-        .route("/apply/photos", web::post().to(take));
+    config.service(web::resource("/apply/photos").get(show).post(take));
 }
 
 /// One picture asked for.

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::page::{Page, respond, see_other};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.route("/apply/receipt", web::get().to(show));
+    config.service(web::resource("/apply/receipt").get(show));
 }
 
 #[derive(Template)]

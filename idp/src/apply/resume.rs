@@ -15,9 +15,7 @@ use crate::app::App;
 use crate::page::{FormErrors, Page, check_csrf, see_other};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config
-        .route("/apply/continue", web::get().to(show))
-        .route("/apply/continue", web::post().to(take));
+    config.service(web::resource("/apply/continue").get(show).post(take));
 }
 
 #[derive(Deserialize, Default)]

@@ -17,9 +17,7 @@ use crate::app::App;
 use crate::page::{Page, check_csrf, respond, see_other};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config
-        .route("/apply", web::get().to(show))
-        .route("/apply", web::post().to(begin));
+    config.service(web::resource("/apply").get(show).post(begin));
 }
 
 #[derive(Template)]

@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::page::{Page, respond, see_other};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.route("/apply/status", web::get().to(show));
+    config.service(web::resource("/apply/status").get(show));
 }
 
 #[derive(Template)]

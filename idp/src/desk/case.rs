@@ -25,7 +25,7 @@ use crate::page::{FormErrors, Page, PageError, respond};
 const MAX_DUPLICATES: i64 = 10;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.route("/desk/cases/{id}", web::get().to(show));
+    config.service(web::resource("/desk/cases/{id}").get(show));
 }
 
 struct Picture {

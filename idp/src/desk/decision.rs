@@ -18,7 +18,7 @@ use crate::page::{FormErrors, Page, PageError, check_csrf, see_other};
 const MAX_NOTE: usize = 500;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.route("/desk/cases/{id}/decision", web::post().to(take));
+    config.service(web::resource("/desk/cases/{id}/decision").post(take));
 }
 
 /// A decision as sent.

@@ -15,7 +15,7 @@ use crate::apply::{event, open_application};
 use crate::page::{PageError, check_csrf, see_other};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.route("/desk/cases/{id}/lease", web::post().to(take));
+    config.service(web::resource("/desk/cases/{id}/lease").post(take));
 }
 
 #[derive(Deserialize)]

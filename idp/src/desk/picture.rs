@@ -17,7 +17,7 @@ use crate::evidence::EvidenceFiles;
 use crate::page::PageError;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.route("/desk/cases/{id}/evidence/{evidence}", web::get().to(show));
+    config.service(web::resource("/desk/cases/{id}/evidence/{evidence}").get(show));
 }
 
 async fn show(request: HttpRequest, app: Data<App>, path: Path<(Uuid, Uuid)>) -> HttpResponse {

@@ -21,7 +21,7 @@ const PAGE_LINES: i64 = 25;
 const STAGES: [&str; 3] = ["first", "second", "third"];
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.route("/desk", web::get().to(show));
+    config.service(web::resource("/desk").get(show));
 }
 
 #[derive(Deserialize, Default)]

@@ -200,6 +200,37 @@ fn papers_that_act_or_hide_something_do_not() {
 }
 
 #[test]
+fn a_paper_that_was_cut_short_is_damaged() {
+    let whole = pdf(2, |_| None);
+    let end = whole.windows(5).rposition(|w| w == b"%%EOF").unwrap();
+    for length in 20..end + 5 {
+        let refused = inspect(&whole[..length], None, true);
+        assert_eq!(refused, Err(UploadError::Damaged), "cut at {length}");
+    }
+}
+
+#[test]
+fn a_page_must_be_there_with_what_is_on_it() {
+    // A writer may end a file with blanks, and a page may be left empty where another is not.
+    let mut spaced = pdf(1, |_| None);
+    spaced.extend_from_slice(b"\r\n  \n");
+    assert!(inspect(&spaced, None, true).is_ok());
+    let lost = |key: &'static str| {
+        let mut document = Document::load_mem(&pdf(1, |_| None)).unwrap();
+        let page = document.get_pages()[&1];
+        let page = document.get_object_mut(page).unwrap();
+        page.as_dict_mut().unwrap().set(key, (999, 0));
+        let mut bytes = Vec::new();
+        document.save_to(&mut bytes).unwrap();
+        bytes
+    };
+    assert_eq!(
+        inspect(&lost("Contents"), None, true),
+        Err(UploadError::Damaged)
+    );
+}
+
+#[test]
 fn files_are_whole_private_and_checked() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();

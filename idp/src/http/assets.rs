@@ -59,8 +59,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
             tracing::trace!(path = request.path(), "asset");
             std::future::ready(answer)
         };
-        config.route(asset.path, web::get().to(serve.clone()));
-        config.route(asset.path, web::head().to(serve));
+        config.service(web::resource(asset.path).get(serve));
     }
 }
 

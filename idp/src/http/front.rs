@@ -24,9 +24,9 @@ struct Text {
 /// `/`, `/help/offices`, `/help/privacy`.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/", web::get().to(home))
-        .route("/help/offices", web::get().to(offices))
-        .route("/help/privacy", web::get().to(privacy));
+        .service(web::resource("/").get(home))
+        .service(web::resource("/help/offices").get(offices))
+        .service(web::resource("/help/privacy").get(privacy));
 }
 
 async fn home(request: HttpRequest, app: Data<App>) -> HttpResponse {

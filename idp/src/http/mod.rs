@@ -4,9 +4,14 @@ use actix_web::web;
 
 mod assets;
 mod front;
+mod refused;
 mod unreadable;
 
+pub(crate) use refused::page as refusal;
 pub(crate) use unreadable::answers;
+
+#[cfg(test)]
+mod tests;
 
 /// Every route of the provider.
 pub fn routes(config: &mut web::ServiceConfig) {

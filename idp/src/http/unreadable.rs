@@ -1,7 +1,6 @@
 //! What people get when their form or address cannot be read: a page in their language, never bare JSON.
 
 use actix_web::error::UrlencodedError;
-use actix_web::http::StatusCode;
 use actix_web::web::{Data, FormConfig, QueryConfig, ServiceConfig};
 use actix_web::{Error, HttpRequest, ResponseError};
 
@@ -18,35 +17,27 @@ pub(crate) fn answers(max_form: usize) -> impl FnOnce(&mut ServiceConfig) {
                 FormConfig::default()
                     .limit(max_form)
                     .error_handler(|error, request| match error {
-                        UrlencodedError::Overflow { .. } => page(
-                            request,
-                            StatusCode::PAYLOAD_TOO_LARGE,
-                            "error-form-too-large",
-                            error,
-                        ),
-                        UrlencodedError::ContentType => page(
-                            request,
-                            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                            "error-bad-request",
-                            error,
-                        ),
-                        _ => page(request, StatusCode::BAD_REQUEST, "error-bad-request", error),
+                        UrlencodedError::Overflow { .. } => {
+                            page(request, error, PageError::too_large)
+                        }
+                        UrlencodedError::ContentType => page(request, error, PageError::media_type),
+                        _ => page(request, error, PageError::bad_request),
                     }),
             )
-            .app_data(QueryConfig::default().error_handler(|error, request| {
-                page(request, StatusCode::BAD_REQUEST, "error-bad-request", error)
-            }));
+            .app_data(
+                QueryConfig::default()
+                    .error_handler(|error, request| page(request, error, PageError::bad_request)),
+            );
     }
 }
 
-fn page(
+fn page<E: ResponseError + 'static>(
     request: &HttpRequest,
-    status: StatusCode,
-    text: &'static str,
-    cause: impl ResponseError + 'static,
+    cause: E,
+    page: fn(&HttpRequest, &App, E) -> PageError,
 ) -> Error {
     match request.app_data::<Data<App>>() {
-        Some(app) => PageError::new(request, app, status, text, cause).into(),
+        Some(app) => page(request, app, cause).into(),
         // Without the application there are no texts to make a page of.
         None => cause.into(),
     }

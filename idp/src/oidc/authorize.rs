@@ -1,6 +1,6 @@
 //! `/authorize`: the authorization endpoint (OpenID Connect Core §3.1.2), by GET and POST.
 
-use actix_web::web::{self, Bytes, Data};
+use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::locale::Locale;
 use domain::oidc::Parameters;
@@ -15,9 +15,8 @@ use crate::page::PageError;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/authorize", web::get().to(get))
-        .route("/authorize", web::post().to(post))
-        .route("/authorize/continue", web::get().to(go_on));
+        .service(web::resource("/authorize").get(get).post(post))
+        .service(web::resource("/authorize/continue").get(go_on));
 }
 
 async fn get(http: HttpRequest, app: Data<App>) -> Result<HttpResponse, PageError> {
@@ -29,9 +28,12 @@ async fn get(http: HttpRequest, app: Data<App>) -> Result<HttpResponse, PageErro
 
 /// A form from the client's site brings no session cookie (`SameSite=Lax`), so the request is kept and the browser
 /// comes again by GET.
-async fn post(http: HttpRequest, app: Data<App>, body: Bytes) -> Result<HttpResponse, PageError> {
-    let parameters =
-        read::form(&http, &body).map_err(|error| PageError::bad_request(&http, &app, error))?;
+async fn post(
+    http: HttpRequest,
+    app: Data<App>,
+    body: read::Body,
+) -> Result<HttpResponse, PageError> {
+    let parameters = read::page_form(&http, &app, body)?;
     let mut interaction = match Interaction::open(&app, parameters).await {
         Ok(interaction) => interaction,
         Err(refusal) => return notice::refusal(&http, &app, refusal),

@@ -117,8 +117,10 @@ pub(super) fn challenge(failure: Option<Failure>) -> HttpResponse {
             .insert_header((header::CACHE_CONTROL, "no-store"))
             .finish();
     };
+    let too_large = matches!(failure, Failure::TooLarge);
     let error = failure.into_error();
     let status = match error.code {
+        _ if too_large => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::InvalidRequest => StatusCode::BAD_REQUEST,
         ErrorCode::InsufficientScope => StatusCode::FORBIDDEN,
         ErrorCode::InvalidToken => StatusCode::UNAUTHORIZED,

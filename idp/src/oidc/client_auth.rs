@@ -31,8 +31,8 @@ pub(super) async fn authenticate(
     let (id, proof) = read(request, parameters)?;
     app.oidc
         .client_limit()
-        .check(&id.to_string())
-        .map_err(|_| Failure::TooMany)?;
+        .admit(&id.to_string())
+        .map_err(|wait| Failure::TooMany { wait })?;
     let now = app.sources.now();
     let wanted = id.clone();
     let (client, secrets) = app

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Bytes, Data};
+use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use domain::oidc::consent::answers;
@@ -19,9 +19,7 @@ use crate::app::App;
 use crate::page::{Page, PageError, check_csrf, respond};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config
-        .route("/consent", web::get().to(show))
-        .route("/consent", web::post().to(decide));
+    config.service(web::resource("/consent").get(show).post(decide));
 }
 
 #[derive(Template)]
@@ -139,8 +137,12 @@ impl Form {
     }
 }
 
-async fn decide(http: HttpRequest, app: Data<App>, body: Bytes) -> Result<HttpResponse, PageError> {
-    let form = Form::parse(&body);
+async fn decide(
+    http: HttpRequest,
+    app: Data<App>,
+    body: read::Body,
+) -> Result<HttpResponse, PageError> {
+    let form = Form::parse(&read::page_body(&http, &app, body)?);
     check_csrf(&http, &app, form.csrf.as_deref())?;
     let interaction = match Interaction::resume(&app, &form.client_id, &form.request_uri).await {
         Ok(interaction) => interaction,

@@ -18,12 +18,9 @@ const CACHE_CONTROL: &str = "public, max-age=300";
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/.well-known/openid-configuration", web::get().to(metadata))
-        .route(
-            "/.well-known/oauth-authorization-server",
-            web::get().to(metadata),
-        )
-        .route("/jwks", web::get().to(jwks));
+        .service(web::resource("/.well-known/openid-configuration").get(metadata))
+        .service(web::resource("/.well-known/oauth-authorization-server").get(metadata))
+        .service(web::resource("/jwks").get(jwks));
 }
 
 async fn metadata(app: Data<App>) -> HttpResponse {

@@ -30,7 +30,13 @@ pub(super) enum Failure {
     Account(#[from] crate::account::AccountError),
     /// The client makes too many requests.
     #[error("too many requests")]
-    TooMany,
+    TooMany {
+        /// Seconds until the next may come.
+        wait: u64,
+    },
+    /// The body is larger than permitted.
+    #[error("the body is larger than permitted")]
+    TooLarge,
 }
 
 impl Failure {
@@ -41,7 +47,11 @@ impl Failure {
                 tracing::info!(%error, "request refused");
                 error
             }
-            Self::TooMany => Error::new(
+            Self::TooLarge => {
+                tracing::info!("body too large");
+                Error::invalid_request("the body is larger than permitted")
+            }
+            Self::TooMany { .. } => Error::new(
                 ErrorCode::TemporarilyUnavailable,
                 "too many requests, try later",
             ),
@@ -59,10 +69,16 @@ impl Failure {
     /// The JSON answer of the back-channel endpoints. `asked_by_header` tells that the client authenticated with HTTP
     /// Basic, which is then named in the challenge.
     pub(super) fn into_response(self, asked_by_header: bool) -> HttpResponse {
-        let too_many = matches!(self, Self::TooMany);
+        let wait = match self {
+            Self::TooMany { wait } => Some(wait),
+            _ => None,
+        };
+        // Statuses that tell more than 400 are kept: RFC 9126 §2.3 names 413 and 429.
+        let too_large = matches!(self, Self::TooLarge);
         let error = self.into_error();
         let status = match error.code {
-            _ if too_many => StatusCode::TOO_MANY_REQUESTS,
+            _ if wait.is_some() => StatusCode::TOO_MANY_REQUESTS,
+            _ if too_large => StatusCode::PAYLOAD_TOO_LARGE,
             ErrorCode::InvalidClient => StatusCode::UNAUTHORIZED,
             ErrorCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
             ErrorCode::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -78,8 +94,8 @@ impl Failure {
                 "Basic realm=\"romduol\", charset=\"UTF-8\"",
             ));
         }
-        if too_many {
-            response.insert_header((header::RETRY_AFTER, "1"));
+        if let Some(wait) = wait {
+            response.insert_header((header::RETRY_AFTER, wait));
         }
         response.json(json!({
             "error": error.code.as_str(),

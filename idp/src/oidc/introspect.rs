@@ -2,7 +2,7 @@
 //! that are for it.
 
 use actix_web::http::header;
-use actix_web::web::{self, Bytes, Data};
+use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::oidc::{AuthMethod, Client, ErrorCode};
 use serde_json::{Map, Value, json};
@@ -16,8 +16,8 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.service(web::resource("/introspect").post(introspect));
 }
 
-async fn introspect(request: HttpRequest, app: Data<App>, body: Bytes) -> HttpResponse {
-    match answer(&request, &app, &body).await {
+async fn introspect(request: HttpRequest, app: Data<App>, body: read::Body) -> HttpResponse {
+    match answer(&request, &app, body).await {
         Ok(members) => HttpResponse::Ok()
             .insert_header((header::CACHE_CONTROL, "no-store"))
             .json(members),
@@ -25,7 +25,7 @@ async fn introspect(request: HttpRequest, app: Data<App>, body: Bytes) -> HttpRe
     }
 }
 
-async fn answer(request: &HttpRequest, app: &App, body: &[u8]) -> Result<Value, Failure> {
+async fn answer(request: &HttpRequest, app: &App, body: read::Body) -> Result<Value, Failure> {
     let parameters = read::unique_form(request, body)?;
     let client = client_auth::authenticate(request, app, &parameters).await?;
     if client.auth_method == AuthMethod::None {

@@ -5,7 +5,7 @@
 
 use actix_web::cookie::Cookie;
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Bytes, Data};
+use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use domain::audit::action;
@@ -24,10 +24,9 @@ use crate::page::{Page, PageError, check_csrf, respond};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/logout", web::get().to(get))
-        .route("/logout", web::post().to(post))
-        .route("/logout/confirm", web::post().to(confirm))
-        .route("/logout/done", web::get().to(done));
+        .service(web::resource("/logout").get(get).post(post))
+        .service(web::resource("/logout/confirm").post(confirm))
+        .service(web::resource("/logout/done").get(done));
 }
 
 /// Longest `state` that is carried back.
@@ -74,9 +73,12 @@ async fn get(http: HttpRequest, app: Data<App>) -> Result<HttpResponse, PageErro
 }
 
 /// A form from a client's site brings no session cookie; the browser comes again by GET.
-async fn post(http: HttpRequest, app: Data<App>, body: Bytes) -> Result<HttpResponse, PageError> {
-    let parameters =
-        read::form(&http, &body).map_err(|error| PageError::bad_request(&http, &app, error))?;
+async fn post(
+    http: HttpRequest,
+    app: Data<App>,
+    body: read::Body,
+) -> Result<HttpResponse, PageError> {
+    let parameters = read::page_form(&http, &app, body)?;
     let query = url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs(carried(&parameters))
         .finish();
@@ -210,10 +212,9 @@ fn carried(parameters: &Parameters) -> Vec<(&'static str, String)> {
 async fn confirm(
     http: HttpRequest,
     app: Data<App>,
-    body: Bytes,
+    body: read::Body,
 ) -> Result<HttpResponse, PageError> {
-    let parameters =
-        read::form(&http, &body).map_err(|error| PageError::bad_request(&http, &app, error))?;
+    let parameters = read::page_form(&http, &app, body)?;
     check_csrf(&http, &app, parameters.find("csrf"))?;
     if parameters.find("decision") != Some("logout") {
         return Ok(crate::page::see_other("/account"));

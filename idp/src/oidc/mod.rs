@@ -60,6 +60,19 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
     logout::routes(config);
 }
 
+/// Whether programs ask at this path, and not a browser with a person before it.
+pub(crate) fn is_endpoint(path: &str) -> bool {
+    const BACK_CHANNEL: [&str; 6] = [
+        "/token",
+        "/par",
+        "/userinfo",
+        "/introspect",
+        "/revoke",
+        "/jwks",
+    ];
+    BACK_CHANNEL.contains(&path) || path.starts_with("/.well-known/")
+}
+
 /// The issuer identifier: no slash at the end, so that the well-known path is appended as RFC 8414 §3.1 says.
 pub fn issuer(app: &App) -> String {
     issuer_of(&app.config)

@@ -75,6 +75,8 @@ pub(super) fn failed(http: &HttpRequest, app: &App, failure: Failure) -> PageErr
     match failure {
         Failure::Blocking(cause) => PageError::unavailable(http, app, cause),
         Failure::Protocol(cause) => PageError::bad_request(http, app, cause),
+        Failure::TooMany { wait } => PageError::too_many(http, app, wait, failure),
+        Failure::TooLarge => PageError::too_large(http, app, failure),
         cause => PageError::internal(http, app, cause),
     }
 }

@@ -1,7 +1,7 @@
 //! `/par`: pushed authorization requests (RFC 9126).
 
 use actix_web::http::header;
-use actix_web::web::{self, Bytes, Data};
+use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::audit::{Actor, action};
 use domain::oidc::client::ClientKind;
@@ -20,13 +20,17 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.service(web::resource("/par").post(push));
 }
 
-async fn push(request: HttpRequest, app: Data<App>, body: Bytes) -> HttpResponse {
-    accept(&request, &app, &body)
+async fn push(request: HttpRequest, app: Data<App>, body: read::Body) -> HttpResponse {
+    accept(&request, &app, body)
         .await
         .unwrap_or_else(|failure| failure.into_response(client_auth::uses_header(&request)))
 }
 
-async fn accept(request: &HttpRequest, app: &App, body: &[u8]) -> Result<HttpResponse, Failure> {
+async fn accept(
+    request: &HttpRequest,
+    app: &App,
+    body: read::Body,
+) -> Result<HttpResponse, Failure> {
     let parameters = read::unique_form(request, body)?;
     let client = client_auth::authenticate(request, app, &parameters).await?;
     if client.kind != ClientKind::Web {

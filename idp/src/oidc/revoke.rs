@@ -1,7 +1,7 @@
 //! `/revoke`: a client gives a token up (RFC 7009). The answer is the same whether there was such a token or not.
 
 use actix_web::http::header;
-use actix_web::web::{self, Bytes, Data};
+use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::audit::{Actor, action};
 use serde_json::Value;
@@ -18,8 +18,8 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.service(web::resource("/revoke").post(revoke));
 }
 
-async fn revoke(request: HttpRequest, app: Data<App>, body: Bytes) -> HttpResponse {
-    match run(&request, &app, &body).await {
+async fn revoke(request: HttpRequest, app: Data<App>, body: read::Body) -> HttpResponse {
+    match run(&request, &app, body).await {
         Ok(()) => HttpResponse::Ok()
             .insert_header((header::CACHE_CONTROL, "no-store"))
             .finish(),
@@ -28,7 +28,7 @@ async fn revoke(request: HttpRequest, app: Data<App>, body: Bytes) -> HttpRespon
 }
 
 /// A refresh token takes its family with it, an access token only itself (RFC 7009 §2.1).
-async fn run(request: &HttpRequest, app: &App, body: &[u8]) -> Result<(), Failure> {
+async fn run(request: &HttpRequest, app: &App, body: read::Body) -> Result<(), Failure> {
     let parameters = read::unique_form(request, body)?;
     let client = client_auth::authenticate(request, app, &parameters).await?;
     let token = required(&parameters, "token")?;

@@ -1,6 +1,6 @@
 //! `/token`: the token endpoint (RFC 6749 §3.2).
 
-use actix_web::web::{self, Bytes, Data};
+use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::oidc::client::ClientKind;
 use domain::oidc::{Client, ErrorCode, Parameters};
@@ -14,14 +14,14 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.service(web::resource("/token").post(token));
 }
 
-async fn token(request: HttpRequest, app: Data<App>, body: Bytes) -> HttpResponse {
-    match grant(&request, &app, &body).await {
+async fn token(request: HttpRequest, app: Data<App>, body: read::Body) -> HttpResponse {
+    match grant(&request, &app, body).await {
         Ok(answer) => answer.into_response(),
         Err(failure) => failure.into_response(client_auth::uses_header(&request)),
     }
 }
 
-async fn grant(request: &HttpRequest, app: &App, body: &[u8]) -> Result<TokenAnswer, Failure> {
+async fn grant(request: &HttpRequest, app: &App, body: read::Body) -> Result<TokenAnswer, Failure> {
     let parameters = read::unique_form(request, body)?;
     let client = client_auth::authenticate(request, app, &parameters).await?;
     let grant_type = parameters

@@ -1,7 +1,7 @@
 //! `/userinfo` (OpenID Connect Core §5.3): the released claims of the person, by GET, by POST with header or body.
 
 use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::web::{self, Bytes, Data};
+use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::audit::{Actor, action};
 use domain::oidc::facts::released_claims;
@@ -18,13 +18,11 @@ use crate::app::App;
 const INTERACTION_ID: HeaderName = HeaderName::from_static("x-fapi-interaction-id");
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config
-        .route("/userinfo", web::get().to(userinfo))
-        .route("/userinfo", web::post().to(userinfo));
+    config.service(web::resource("/userinfo").get(userinfo).post(userinfo));
 }
 
-async fn userinfo(request: HttpRequest, app: Data<App>, body: Bytes) -> HttpResponse {
-    let mut response = match answer(&request, &app, &body).await {
+async fn userinfo(request: HttpRequest, app: Data<App>, body: read::Body) -> HttpResponse {
+    let mut response = match answer(&request, &app, body).await {
         Ok(Some(claims)) => HttpResponse::Ok()
             .insert_header((header::CACHE_CONTROL, "no-store"))
             .json(claims),
@@ -43,12 +41,13 @@ async fn userinfo(request: HttpRequest, app: Data<App>, body: Bytes) -> HttpResp
 async fn answer(
     request: &HttpRequest,
     app: &App,
-    body: &[u8],
+    body: read::Body,
 ) -> Result<Option<Map<String, Value>>, Failure> {
+    let body = read::back_channel(body)?;
     let form = if body.is_empty() {
         None
     } else {
-        Some(read::unique_form(request, body)?)
+        Some(read::unique_form(request, Ok(body))?)
     };
     let Some(token) = bearer::read(request, form.as_ref())? else {
         return Ok(None);

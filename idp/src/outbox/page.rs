@@ -18,8 +18,8 @@ const SHOWN: i64 = 100;
 /// `/outbox` and its JSON form, which answer only in development.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/outbox", web::get().to(show))
-        .route("/outbox.json", web::get().to(list));
+        .service(web::resource("/outbox").get(show))
+        .service(web::resource("/outbox.json").get(list));
 }
 
 #[derive(Serialize)]

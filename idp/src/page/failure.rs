@@ -2,6 +2,7 @@
 
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
+use actix_web::http::header::RETRY_AFTER;
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 use service::middleware::RequestId;
@@ -18,6 +19,7 @@ pub struct PageError {
     cause: String,
     page: Box<Page>,
     reference: String,
+    retry_after: Option<u64>,
 }
 
 impl PageError {
@@ -39,6 +41,7 @@ impl PageError {
             cause: cause.to_string(),
             page,
             reference,
+            retry_after: None,
         }
     }
 
@@ -86,15 +89,40 @@ impl PageError {
         )
     }
 
-    /// Too many tries.
-    pub fn too_many(request: &HttpRequest, app: &App) -> Self {
+    /// A form that is longer than permitted.
+    pub fn too_large(request: &HttpRequest, app: &App, cause: impl std::fmt::Display) -> Self {
         Self::new(
             request,
             app,
-            StatusCode::TOO_MANY_REQUESTS,
-            "error-too-many",
-            "rate limit",
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "error-form-too-large",
+            cause,
         )
+    }
+
+    /// A body that is no form.
+    pub fn media_type(request: &HttpRequest, app: &App, cause: impl std::fmt::Display) -> Self {
+        Self::new(
+            request,
+            app,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "error-bad-request",
+            cause,
+        )
+    }
+
+    /// Too many tries; the next may come after `wait` seconds (RFC 6585 §4).
+    pub fn too_many(
+        request: &HttpRequest,
+        app: &App,
+        wait: u64,
+        cause: impl std::fmt::Display,
+    ) -> Self {
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        Self {
+            retry_after: Some(wait),
+            ..Self::new(request, app, status, "error-too-many", cause)
+        }
     }
 
     /// A fault on our side.
@@ -136,7 +164,12 @@ impl ResponseError for PageError {
             reference: self.reference.clone(),
             page: (*self.page).clone(),
         };
-        respond(&view.page, &view, self.status)
+        let mut response = respond(&view.page, &view, self.status);
+        if let Some(seconds) = self.retry_after {
+            let headers = response.headers_mut();
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }
 

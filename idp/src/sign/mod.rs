@@ -80,11 +80,20 @@ impl Default for CaConfig {
 /// `/sign` and everything below it.
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/sign", web::get().to(upload::show))
-        .route("/sign", web::post().to(upload::submit))
-        .route("/sign/setup", web::get().to(setup::show))
-        .route("/sign/setup", web::post().to(setup::submit))
-        .route("/sign/{id}", web::get().to(confirm::show))
-        .route("/sign/{id}", web::post().to(confirm::submit))
-        .route("/sign/{id}/document", web::get().to(confirm::download));
+        .service(
+            web::resource("/sign")
+                .get(upload::show)
+                .post(upload::submit),
+        )
+        .service(
+            web::resource("/sign/setup")
+                .get(setup::show)
+                .post(setup::submit),
+        )
+        .service(
+            web::resource("/sign/{id}")
+                .get(confirm::show)
+                .post(confirm::submit),
+        )
+        .service(web::resource("/sign/{id}/document").get(confirm::download));
 }

@@ -1,5 +1,7 @@
 //! `/sign/setup`: an official chooses the passkey that will release the signing key.
 
+use std::cmp::Reverse;
+
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Form};
 use actix_web::{HttpRequest, HttpResponse};
@@ -61,7 +63,7 @@ async fn view(
         StatusCode::UNPROCESSABLE_ENTITY
     };
     let view = View {
-        passkeys: rows
+        passkeys: in_hand_first(rows)
             .iter()
             .map(|row| PasskeyView::new(&page, row))
             .collect(),
@@ -71,6 +73,12 @@ async fn view(
         page,
     };
     Ok(respond(&view.page, &view, status))
+}
+
+/// The passkey used last comes first and is the one offered: it opened this session, so it is in the official's hand.
+fn in_hand_first(mut rows: Vec<PasskeyRow>) -> Vec<PasskeyRow> {
+    rows.sort_by_key(|row| Reverse(row.last_used_at));
+    rows
 }
 
 /// The name in the certificate: the proven one in Latin letters, else the one the office gave.
@@ -169,18 +177,30 @@ async fn create(
         format!("credential:{}", credential.id),
     )
     .with_detail(serde_json::json!({ "serial": made.serial }));
-    let account = session.account;
     app.store
-        .write(event, move |w| {
-            let known = w
-                .find_signing_credential(account)?
-                .is_some_and(|c| c.id == credential.id);
-            if known {
-                Ok(())
-            } else {
-                w.insert_signing_credential(&credential)
-            }
-        })
+        .write(event, move |w| w.use_signing_credential(&credential))
         .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_passkey_used_last_is_offered_first() {
+        let row = |id: &str, last_used_at| PasskeyRow {
+            id: id.to_owned(),
+            account_id: String::new(),
+            credential_id: Vec::new(),
+            credential: String::new(),
+            name: String::new(),
+            backup_eligible: 0,
+            created_at: 0,
+            last_used_at,
+        };
+        let rows = vec![row("old", Some(5)), row("never", None), row("now", Some(9))];
+        let order: Vec<String> = in_hand_first(rows).into_iter().map(|row| row.id).collect();
+        assert_eq!(order, ["now", "old", "never"]);
+    }
 }

@@ -7,7 +7,9 @@ use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
 use super::Subject;
-use crate::extension::{self, ID_KP_EMAIL_PROTECTION, ID_KP_SERVER_AUTH};
+use crate::extension::{
+    self, ID_KP_DOCUMENT_SIGNING, ID_KP_EMAIL_PROTECTION, ID_KP_SERVER_AUTH,
+};
 use crate::issue::{is_dns_name, is_mailbox, is_uri};
 use crate::name::Attribute;
 use crate::profile::SanKind;
@@ -115,9 +117,13 @@ fn check_purpose(subject: &mut Subject<'_>, names: &[GeneralName]) {
         subject.warning("w_server_without_host_name", "");
     }
     let mailbox = |name: &GeneralName| matches!(name, GeneralName::Rfc822Name(_));
-    if usage.contains(&ID_KP_EMAIL_PROTECTION) && !names.iter().any(mailbox) {
+    let documents = usage.contains(&ID_KP_DOCUMENT_SIGNING);
+    if usage.contains(&ID_KP_EMAIL_PROTECTION) && !documents && !names.iter().any(mailbox) {
         subject.error("e_mail_without_mailbox", "");
     }
+    // The purpose of mail stands there for viewers of documents alone: no address may make it one of mail.
+    let addressed = documents && names.iter().any(mailbox);
+    subject.error_if(addressed, "e_document_signer_with_mailbox");
     if usage.contains(&ID_KP_SERVER_AUTH) && !common_name_is_among(subject, names) {
         subject.warning("w_common_name_not_in_subject_alt_name", "");
     }

@@ -7,7 +7,7 @@ use x509_cert::ext::pkix::KeyUsages;
 use super::*;
 use crate::extension;
 use crate::fixture::{hierarchy, now, profile, request};
-use crate::issue::subordinate;
+use crate::issue::{SubjectAltName, subordinate};
 use crate::profile::{Kind, ProfileName, Revocation};
 
 /// Builds by changed terms, lints by the real ones, and returns the ids found.
@@ -89,6 +89,34 @@ fn each_departure_from_the_profile_has_its_finding() {
     for (found, wanted) in cases {
         assert!(found.contains(wanted), "{wanted} not in {found:?}");
     }
+}
+
+#[test]
+fn a_signer_of_documents_has_the_purpose_of_mail_and_no_mailbox() {
+    use ProfileName as P;
+    let usage = |name| profile(name).terms().extended_key_usage.clone();
+    for name in [P::CitizenSign, P::OfficialSign, P::OneShotSign] {
+        let wanted = [
+            extension::ID_KP_DOCUMENT_SIGNING,
+            extension::ID_KP_EMAIL_PROTECTION,
+        ];
+        assert_eq!(usage(name), wanted, "{name}");
+        let profile = profile(name);
+        let (issuer, _) = hierarchy().issuer_of(&profile);
+        let mut terms = profile.terms().clone();
+        terms.san = self::profile(P::Smime).terms().san;
+        let mut request = request(&profile, &hierarchy().subject_key, 122);
+        request.san = vec![SubjectAltName::Email("sok@example.gov.kh".to_owned())];
+        let tbs = subordinate(&terms, issuer, request, now()).unwrap();
+        let findings = tbs_certificate(&tbs, &profile, Some(&issuer.certificate));
+        assert!(
+            findings
+                .iter()
+                .any(|finding| finding.id == "e_document_signer_with_mailbox"),
+            "{name}: {findings:?}"
+        );
+    }
+    assert_eq!(usage(P::Smime), [extension::ID_KP_EMAIL_PROTECTION]);
 }
 
 #[test]

@@ -214,7 +214,10 @@ fn extended_key_usage(name: ProfileName) -> Vec<ObjectIdentifier> {
     match name {
         P::Root | P::Issuing | P::Cross | P::EntitySeal | P::XroadSign => Vec::new(),
         P::CitizenAuth => vec![ID_KP_CLIENT_AUTH],
-        P::CitizenSign | P::OfficialSign | P::OneShotSign => vec![ID_KP_DOCUMENT_SIGNING],
+        // Viewers on NSS and older Acrobat know no purpose for documents and ask for that of mail: docs/adr/0009.
+        P::CitizenSign | P::OfficialSign | P::OneShotSign => {
+            vec![ID_KP_DOCUMENT_SIGNING, ID_KP_EMAIL_PROTECTION]
+        }
         P::TlsServer => vec![ID_KP_SERVER_AUTH],
         P::Device | P::XroadAuth => vec![ID_KP_SERVER_AUTH, ID_KP_CLIENT_AUTH],
         P::Smime => vec![ID_KP_EMAIL_PROTECTION],
@@ -245,7 +248,7 @@ fn san(name: ProfileName) -> SanRule {
         P::TlsServer | P::XroadAuth => HOST_SAN,
         P::Device => MACHINE_SAN,
         P::Smime => MAIL_SAN,
-        P::CitizenAuth | P::CitizenSign | P::OfficialSign => PERSON_SAN,
+        P::CitizenAuth => PERSON_SAN,
         _ => NO_SAN,
     }
 }

@@ -6,11 +6,12 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use actix_web::middleware::from_fn;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use serde_json::json;
 
 use crate::cli::Context;
-use crate::{Shutdown, telemetry};
+use crate::{Shutdown, methods, telemetry};
 
 /// How long a check may take before it counts as failed.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -98,9 +99,10 @@ pub(super) fn server(
         App::new()
             .app_data(readiness.clone())
             .app_data(shutdown.clone())
-            .route("/health/live", web::get().to(live))
-            .route("/health/ready", web::get().to(ready))
-            .route("/metrics", web::get().to(metrics_page))
+            .wrap(from_fn(methods::keep))
+            .service(web::resource("/health/live").get(live))
+            .service(web::resource("/health/ready").get(ready))
+            .service(web::resource("/metrics").get(metrics_page))
     });
     Ok(server
         .workers(1)

@@ -11,6 +11,9 @@ use super::*;
 use crate::middleware::RequestId;
 use crate::{HttpClientConfig, Problem, Sources, http_client};
 
+#[path = "method_tests.rs"]
+mod methods;
+
 struct Running {
     address: SocketAddr,
     monitor: SocketAddr,
@@ -23,39 +26,34 @@ struct Body {
     number: u8,
 }
 
-fn start_with(config: ListenerConfig) -> Running {
+fn services(services: &mut web::ServiceConfig) {
+    services
+        .service(web::resource("/id").get(|id: RequestId| async move { id.as_str().to_owned() }))
+        .service(
+            web::resource("/number").post(|b: web::Json<Body>| async move { b.number.to_string() }),
+        )
+        .service(
+            web::resource("/both")
+                .get(|| async { "got" })
+                .post(|| async { "posted" }),
+        )
+        .service(
+            web::resource("/fails")
+                .get(|| async { Err::<HttpResponse, _>(Problem::internal("secret cause")) }),
+        )
+        .service(web::resource("/panics").get(|| async {
+            assert!(std::thread::panicking(), "on purpose");
+            HttpResponse::Ok().finish()
+        }))
+        .service(web::resource("/never").get(|| async {
+            std::future::pending::<()>().await;
+            HttpResponse::Ok().finish()
+        }));
+}
+
+fn run(listener: Listener) -> Running {
     let now: Timestamp = "2026-11-22T00:00:00Z".parse().unwrap();
     let context = Context::new(Sources::test(now, 1).0);
-    let listener = Listener::new("test", config, |services| {
-        services
-            .route(
-                "/id",
-                web::get().to(|id: RequestId| async move { id.as_str().to_owned() }),
-            )
-            .route(
-                "/number",
-                web::post().to(|b: web::Json<Body>| async move { b.number.to_string() }),
-            )
-            .route(
-                "/fails",
-                web::get()
-                    .to(|| async { Err::<HttpResponse, _>(Problem::internal("secret cause")) }),
-            )
-            .route(
-                "/panics",
-                web::get().to(|| async {
-                    assert!(std::thread::panicking(), "on purpose");
-                    HttpResponse::Ok().finish()
-                }),
-            )
-            .route(
-                "/never",
-                web::get().to(|| async {
-                    std::future::pending::<()>().await;
-                    HttpResponse::Ok().finish()
-                }),
-            );
-    });
     let bound = bind(vec![listener], Some(&MonitorConfig::at("127.0.0.1:0"))).unwrap();
     let (address, monitor) = (bound.addresses()[0], bound.monitor_address().unwrap());
     let inner = context.clone();
@@ -68,11 +66,19 @@ fn start_with(config: ListenerConfig) -> Running {
     }
 }
 
-fn start() -> Running {
-    start_with(ListenerConfig {
+fn quick() -> ListenerConfig {
+    ListenerConfig {
         workers: 1,
         ..ListenerConfig::at("127.0.0.1:0")
-    })
+    }
+}
+
+fn start_with(config: ListenerConfig) -> Running {
+    run(Listener::new("test", config, services))
+}
+
+fn start() -> Running {
+    start_with(quick())
 }
 
 impl Running {

@@ -22,7 +22,7 @@ pub struct SigningCredential {
     pub serial: String,
     /// The certificate, PEM.
     pub certificate: String,
-    /// Creation, in Unix seconds.
+    /// When it was set up, last, in Unix seconds.
     pub created_at: i64,
 }
 
@@ -51,7 +51,7 @@ pub struct SigningDocument {
 }
 
 impl Reader<'_> {
-    /// The newest signing credential of an official.
+    /// The signing credential of an official: the one set up last.
     pub fn find_signing_credential(
         &mut self,
         account: Uuid,
@@ -82,11 +82,20 @@ impl Reader<'_> {
 }
 
 impl Writer<'_> {
-    /// Adds a signing credential.
-    pub fn insert_signing_credential(&mut self, row: &SigningCredential) -> Result<(), StoreError> {
-        diesel::insert_into(signing_credentials::table)
-            .values(row)
-            .execute(self.conn())?;
+    /// Makes a signing credential the one in use; one that was there before comes back.
+    pub fn use_signing_credential(&mut self, row: &SigningCredential) -> Result<(), StoreError> {
+        let back = diesel::update(
+            signing_credentials::table
+                .filter(signing_credentials::id.eq(&row.id))
+                .filter(signing_credentials::account_id.eq(&row.account_id)),
+        )
+        .set(signing_credentials::created_at.eq(row.created_at))
+        .execute(self.conn())?;
+        if back == 0 {
+            diesel::insert_into(signing_credentials::table)
+                .values(row)
+                .execute(self.conn())?;
+        }
         Ok(())
     }
 
@@ -135,5 +144,73 @@ impl Writer<'_> {
             diesel::delete(signing_documents::table.filter(signing_documents::expires_at.le(now)))
                 .execute(self.conn())?,
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::account::AccountState;
+    use domain::audit::{Actor, AuditEvent, action};
+    use domain::locale::Locale;
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::idp::{Account, AccountKind};
+    use crate::{Schema, Store};
+
+    const OFFICIAL: Uuid = Uuid::from_u128(7);
+
+    fn event(id: u128) -> AuditEvent {
+        let at = Timestamp::from_second(1_800_000_000).unwrap();
+        let actor = Actor::system("test");
+        AuditEvent::new(
+            Uuid::from_u128(id),
+            at,
+            actor,
+            action::IDP_SIGNING_ENROLLED,
+            "x",
+        )
+    }
+
+    fn credential(id: &str, at: i64) -> SigningCredential {
+        SigningCredential {
+            id: id.to_owned(),
+            account_id: OFFICIAL.to_string(),
+            passkey_id: format!("passkey of {id}"),
+            webauthn_id: id.as_bytes().to_vec(),
+            serial: id.to_owned(),
+            certificate: String::new(),
+            created_at: at,
+        }
+    }
+
+    #[tokio::test]
+    async fn the_credential_set_up_last_is_in_use_also_when_it_was_there_before() {
+        let store = Store::in_memory(Schema::Idp).unwrap();
+        let account = Account {
+            id: OFFICIAL,
+            subject: OFFICIAL,
+            kind: AccountKind::Staff,
+            state: AccountState::Active,
+            locale: Locale::En,
+            wrapped_key: vec![1],
+            display_name_sealed: None,
+            office: None,
+            created_at: 0,
+            activated_at: Some(0),
+        };
+        let added = store.write(event(1), move |w| w.insert_account(&account));
+        added.await.unwrap();
+        for (at, id) in (1..).zip(["a", "b", "b", "a"]) {
+            let row = credential(id, at);
+            store
+                .write(event(10 + u128::from(at.unsigned_abs())), move |w| {
+                    w.use_signing_credential(&row)
+                })
+                .await
+                .unwrap();
+            let found = store.read(|r| r.find_signing_credential(OFFICIAL));
+            assert_eq!(found.await.unwrap().unwrap().id, id);
+        }
     }
 }

@@ -9,7 +9,7 @@ use super::fixture::*;
 #[actix_web::test]
 async fn a_pushed_request_leads_over_consent_to_a_code() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let mut browser = world.signed_in().await;
     let path = push(
         &service,
@@ -20,7 +20,7 @@ async fn a_pushed_request_leads_over_consent_to_a_code() {
     let sent = browser.get(&service, &path).await;
     assert_eq!(sent.status, StatusCode::SEE_OTHER);
     let page = browser
-        .get(&service, &format!("{}&lang=en", sent.location()))
+        .get(&service, &format!("{}&lang=en", sent.location))
         .await;
     for text in [
         "SOK DARA",
@@ -49,7 +49,7 @@ async fn a_pushed_request_leads_over_consent_to_a_code() {
 
     let back = decide(&service, &mut browser, &sent, &[("decision", "share")]).await;
     assert_eq!(back.status, StatusCode::SEE_OTHER);
-    assert!(back.location().starts_with("https://tax.gov.kh/callback?"));
+    assert!(back.location.starts_with("https://tax.gov.kh/callback?"));
     assert_eq!(back.parameter("state").as_deref(), Some("st-1"));
     assert_eq!(back.parameter("iss").as_deref(), Some(ISSUER));
     assert!(back.parameter("code").unwrap().len() >= 43);
@@ -58,7 +58,7 @@ async fn a_pushed_request_leads_over_consent_to_a_code() {
 #[actix_web::test]
 async fn refusing_answers_access_denied_and_is_final() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let mut browser = world.signed_in().await;
     let path = push(&service, "gdt", &parameters("gdt", "openid profile")).await;
     let sent = browser.get(&service, &path).await;
@@ -68,7 +68,7 @@ async fn refusing_answers_access_denied_and_is_final() {
     assert_eq!(back.parameter("iss").as_deref(), Some(ISSUER));
     let again = browser.get(&service, &path).await;
     assert_eq!(
-        (again.status, again.location()),
+        (again.status, again.location.as_str()),
         (StatusCode::BAD_REQUEST, "")
     );
 }
@@ -76,7 +76,7 @@ async fn refusing_answers_access_denied_and_is_final() {
 #[actix_web::test]
 async fn nothing_is_shared_without_the_form_token() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let mut browser = world.signed_in().await;
     let path = push(&service, "gdt", &parameters("gdt", "openid profile")).await;
     let sent = browser.get(&service, &path).await;
@@ -91,7 +91,7 @@ async fn nothing_is_shared_without_the_form_token() {
         .send(&service, TestRequest::post().uri("/consent").set_form(form))
         .await;
     assert_eq!(
-        (refused.status, refused.location()),
+        (refused.status, refused.location.as_str()),
         (StatusCode::FORBIDDEN, "")
     );
 }
@@ -99,17 +99,17 @@ async fn nothing_is_shared_without_the_form_token() {
 #[actix_web::test]
 async fn a_request_uri_works_until_it_is_answered_and_then_never() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let mut browser = world.signed_in().await;
     let path = push(&service, "gdt", &parameters("gdt", "openid profile")).await;
     let first = browser.get(&service, &path).await;
     let second = browser.get(&service, &path).await;
-    assert_eq!(first.location(), second.location());
+    assert_eq!(first.location, second.location);
     let back = decide(&service, &mut browser, &first, &[("decision", "share")]).await;
     assert!(back.parameter("code").is_some());
     let third = browser.get(&service, &path).await;
     assert_eq!(
-        (third.status, third.location()),
+        (third.status, third.location.as_str()),
         (StatusCode::BAD_REQUEST, "")
     );
 }
@@ -117,20 +117,20 @@ async fn a_request_uri_works_until_it_is_answered_and_then_never() {
 #[actix_web::test]
 async fn an_expired_or_foreign_request_uri_is_refused_on_our_own_page() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let mut browser = world.signed_in().await;
     let path = push(&service, "gdt", &parameters("gdt", "openid")).await;
     let foreign = browser
         .get(&service, &path.replace("client_id=gdt", "client_id=nssf"))
         .await;
     assert_eq!(
-        (foreign.status, foreign.location()),
+        (foreign.status, foreign.location.as_str()),
         (StatusCode::BAD_REQUEST, "")
     );
     world.clock.advance(Duration::from_secs(91));
     let late = browser.get(&service, &path).await;
     assert_eq!(
-        (late.status, late.location()),
+        (late.status, late.location.as_str()),
         (StatusCode::BAD_REQUEST, "")
     );
     assert!(late.body.contains("id=\"error-page\""));
@@ -139,7 +139,7 @@ async fn an_expired_or_foreign_request_uri_is_refused_on_our_own_page() {
 #[actix_web::test]
 async fn wrong_redirects_and_unknown_clients_never_redirect() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let mut browser = world.signed_in().await;
     for (name, value) in [
         ("redirect_uri", "https://evil.example/callback"),
@@ -157,7 +157,7 @@ async fn wrong_redirects_and_unknown_clients_never_redirect() {
             .get(&service, &format!("/authorize?{}", encode(&form)))
             .await;
         assert_eq!(
-            (answer.status, answer.location()),
+            (answer.status, answer.location.as_str()),
             (StatusCode::BAD_REQUEST, ""),
             "{name}={value}"
         );
@@ -169,7 +169,7 @@ async fn wrong_redirects_and_unknown_clients_never_redirect() {
 #[actix_web::test]
 async fn faults_of_a_request_go_to_the_client_in_its_own_form() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let mut browser = world.signed_in().await;
     for (name, value, error) in [
         ("response_type", "token", "unsupported_response_type"),
@@ -207,7 +207,7 @@ async fn faults_of_a_request_go_to_the_client_in_its_own_form() {
 #[actix_web::test]
 async fn a_client_that_must_push_cannot_do_without() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let mut browser = world.signed_in().await;
     let path = format!("/authorize?{}", encode(&parameters("gdt", "openid")));
     let answer = browser.get(&service, &path).await;
@@ -220,7 +220,7 @@ async fn a_client_that_must_push_cannot_do_without() {
 #[actix_web::test]
 async fn post_keeps_the_request_and_comes_again_by_get() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let mut browser = Browser::default();
     let request = TestRequest::post()
         .uri("/authorize")
@@ -228,12 +228,12 @@ async fn post_keeps_the_request_and_comes_again_by_get() {
     let kept = browser.send(&service, request).await;
     assert_eq!(kept.status, StatusCode::SEE_OTHER);
     assert!(
-        kept.location()
+        kept.location
             .starts_with("/authorize?client_id=nssf&request_uri=urn")
     );
-    let sent = browser.get(&service, kept.location()).await;
+    let sent = browser.get(&service, &kept.location).await;
     assert!(
-        sent.location()
+        sent.location
             .starts_with("/sign-in?return_to=%2Fauthorize%2Fcontinue%3F")
     );
     let back = sent.parameter("return_to").unwrap();
@@ -244,14 +244,14 @@ async fn post_keeps_the_request_and_comes_again_by_get() {
             .contains("http-equiv=\"refresh\" content=\"0;url=/authorize?client_id=nssf&")
     );
     world.sign_in(&mut browser).await;
-    let consent = browser.get(&service, kept.location()).await;
-    assert!(consent.location().starts_with("/consent?"));
+    let consent = browser.get(&service, &kept.location).await;
+    assert!(consent.location.starts_with("/consent?"));
 }
 
 #[actix_web::test]
 async fn prompt_none_shows_no_page() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let mut form = parameters("nssf", "openid profile");
     form.push(("prompt", "none"));
     let path = format!("/authorize?{}", encode(&form));
@@ -265,13 +265,13 @@ async fn prompt_none_shows_no_page() {
     );
     code(&service, &mut browser, "nssf", "openid profile").await;
     let known = browser.get(&service, &path).await;
-    assert!(known.parameter("code").is_some(), "{}", known.location());
+    assert!(known.parameter("code").is_some(), "{}", known.location);
 }
 
 #[actix_web::test]
 async fn prompt_login_and_max_age_ask_for_a_new_sign_in() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let mut browser = world.signed_in().await;
     code(&service, &mut browser, "nssf", "openid profile").await;
     world.clock.advance(Duration::from_secs(100));
@@ -282,9 +282,9 @@ async fn prompt_login_and_max_age_ask_for_a_new_sign_in() {
             .get(&service, &format!("/authorize?{}", encode(&form)))
             .await;
         assert!(
-            sent.location().starts_with("/sign-in?"),
+            sent.location.starts_with("/sign-in?"),
             "{extra:?} {}",
-            sent.location()
+            sent.location
         );
         assert_eq!(sent.parameter("prompt").as_deref(), Some("login"));
         world.clock.advance(Duration::from_secs(5));
@@ -297,7 +297,7 @@ async fn prompt_login_and_max_age_ask_for_a_new_sign_in() {
         assert!(
             answer.parameter("code").is_some(),
             "{extra:?} {}",
-            answer.location()
+            answer.location
         );
         world.clock.advance(Duration::from_secs(100));
     }
@@ -306,7 +306,7 @@ async fn prompt_login_and_max_age_ask_for_a_new_sign_in() {
 #[actix_web::test]
 async fn an_essential_level_that_cannot_be_reached_is_an_error() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let mut browser = world.signed_in().await;
     let mut form = parameters("nssf", "openid");
     form.push((
@@ -325,7 +325,7 @@ async fn an_essential_level_that_cannot_be_reached_is_an_error() {
 #[actix_web::test]
 async fn form_post_carries_the_answer_in_a_form_to_the_client() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let mut browser = world.signed_in().await;
     code(&service, &mut browser, "nssf", "openid profile").await;
     let mut form = parameters("nssf", "openid profile");

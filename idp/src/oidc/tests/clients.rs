@@ -25,7 +25,7 @@ fn keyed(assertion: &str) -> Vec<(&'static str, String)> {
 #[actix_web::test]
 async fn an_assertion_counts_once() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let form = keyed(&world.assertion(&[]));
     let push = || send(&service, TestRequest::post().uri("/par").set_form(&form));
     assert_eq!(push().await.status, StatusCode::CREATED);
@@ -39,7 +39,7 @@ async fn an_assertion_counts_once() {
 #[actix_web::test]
 async fn assertions_for_endpoints_arrays_and_other_clients_are_refused() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     for (name, value) in [
         ("aud", json!(format!("{ISSUER}/par"))),
         ("aud", json!(format!("{ISSUER}/token"))),
@@ -62,7 +62,7 @@ async fn assertions_for_endpoints_arrays_and_other_clients_are_refused() {
 #[actix_web::test]
 async fn algorithms_cannot_be_confused() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let sound = world.assertion(&[]);
     let parts: Vec<&str> = sound.split('.').collect();
     let header = |value: Value| Base64UrlUnpadded::encode_string(value.to_string().as_bytes());
@@ -117,7 +117,7 @@ async fn algorithms_cannot_be_confused() {
 #[actix_web::test]
 async fn a_client_uses_its_own_method_and_only_one() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let mut in_body = parameters("gdt", "openid");
     let secret = format!("{SECRET}-gdt");
     in_body.push(("client_secret", &secret));
@@ -148,7 +148,7 @@ async fn a_client_uses_its_own_method_and_only_one() {
 #[actix_web::test]
 async fn machines_get_their_scopes_for_their_resources() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let ask = |extra: &'static [(&'static str, &'static str)]| {
         let mut form = vec![("grant_type", "client_credentials")];
         form.extend_from_slice(extra);
@@ -194,7 +194,7 @@ async fn machines_get_their_scopes_for_their_resources() {
 #[actix_web::test]
 async fn malformed_token_requests_have_an_error_in_the_protocols_form() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let json = TestRequest::post()
         .uri("/token")
         .insert_header(basic("gdt"))
@@ -223,7 +223,7 @@ async fn malformed_token_requests_have_an_error_in_the_protocols_form() {
 #[actix_web::test]
 async fn a_client_is_registered_from_a_file_and_its_secret_goes_to_a_file_alone() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let folder = tempfile::tempdir().unwrap();
     let (file, secret) = (
         folder.path().join("client.toml"),

@@ -1,108 +1,67 @@
 //! A provider with two ministries, a machine and one citizen, and a browser that keeps cookies.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::Deref;
 
-use actix_http::Request;
-use actix_web::body::MessageBody;
-use actix_web::cookie::Cookie;
-use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::{StatusCode, header};
 use actix_web::test::{self, TestRequest};
+use actix_web::web::Data;
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
-use domain::account::{AccountState, SignInMethod};
-use domain::audit::{Actor, AuditEvent, action};
+use domain::account::AccountState;
 use domain::document::{DocumentKind, Strength};
 use domain::evidence::{CheckKind, CheckRecord, EvidenceRecord, Outcome};
 use domain::locale::Locale;
 use domain::name::NameParts;
 use domain::oidc::registration::Registration;
 use domain::person::{Contact, ContactKind, PartialDate, PersonKind, PersonRecord, Sex};
-use hsm_bridge::pkcs11::Token;
-use hsm_bridge::testing::SoftHsm;
-use hsm_bridge::{KeyAlgorithm, KeyLabel, KeyStore, SecretPurpose, SecretStore, Signer};
+use hsm_bridge::{KeyAlgorithm, KeyLabel, KeyStore, Signer};
 use pki::jose::{Jwk, sign_compact};
 use serde_json::{Map, Value, json};
-use service::{Sources, TestClock};
-use sha2::{Digest, Sha256};
-use store::idp::{Account, AccountKind, Person, SessionRow};
-use store::{Schema, Store};
+use store::idp::{Account, AccountKind, Person};
 use uuid::Uuid;
 
-use crate::app::{App, Parts};
-use crate::config::Config;
+use crate::app::App;
+use crate::testing::Provider;
+pub(super) use crate::testing::{Answer, Browser, Site};
 
 pub(super) const ISSUER: &str = "http://localhost:8080";
 pub(super) const SECRET: &str = "correct-horse-battery-staple-correct-horse";
 pub(super) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-pub(super) const START: &str = "2026-11-22T03:00:00Z";
+/// The account of the one citizen.
+const ACCOUNT: Uuid = Uuid::from_u128(77);
 
+/// The provider, its clients and its citizen.
 pub(super) struct World {
-    pub(super) app: App,
-    pub(super) clock: Arc<TestClock>,
-    pub(super) keys: Arc<Token>,
+    provider: Provider,
     pub(super) person: Uuid,
     /// Signs the assertions of the client `keyed`.
     pub(super) client_key: Box<dyn Signer>,
-    _folder: tempfile::TempDir,
-    _token: SoftHsm,
 }
 
-/// A fresh token, open. One at a time: SoftHSM aborts when its list of tokens is read while one is being made.
-fn token() -> Option<(SoftHsm, Arc<Token>)> {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let Ok(soft) = SoftHsm::new() else {
-        eprintln!("SKIPPED: needs SoftHSM (Debian package softhsm2)");
-        return None;
-    };
-    let token = Arc::new(soft.open().unwrap());
-    Some((soft, token))
+impl Deref for World {
+    type Target = Provider;
+
+    fn deref(&self) -> &Provider {
+        &self.provider
+    }
 }
 
 /// `None`, said aloud, where SoftHSM is not installed.
 pub(super) async fn world() -> Option<World> {
-    let (soft, token) = token()?;
-    let folder = tempfile::tempdir().unwrap();
-    let config = Config {
-        evidence: folder.path().join("evidence"),
-        ..Config::default()
-    };
-    for label in &config.keys.id_token {
-        token.generate(label, KeyAlgorithm::P256).unwrap();
-    }
-    token
-        .generate_secret(&config.keys.key_encryption, SecretPurpose::KeyEncryption)
-        .unwrap();
-    for label in [&config.keys.blind_index, &config.keys.pairwise] {
-        token.generate_secret(label, SecretPurpose::Mac).unwrap();
-    }
-    let client_key = token
+    let provider = Provider::open(7)?;
+    let client_key = provider
+        .keys
         .generate(
             &KeyLabel::parse("test/client/g1").unwrap(),
             KeyAlgorithm::P256,
         )
-        .and_then(|id| token.signer(id, None))
+        .and_then(|id| provider.keys.signer(id, None))
         .unwrap();
-    let (sources, clock) = Sources::test(START.parse().unwrap(), 7);
-    let app = App::new(Parts {
-        config,
-        store: Store::in_memory(Schema::Idp).unwrap(),
-        keys: Arc::<Token>::clone(&token),
-        secrets: Arc::<Token>::clone(&token),
-        sources,
-    })
-    .unwrap();
-    let person = app.sources.uuid();
+    let person = provider.app.sources.uuid();
     let world = World {
-        app,
-        clock,
-        keys: token,
+        provider,
         person,
         client_key,
-        _folder: folder,
-        _token: soft,
     };
     world.add_citizen().await;
     for (id, changes) in [
@@ -157,18 +116,6 @@ pub(super) fn registration(id: &str) -> Value {
 }
 
 impl World {
-    fn event(&self) -> AuditEvent {
-        let sources = &self.app.sources;
-        let actor = Actor::system("test");
-        AuditEvent::new(
-            sources.uuid(),
-            sources.now(),
-            actor,
-            action::IDP_CLIENT_REGISTERED,
-            "test",
-        )
-    }
-
     pub(super) async fn add_client(&self, id: &str, changes: &Value) {
         let mut form = registration(id);
         for (name, value) in changes.as_object().unwrap() {
@@ -272,7 +219,7 @@ impl World {
             updated_at: now.as_second(),
         };
         let account = Account {
-            id: Uuid::from_u128(77),
+            id: ACCOUNT,
             subject: id,
             kind: AccountKind::Citizen,
             state: AccountState::Active,
@@ -301,27 +248,7 @@ impl World {
     }
 
     pub(super) async fn sign_in(&self, browser: &mut Browser) {
-        let (app, now) = (&self.app, self.app.sources.unix());
-        let token = app.sources.token(32);
-        let method = SignInMethod::PasswordAndApp;
-        let session = SessionRow {
-            id: app.sources.uuid().to_string(),
-            token_hash: Sha256::digest(token.as_bytes()).to_vec(),
-            account_id: Uuid::from_u128(77).to_string(),
-            method: serde_json::to_string(&method).unwrap(),
-            amr: method.amr().join(" "),
-            aal: i64::from(method.aal()),
-            client: String::new(),
-            signed_in_at: now,
-            last_seen_at: now,
-            expires_at: now + 36_000,
-            ended_at: None,
-        };
-        app.store
-            .write(self.event(), move |w| w.insert_session(&session))
-            .await
-            .unwrap();
-        browser.cookies.insert("session".to_owned(), token);
+        self.provider.sign_in(ACCOUNT, browser).await;
     }
 }
 
@@ -355,30 +282,8 @@ pub(super) fn basic(client: &str) -> (header::HeaderName, String) {
     (header::AUTHORIZATION, format!("Basic {credentials}"))
 }
 
-/// Keeps cookies between requests, as browsers do.
-#[derive(Default)]
-pub(super) struct Browser {
-    pub(super) cookies: BTreeMap<String, String>,
-}
-
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: header::HeaderMap,
-    pub(super) body: String,
-}
-
 impl Answer {
-    pub(super) fn location(&self) -> &str {
-        self.headers
-            .get(header::LOCATION)
-            .map_or("", |l| l.to_str().unwrap())
-    }
-
-    pub(super) fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.body))
-    }
-
+    /// The error code of the protocol.
     pub(super) fn error(&self) -> String {
         self.json()["error"].as_str().unwrap().to_owned()
     }
@@ -387,7 +292,7 @@ impl Answer {
     pub(super) fn parameter(&self, name: &str) -> Option<String> {
         let location = url::Url::parse(ISSUER)
             .unwrap()
-            .join(self.location())
+            .join(&self.location)
             .unwrap();
         location
             .query_pairs()
@@ -396,78 +301,17 @@ impl Answer {
     }
 }
 
-pub(super) async fn send<S, B>(service: &S, request: TestRequest) -> Answer
-where
-    S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
-    B: MessageBody,
-{
+pub(super) async fn send(service: &impl Site, request: TestRequest) -> Answer {
     Browser::default().send(service, request).await
 }
 
-impl Browser {
-    pub(super) async fn send<S, B>(&mut self, service: &S, request: TestRequest) -> Answer
-    where
-        S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
-        B: MessageBody,
-    {
-        let request = self
-            .cookies
-            .iter()
-            .fold(request, |r, (name, value)| {
-                r.cookie(Cookie::new(name.clone(), value.clone()))
-            })
-            .peer_addr("192.0.2.7:4000".parse().unwrap());
-        let response = test::call_service(service, request.to_request()).await;
-        for cookie in response.response().cookies() {
-            self.cookies
-                .insert(cookie.name().to_owned(), cookie.value().to_owned());
-        }
-        let (status, headers) = (response.status(), response.headers().clone());
-        let bytes = test::read_body(response).await;
-        Answer {
-            status,
-            headers,
-            body: String::from_utf8_lossy(&bytes).into_owned(),
-        }
-    }
-
-    pub(super) async fn get<S, B>(&mut self, service: &S, path: &str) -> Answer
-    where
-        S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
-        B: MessageBody,
-    {
-        self.send(service, TestRequest::get().uri(path)).await
-    }
-
-    pub(super) async fn post<S, B>(
-        &mut self,
-        service: &S,
-        path: &str,
-        fields: &[(&str, &str)],
-    ) -> Answer
-    where
-        S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
-        B: MessageBody,
-    {
-        let csrf = self.cookies.get("csrf").cloned().unwrap_or_default();
-        let mut form: Vec<(&str, &str)> = vec![("csrf", &csrf)];
-        form.extend_from_slice(fields);
-        self.send(service, TestRequest::post().uri(path).set_form(form))
-            .await
-    }
-}
-
 /// A call of a client that authenticates with its secret in the header.
-pub(super) async fn call<S, B>(
-    service: &S,
+pub(super) async fn call(
+    service: &impl Site,
     client: &str,
     path: &str,
     form: &[(&str, &str)],
-) -> Answer
-where
-    S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
-    B: MessageBody,
-{
+) -> Answer {
     let request = TestRequest::post()
         .uri(path)
         .insert_header(basic(client))
@@ -476,11 +320,7 @@ where
 }
 
 /// Pushes a request; returns the path that the browser goes to.
-pub(super) async fn push<S, B>(service: &S, client: &str, form: &[(&str, &str)]) -> String
-where
-    S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
-    B: MessageBody,
-{
+pub(super) async fn push(service: &impl Site, client: &str, form: &[(&str, &str)]) -> String {
     let answer = call(service, client, "/par", form).await;
     assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
     let uri = answer.json()["request_uri"].as_str().unwrap().to_owned();
@@ -491,27 +331,23 @@ where
 }
 
 /// Presses a button of the consent page that the browser was sent to.
-pub(super) async fn decide<S, B>(
-    service: &S,
+pub(super) async fn decide(
+    service: &impl Site,
     browser: &mut Browser,
     sent: &Answer,
     fields: &[(&str, &str)],
-) -> Answer
-where
-    S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
-    B: MessageBody,
-{
+) -> Answer {
     assert!(
-        sent.location().starts_with("/consent?"),
+        sent.location.starts_with("/consent?"),
         "{} {}",
-        sent.location(),
+        sent.location,
         sent.body
     );
     let (client, uri) = (
         sent.parameter("client_id").unwrap(),
         sent.parameter("request_uri").unwrap(),
     );
-    let page = browser.get(service, sent.location()).await;
+    let page = browser.get(service, &sent.location).await;
     assert_eq!(page.status, StatusCode::OK, "{}", page.body);
     let mut form = vec![
         ("client_id", client.as_str()),
@@ -522,26 +358,22 @@ where
 }
 
 /// The whole way to a code, everything asked for being shared.
-pub(super) async fn code<S, B>(
-    service: &S,
+pub(super) async fn code(
+    service: &impl Site,
     browser: &mut Browser,
     client: &str,
     scope: &str,
-) -> String
-where
-    S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
-    B: MessageBody,
-{
+) -> String {
     let path = push(service, client, &parameters(client, scope)).await;
     let sent = browser.get(service, &path).await;
     let fields = [("decision", "share"), ("share", "email")];
-    let back = if sent.location().starts_with("/consent?") {
+    let back = if sent.location.starts_with("/consent?") {
         decide(service, browser, &sent, &fields).await
     } else {
         sent
     };
     back.parameter("code")
-        .unwrap_or_else(|| panic!("no code: {} {}", back.location(), back.body))
+        .unwrap_or_else(|| panic!("no code: {} {}", back.location, back.body))
 }
 
 /// The form that redeems a code.
@@ -560,27 +392,19 @@ pub(super) fn redemption<'a>(client: &str, code: &'a str) -> Vec<(&'a str, &'a s
 }
 
 /// The whole way to tokens.
-pub(super) async fn tokens<S, B>(
-    service: &S,
+pub(super) async fn tokens(
+    service: &impl Site,
     browser: &mut Browser,
     client: &str,
     scope: &str,
-) -> Value
-where
-    S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
-    B: MessageBody,
-{
+) -> Value {
     let code = code(service, browser, client, scope).await;
     let answer = call(service, client, "/token", &redemption(client, &code)).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     answer.json()
 }
 
-pub(super) async fn userinfo<S, B>(service: &S, access_token: &str) -> Answer
-where
-    S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
-    B: MessageBody,
-{
+pub(super) async fn userinfo(service: &impl Site, access_token: &str) -> Answer {
     let bearer = (header::AUTHORIZATION, format!("Bearer {access_token}"));
     send(
         service,
@@ -595,14 +419,10 @@ pub(super) fn claims(token: &Value) -> Value {
     serde_json::from_slice(&Base64UrlUnpadded::decode_vec(payload).unwrap()).unwrap()
 }
 
-macro_rules! service {
-    ($world:expr) => {
-        actix_web::test::init_service(
-            actix_web::App::new()
-                .app_data(actix_web::web::Data::new($world.app.clone()))
-                .configure(crate::oidc::routes),
-        )
-        .await
-    };
+/// The provider's protocols.
+pub(super) async fn site(app: &App) -> impl Site + use<> {
+    let app = actix_web::App::new()
+        .app_data(Data::new(app.clone()))
+        .configure(crate::oidc::routes);
+    test::init_service(app).await
 }
-pub(super) use service;

@@ -10,7 +10,7 @@ const OFFLINE: &str = "openid profile offline_access";
 #[actix_web::test]
 async fn refresh_tokens_rotate_and_a_copy_ends_the_family() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let mut browser = world.signed_in().await;
     let tokens = tokens(&service, &mut browser, "gdt", OFFLINE).await;
     let first = tokens["refresh_token"].as_str().unwrap();
@@ -47,7 +47,7 @@ async fn refresh_tokens_rotate_and_a_copy_ends_the_family() {
 #[actix_web::test]
 async fn a_refresh_may_narrow_the_scope_and_never_widen_it() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let mut browser = world.signed_in().await;
     let tokens = tokens(&service, &mut browser, "gdt", OFFLINE).await;
     let token = tokens["refresh_token"].as_str().unwrap();
@@ -76,7 +76,7 @@ async fn a_refresh_may_narrow_the_scope_and_never_widen_it() {
 #[actix_web::test]
 async fn withdrawing_a_consent_ends_its_tokens_and_asks_again() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let mut browser = world.signed_in().await;
     let tokens = tokens(&service, &mut browser, "gdt", OFFLINE).await;
     let token = tokens["access_token"].as_str().unwrap();
@@ -106,13 +106,13 @@ async fn withdrawing_a_consent_ends_its_tokens_and_asks_again() {
     );
     let path = push(&service, "gdt", &parameters("gdt", OFFLINE)).await;
     let sent = browser.get(&service, &path).await;
-    assert!(sent.location().starts_with("/consent?"));
+    assert!(sent.location.starts_with("/consent?"));
 }
 
 #[actix_web::test]
 async fn a_client_revokes_its_own_tokens_alone() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let mut browser = world.signed_in().await;
     let tokens = tokens(&service, &mut browser, "gdt", OFFLINE).await;
     let (access, refresh) = (
@@ -134,7 +134,7 @@ async fn a_client_revokes_its_own_tokens_alone() {
 #[actix_web::test]
 async fn introspection_tells_a_client_about_its_own_tokens() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let mut browser = world.signed_in().await;
     let tokens = tokens(&service, &mut browser, "gdt", OFFLINE).await;
     let access = tokens["access_token"].as_str().unwrap();

@@ -15,7 +15,7 @@ use super::fixture::*;
 #[actix_web::test]
 async fn the_id_token_verifies_with_the_published_keys() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let mut browser = world.signed_in().await;
     let tokens = tokens(
         &service,
@@ -59,7 +59,7 @@ async fn the_id_token_verifies_with_the_published_keys() {
 #[actix_web::test]
 async fn userinfo_gives_what_was_shared_by_every_allowed_way() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let mut browser = world.signed_in().await;
     let tokens = tokens(
         &service,
@@ -125,7 +125,7 @@ async fn userinfo_gives_what_was_shared_by_every_allowed_way() {
 #[actix_web::test]
 async fn an_optional_line_that_is_not_ticked_is_not_released() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let mut browser = world.signed_in().await;
     let path = push(&service, "gdt", &parameters("gdt", "openid profile email")).await;
     let sent = browser.get(&service, &path).await;
@@ -144,7 +144,7 @@ async fn an_optional_line_that_is_not_ticked_is_not_released() {
 #[actix_web::test]
 async fn two_ministries_know_a_person_by_different_subjects() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let mut browser = world.signed_in().await;
     let one = tokens(&service, &mut browser, "gdt", "openid").await;
     let two = tokens(&service, &mut browser, "nssf", "openid").await;
@@ -166,7 +166,7 @@ async fn two_ministries_know_a_person_by_different_subjects() {
 #[actix_web::test]
 async fn of_many_redemptions_one_gets_tokens_and_reuse_ends_them() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let mut browser = world.signed_in().await;
     let code = code(&service, &mut browser, "gdt", "openid profile").await;
     let form = redemption("gdt", &code);
@@ -184,7 +184,7 @@ async fn of_many_redemptions_one_gets_tokens_and_reuse_ends_them() {
 #[actix_web::test]
 async fn a_code_needs_its_verifier_its_address_its_client_and_its_minute() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let mut browser = world.signed_in().await;
     for (name, value) in [
         (
@@ -231,7 +231,7 @@ async fn a_code_needs_its_verifier_its_address_its_client_and_its_minute() {
 #[actix_web::test]
 async fn verified_claims_never_break_a_constraint() {
     let Some(world) = world().await else { return };
-    let service = service!(world);
+    let service = site(&world.app).await;
     let mut browser = world.signed_in().await;
     for (level, present) in [("urn:kh:vdia:2", true), ("urn:kh:vdia:3", false)] {
         let claims = json!({"userinfo": {"verified_claims": {
@@ -242,7 +242,7 @@ async fn verified_claims_never_break_a_constraint() {
         form.push(("claims", &claims));
         let path = push(&service, "gdt", &form).await;
         let sent = browser.get(&service, &path).await;
-        let back = if sent.location().starts_with("/consent") {
+        let back = if sent.location.starts_with("/consent") {
             decide(&service, &mut browser, &sent, &[("decision", "share")]).await
         } else {
             sent
