@@ -131,9 +131,11 @@ impl Holder {
         let (public_key, rest) = part(rest).ok_or_else(malformed)?;
         let (rp_id, rest) = part(rest).ok_or_else(malformed)?;
         let (origin, rest) = part(rest).ok_or_else(malformed)?;
-        let (Ok(rp_id), Ok(origin), []) =
-            (std::str::from_utf8(rp_id), std::str::from_utf8(origin), rest)
-        else {
+        let (Ok(rp_id), Ok(origin), []) = (
+            std::str::from_utf8(rp_id),
+            std::str::from_utf8(origin),
+            rest,
+        ) else {
             return Err(malformed());
         };
         Self::new(public_key, rp_id, origin).map_err(|_| malformed())

@@ -11,7 +11,7 @@ use super::{ActivationError, Holder};
 use crate::{KeyId, SignatureVerifier};
 
 /// How long a record waits for its holder (at most five minutes between consent and signature).
-pub const TIME_TO_SIGN: Duration = Duration::from_secs(300);
+pub const TIME_TO_SIGN: Duration = Duration::from_mins(5);
 /// Most digests in one record.
 pub const MAX_DIGESTS: usize = 128;
 /// Most records of one key that wait at once.
@@ -86,7 +86,10 @@ impl Activations {
             return Err(ActivationError::Request("number of digests"));
         }
         // SHA-256, SHA-384, SHA-512.
-        if !digests.iter().all(|digest| matches!(digest.len(), 32 | 48 | 64)) {
+        if !digests
+            .iter()
+            .all(|digest| matches!(digest.len(), 32 | 48 | 64))
+        {
             return Err(ActivationError::Request("length of a digest"));
         }
         if context.len() > MAX_CONTEXT {
@@ -242,6 +245,8 @@ fn challenge(key: KeyId, context: &[u8], nonce: &[u8; 32], digests: &[Vec<u8>]) 
     part(key.as_bytes());
     part(context);
     part(nonce);
-    digests.iter().for_each(|digest| part(digest));
+    for digest in digests {
+        part(digest);
+    }
     hasher.finalize().into()
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// Counts in millionths of an operation, so that slow rates fill evenly.
 const UNIT: u64 = 1_000_000;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 
 /// Days since 1970 in UTC; an earlier clock counts as the first day.
 pub(super) fn day_of(now: SystemTime) -> u64 {

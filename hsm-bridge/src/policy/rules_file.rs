@@ -12,8 +12,6 @@ use toml::Spanned;
 use super::file::{Slip, narrower};
 use crate::tbs::{Authority, CertListRules, CertificateRules, IssuerPin};
 
-const HOUR: u64 = 60 * 60;
-const DAY: u64 = 24 * HOUR;
 /// What RFC 5280 §4.1.2.2 allows.
 const MOST_SERIAL_OCTETS: usize = 20;
 
@@ -59,7 +57,7 @@ impl TryFrom<String> for Oid {
 }
 
 fn hours(count: u32) -> Duration {
-    Duration::from_secs(u64::from(count) * HOUR)
+    Duration::from_hours(u64::from(count))
 }
 
 impl CertificateTable {
@@ -69,7 +67,7 @@ impl CertificateTable {
         authority: Option<&Authority>,
     ) -> Result<CertificateRules, Slip> {
         let days = u64::from(self.longest_days.get());
-        let mut rules = CertificateRules::new(Duration::from_secs(days * DAY));
+        let mut rules = CertificateRules::new(Duration::from_hours(days * 24));
         rules.issuer = issuer;
         let written = self.not_after.as_ref().map(moment).transpose()?;
         let own = authority.map(|authority| authority.end);
@@ -99,7 +97,7 @@ impl CertificateTable {
         // Without the extension a certificate serves any purpose, so a list of purposes demands it unless told otherwise.
         rules.extended_key_usage_required = self
             .extended_key_usage_required
-            .unwrap_or(rules.extended_key_usage.is_some());
+            .unwrap_or_else(|| rules.extended_key_usage.is_some());
         if let Some(critical) = &self.critical {
             rules.critical = critical.iter().map(|oid| oid.0).collect();
         }

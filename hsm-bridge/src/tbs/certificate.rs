@@ -172,10 +172,10 @@ fn check_key(spki: &[u8], own: &SubjectPublicKeyInfoOwned) -> Result<(), TbsErro
 }
 
 fn constraints(extensions: &[Extension<'_>]) -> Result<BasicConstraints, TbsError> {
-    extension::find(extensions, rfc5280::ID_CE_BASIC_CONSTRAINTS)
-        .map_or(Ok(BasicConstraints::default()), |found| {
-            extension::basic_constraints(found.value)
-        })
+    extension::find(extensions, rfc5280::ID_CE_BASIC_CONSTRAINTS).map_or_else(
+        || Ok(BasicConstraints::default()),
+        |found| extension::basic_constraints(found.value),
+    )
 }
 
 fn check_extensions(
@@ -189,10 +189,10 @@ fn check_extensions(
         return Err(TbsError::Critical);
     }
     let constraints = constraints(extensions)?;
-    let usage = extension::find(extensions, rfc5280::ID_CE_KEY_USAGE)
-        .map_or(Ok(SigningUsage::default()), |found| {
-            extension::signing_usage(found.value)
-        })?;
+    let usage = extension::find(extensions, rfc5280::ID_CE_KEY_USAGE).map_or_else(
+        || Ok(SigningUsage::default()),
+        |found| extension::signing_usage(found.value),
+    )?;
     if constraints.authority {
         check_authority(extensions, constraints, rules)?;
         if !usage.certificates {

@@ -19,7 +19,7 @@ const VERSION_2: [u8; 3] = [0x02, 0x01, 0x01];
 
 /// What comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next {
+enum Step {
     Outer,
     Version,
     Algorithm,
@@ -32,7 +32,7 @@ enum Next {
     Nothing,
 }
 
-impl Next {
+impl Step {
     /// The longest value that is gathered for this step; what is longer is refused before it is read.
     const fn limit(self) -> usize {
         match self {
@@ -91,7 +91,7 @@ pub struct CertListChecker {
     scheme: SignatureScheme,
     now: SystemTime,
     announced: u64,
-    next: Next,
+    next: Step,
     /// Octets of the outermost value still to come.
     left: u64,
     /// Octets of revokedCertificates still to come.
@@ -117,7 +117,7 @@ impl CertListChecker {
             scheme: signing.scheme,
             now: signing.now,
             announced,
-            next: Next::Outer,
+            next: Step::Outer,
             left: 0,
             entries_left: 0,
             carry: Vec::new(),
@@ -148,7 +148,7 @@ impl CertListChecker {
     pub fn finish(self) -> Result<CheckedList, TbsError> {
         match self.failed {
             Some(error) => Err(error),
-            None if self.next == Next::Nothing => Ok(CheckedList {
+            None if self.next == Step::Nothing => Ok(CheckedList {
                 digest: self.hasher.finish(),
                 facts: self.facts,
             }),
@@ -160,16 +160,13 @@ impl CertListChecker {
     fn consume(&mut self, mut chunk: &[u8]) -> Result<(), TbsError> {
         while !chunk.is_empty() {
             if self.carry.is_empty() {
-                match self.measure(chunk)?.and_then(|n| chunk.split_at_checked(n)) {
-                    Some((value, rest)) => {
-                        self.take(value)?;
-                        chunk = rest;
-                    }
-                    None => {
-                        self.carry.extend_from_slice(chunk);
-                        return Ok(());
-                    }
-                }
+                let measured = self.measure(chunk)?;
+                let Some((value, rest)) = measured.and_then(|n| chunk.split_at_checked(n)) else {
+                    self.carry.extend_from_slice(chunk);
+                    return Ok(());
+                };
+                self.take(value)?;
+                chunk = rest;
                 continue;
             }
             // An octet at a time until the length is known, then all that is missing.
@@ -192,7 +189,7 @@ impl CertListChecker {
 
     /// How many octets the next step needs, once that can be told: a whole value, or the header alone of one that is entered.
     fn measure(&self, bytes: &[u8]) -> Result<Option<usize>, TbsError> {
-        if self.next == Next::Nothing {
+        if self.next == Step::Nothing {
             return Err(TbsError::Length);
         }
         let malformed = TbsError::Malformed(self.next.name());
@@ -207,18 +204,18 @@ impl CertListChecker {
         let content = u64::from(u32::from(header.length()));
         let whole = before.saturating_add(content);
         let room = match self.next {
-            Next::Outer => self.announced,
-            Next::Entry => self.entries_left,
+            Step::Outer => self.announced,
+            Step::Entry => self.entries_left,
             _ => self.left,
         };
-        if self.next == Next::Outer && whole != room {
+        if self.next == Step::Outer && whole != room {
             return Err(TbsError::Length);
         }
         if whole > room {
             return Err(malformed);
         }
-        let entered = self.next == Next::Outer
-            || (self.next == Next::EntriesOrExtensions && header.tag() == Tag::Sequence);
+        let entered = self.next == Step::Outer
+            || (self.next == Step::EntriesOrExtensions && header.tag() == Tag::Sequence);
         let needed = if entered { before } else { whole };
         match usize::try_from(needed) {
             Ok(needed) if needed <= self.next.limit() => Ok(Some(needed)),
@@ -233,61 +230,61 @@ impl CertListChecker {
         self.entries_left = self.entries_left.saturating_sub(length);
         let any = || AnyRef::from_der(value).map_err(|_| TbsError::Malformed(self.next.name()));
         self.next = match self.next {
-            Next::Outer => {
+            Step::Outer => {
                 if value.first() != Some(&0x30) {
                     return Err(TbsError::Malformed(self.next.name()));
                 }
                 self.left = self.announced.saturating_sub(length);
-                Next::Version
+                Step::Version
             }
-            Next::Version => {
+            Step::Version => {
                 if value != VERSION_2 {
                     return Err(TbsError::Version);
                 }
-                Next::Algorithm
+                Step::Algorithm
             }
-            Next::Algorithm => {
+            Step::Algorithm => {
                 fields::algorithm(any()?, self.scheme)?;
-                Next::Issuer
+                Step::Issuer
             }
-            Next::Issuer => {
+            Step::Issuer => {
                 fields::name(value)?;
                 IssuerPin::check(self.rules.issuer.as_ref(), value)?;
-                Next::ThisUpdate
+                Step::ThisUpdate
             }
-            Next::ThisUpdate => {
+            Step::ThisUpdate => {
                 self.facts.this_update = fields::time(any()?)?;
-                Next::NextUpdate
+                Step::NextUpdate
             }
-            Next::NextUpdate => {
+            Step::NextUpdate => {
                 self.facts.next_update = fields::time(any()?)?;
                 check_times(
                     (self.facts.this_update, self.facts.next_update),
                     (self.rules.longest, self.rules.drift),
                     self.now,
                 )?;
-                Next::EntriesOrExtensions
+                Step::EntriesOrExtensions
             }
-            Next::EntriesOrExtensions if value.first() == Some(&0x30) => self.enter(value)?,
-            Next::EntriesOrExtensions | Next::Extensions => {
+            Step::EntriesOrExtensions if value.first() == Some(&0x30) => self.enter(value)?,
+            Step::EntriesOrExtensions | Step::Extensions => {
                 self.facts.number = read_extensions(any()?)?;
-                Next::Nothing
+                Step::Nothing
             }
-            Next::Entry => {
+            Step::Entry => {
                 check_entry(any()?)?;
                 self.facts.entries += 1;
                 if self.entries_left == 0 {
-                    Next::Extensions
+                    Step::Extensions
                 } else {
-                    Next::Entry
+                    Step::Entry
                 }
             }
-            Next::Nothing => return Err(TbsError::Length),
+            Step::Nothing => return Err(TbsError::Length),
         };
         match (self.next, self.left) {
-            (Next::Nothing, 0) => Ok(()),
-            (Next::Nothing, _) => Err(TbsError::Malformed("after crlExtensions")),
-            (Next::EntriesOrExtensions | Next::Extensions, 0) => {
+            (Step::Nothing, 0) => Ok(()),
+            (Step::Nothing, _) => Err(TbsError::Malformed("after crlExtensions")),
+            (Step::EntriesOrExtensions | Step::Extensions, 0) => {
                 Err(TbsError::Missing("crlExtensions"))
             }
             (next, 0) => Err(TbsError::Malformed(next.name())),
@@ -296,15 +293,15 @@ impl CertListChecker {
     }
 
     /// Enters revokedCertificates, which is left out when it would be empty (RFC 5280 §5.1.2.6).
-    fn enter(&mut self, header: &[u8]) -> Result<Next, TbsError> {
-        let wrong = TbsError::Malformed(Next::EntriesOrExtensions.name());
+    fn enter(&mut self, header: &[u8]) -> Result<Step, TbsError> {
+        let wrong = TbsError::Malformed(Step::EntriesOrExtensions.name());
         let mut reader = SliceReader::new(header).map_err(|_| wrong)?;
         let length = Header::decode(&mut reader).map_err(|_| wrong)?.length();
         if length.is_zero() {
             return Err(wrong);
         }
         self.entries_left = u64::from(u32::from(length));
-        Ok(Next::Entry)
+        Ok(Step::Entry)
     }
 }
 

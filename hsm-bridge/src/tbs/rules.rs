@@ -13,10 +13,10 @@ use super::certificate::parse_authority;
 use crate::SignatureScheme;
 
 /// How far a beginning may lie from now unless a rule says otherwise (CA/Browser Forum Baseline Requirements §7.1.2.7: 48 hours).
-pub const DEFAULT_DRIFT: Duration = Duration::from_secs(48 * 60 * 60);
+pub const DEFAULT_DRIFT: Duration = Duration::from_hours(48);
 
 /// Lists live at most this long unless a rule says otherwise (CA/Browser Forum Baseline Requirements §4.9.7: ten days).
-const LONGEST_LIST: Duration = Duration::from_secs(10 * 24 * 60 * 60);
+const LONGEST_LIST: Duration = Duration::from_hours(10 * 24);
 
 /// A list longer than this is refused unless a rule says otherwise.
 const LARGEST_LIST: u64 = 1 << 30;

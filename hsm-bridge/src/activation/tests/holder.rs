@@ -6,6 +6,7 @@ use super::*;
 use crate::KeyStoreError;
 
 /// Stands for the token: a MAC that depends on every octet.
+#[expect(clippy::unnecessary_wraps, reason = "the token can fail")]
 fn mac(message: &[u8]) -> Result<[u8; 32], KeyStoreError> {
     Ok(Sha256::digest([b"key of the token".as_slice(), message].concat()).into())
 }
@@ -53,7 +54,10 @@ fn holders_have_a_key_of_passkeys_and_an_origin_of_their_relying_party() {
         ("example", "https://id.example:8443"),
         ("localhost", "http://localhost:8080"),
     ] {
-        assert!(Holder::new(&good, rp_id, origin).is_ok(), "{rp_id} {origin}");
+        assert!(
+            Holder::new(&good, rp_id, origin).is_ok(),
+            "{rp_id} {origin}"
+        );
     }
     for (rp_id, origin) in [
         ("id.example", "http://id.example"),
@@ -70,7 +74,10 @@ fn holders_have_a_key_of_passkeys_and_an_origin_of_their_relying_party() {
         ("", "https://id.example"),
         ("id..example", "https://id..example"),
     ] {
-        assert!(Holder::new(&good, rp_id, origin).is_err(), "{rp_id} {origin}");
+        assert!(
+            Holder::new(&good, rp_id, origin).is_err(),
+            "{rp_id} {origin}"
+        );
     }
     let group = EcGroup::from_curve_name(Nid::SECP384R1).unwrap();
     let p384 = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();

@@ -29,10 +29,20 @@ fn example() -> String {
 fn the_example_of_the_reference_is_a_policy() {
     let policy = Policy::parse(&example()).unwrap();
     let now = now(Instant::now(), 9 * 3600);
-    assert_eq!(ask(&policy, ("ca", Operation::Sign, "ca/persons/g1"), now), Ok(()));
+    assert_eq!(
+        ask(&policy, ("ca", Operation::Sign, "ca/persons/g1"), now),
+        Ok(())
+    );
     assert!(policy.rules(&label("ca/persons/g1")).is_bound());
-    assert_eq!(policy.rules(&label("sign/x")).proof, Some(Proof::Activation));
-    let root_night = ask(&policy, ("ceremony", Operation::Sign, "ca/root/g1"), super::now(Instant::now(), 0));
+    assert_eq!(
+        policy.rules(&label("sign/x")).proof,
+        Some(Proof::Activation)
+    );
+    let root_night = ask(
+        &policy,
+        ("ceremony", Operation::Sign, "ca/root/g1"),
+        super::now(Instant::now(), 0),
+    );
     assert_eq!(root_night, Err(KeyStoreError::NotPermitted));
 }
 
@@ -104,9 +114,18 @@ fn a_bound_key_signs_no_digest_and_nothing_unread() {
     let list_like = [0x30, 0x03, 0x02, 0x01, 0x01];
     for key in ["ca/c", "ca/l"] {
         let rules = policy.rules(&label(key));
-        for message in [b"".as_slice(), b"any text", &certificate_like, &list_like, &[0x30, 0x80]] {
+        for message in [
+            b"".as_slice(),
+            b"any text",
+            &certificate_like,
+            &list_like,
+            &[0x30, 0x80],
+        ] {
             let refused = rules.inspect(message, &signing).unwrap_err();
-            assert!(matches!(refused, KeyStoreError::BadRequest(_)), "{key} {refused}");
+            assert!(
+                matches!(refused, KeyStoreError::BadRequest(_)),
+                "{key} {refused}"
+            );
         }
     }
     let free = policy.rules(&label("ca/free"));
@@ -114,5 +133,9 @@ fn a_bound_key_signs_no_digest_and_nothing_unread() {
     assert!(free.list_checker(scheme, &own, utc(0), 9).is_err());
     let lists = policy.rules(&label("ca/l"));
     assert!(lists.list_checker(scheme, &own, utc(0), 9).is_ok());
-    assert!(lists.list_checker(SignatureScheme::Ed25519, &own, utc(0), 9).is_err());
+    assert!(
+        lists
+            .list_checker(SignatureScheme::Ed25519, &own, utc(0), 9)
+            .is_err()
+    );
 }

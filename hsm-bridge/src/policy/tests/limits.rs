@@ -90,7 +90,13 @@ fn a_second_grant_pays_when_the_first_is_spent() {
          [[grant]]\ncaller = \"ca\"\nkeys = \"sign/x\"\noperations = [\"sign\"]\nper_day = 1\n",
     )
     .unwrap();
-    let sign = |key| ask(&policy, ("ca", Operation::Sign, key), now(Instant::now(), 0));
+    let sign = |key| {
+        ask(
+            &policy,
+            ("ca", Operation::Sign, key),
+            now(Instant::now(), 0),
+        )
+    };
     assert_eq!((sign("sign/x"), sign("sign/x")), (Ok(()), Ok(())));
     assert!(is_busy(&sign("sign/x")) && is_busy(&sign("sign/y")));
 }
@@ -98,8 +104,12 @@ fn a_second_grant_pays_when_the_first_is_spent() {
 #[test]
 fn a_window_opens_and_closes_on_its_minute() {
     let policy = limited("window = \"08:00-17:30\"");
-    let sign = |hour, minute, second| {
-        ask(&policy, SIGN, now(Instant::now(), hour * 3600 + minute * 60 + second))
+    let sign = |hour: u64, minute: u64, second: u64| {
+        ask(
+            &policy,
+            SIGN,
+            now(Instant::now(), hour * 3600 + minute * 60 + second),
+        )
     };
     for (time, open) in [
         ((7, 59, 59), false),
@@ -108,7 +118,11 @@ fn a_window_opens_and_closes_on_its_minute() {
         ((17, 30, 0), false),
         ((0, 0, 0), false),
     ] {
-        let expected = if open { Ok(()) } else { Err(KeyStoreError::NotPermitted) };
+        let expected = if open {
+            Ok(())
+        } else {
+            Err(KeyStoreError::NotPermitted)
+        };
         assert_eq!(sign(time.0, time.1, time.2), expected, "{time:?}");
     }
 }
@@ -156,14 +170,8 @@ proptest! {
         before in 0u64..4,
         steps in proptest::collection::vec((0u64..900_000, 0u64..20_000, proptest::bool::weighted(0.05)), 1..80),
     ) {
-        let mut words = String::new();
-        if let Some(rate) = rate {
-            words += &format!("rate = {rate}\n");
-        }
-        if let Some(per_day) = per_day {
-            words += &format!("per_day = {per_day}\n");
-        }
-        let policy = limited(&words);
+        let line = |word: &str, most: Option<u64>| most.map_or_else(String::new, |most| format!("{word} = {most}\n"));
+        let policy = limited(&(line("rate", rate.map(u64::from)) + &line("per_day", per_day)));
         let key = label("sign/x");
         policy.preload(utc(0), [Used { caller: "ca", operation: Operation::Sign, label: &key, count: before }]);
 

@@ -27,7 +27,7 @@ const HOUSE: &str = r#"
     operations = ["sign"]
 "#;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 
 fn label(text: &str) -> KeyLabel {
     KeyLabel::parse(text).unwrap()

@@ -30,21 +30,59 @@ fn slips_are_refused_with_line_and_word() {
         (format!("{GRANT}window = \"+8:00-09:00\""), 5, "+8:00-09:00"),
         (format!("{GRANT}digests = [\"md5\"]"), 5, "md5"),
         (format!("{GRANT}digests = []"), 5, "digests"),
-        (GRANT.replace("sign", "hmac") + "digests = [\"sha256\"]", 5, "digests"),
+        (
+            GRANT.replace("sign", "hmac") + "digests = [\"sha256\"]",
+            5,
+            "digests",
+        ),
         (format!("{KEY}{KEY}"), 4, "already"),
         (format!("{KEY}proof = \"none\""), 3, "none"),
         (format!("{KEY}verify = \"yes\""), 3, "yes"),
         (format!("{KEY}durable = 1"), 3, "1"),
         (format!("{KEY}signs = []"), 3, "signs"),
-        (format!("{KEY}signs = [\"certificates\"]"), 3, "certificates"),
-        (format!("{KEY}signs = [\"certificate\"]"), 3, "key.certificate"),
+        (
+            format!("{KEY}signs = [\"certificates\"]"),
+            3,
+            "certificates",
+        ),
+        (
+            format!("{KEY}signs = [\"certificate\"]"),
+            3,
+            "key.certificate",
+        ),
         (format!("{KEY}issuer_sha256 = \"00\""), 3, "signs"),
-        (format!("{KEY}[key.certificate]\nlongest_days = 1"), 3, "signs"),
-        (format!("{KEY}signs = [\"certificate-list\"]\nverify = false"), 4, "verify"),
-        (format!("{KEY}signs = [\"certificate-list\"]\nissuer_sha256 = \"00\""), 4, "issuer_sha256"),
-        (format!("{KEY}signs = [\"certificate-list\"]\nissuer_certificate = \"x\""), 4, "issuer_certificate"),
-        (format!("{KEY}signs = [\"certificate-list\"]\n[key.certificate]\nlongest_days = 1"), 4, "certificate"),
-        (format!("{KEY}signs = [\"certificate-list\"]\n[key.certificate_list]\nlongest_days = 1"), 5, "longest_days"),
+        (
+            format!("{KEY}[key.certificate]\nlongest_days = 1"),
+            3,
+            "signs",
+        ),
+        (
+            format!("{KEY}signs = [\"certificate-list\"]\nverify = false"),
+            4,
+            "verify",
+        ),
+        (
+            format!("{KEY}signs = [\"certificate-list\"]\nissuer_sha256 = \"00\""),
+            4,
+            "issuer_sha256",
+        ),
+        (
+            format!("{KEY}signs = [\"certificate-list\"]\nissuer_certificate = \"x\""),
+            4,
+            "issuer_certificate",
+        ),
+        (
+            format!("{KEY}signs = [\"certificate-list\"]\n[key.certificate]\nlongest_days = 1"),
+            4,
+            "certificate",
+        ),
+        (
+            format!(
+                "{KEY}signs = [\"certificate-list\"]\n[key.certificate_list]\nlongest_days = 1"
+            ),
+            5,
+            "longest_days",
+        ),
     ] {
         let error = Policy::parse(&text).unwrap_err();
         assert!(
@@ -65,10 +103,19 @@ fn slips_in_the_bounds_of_certificates_are_refused() {
         ("longest_days = 1\nserial_octets = [9, 8]", "serial_octets"),
         ("longest_days = 1\nserial_octets = [8, 21]", "serial_octets"),
         ("longest_days = 1\nserial_octets = [0, 8]", "serial_octets"),
-        ("longest_days = 1\nextended_key_usage = []", "extended_key_usage"),
-        ("longest_days = 1\nextended_key_usage = [\"clients\"]", "'clients'"),
+        (
+            "longest_days = 1\nextended_key_usage = []",
+            "extended_key_usage",
+        ),
+        (
+            "longest_days = 1\nextended_key_usage = [\"clients\"]",
+            "'clients'",
+        ),
         ("longest_days = 1\nnot_after = 2036-01-01", "not_after"),
-        ("longest_days = 1\nnot_after = 2036-01-01T00:00:00+07:00", "not_after"),
+        (
+            "longest_days = 1\nnot_after = 2036-01-01T00:00:00+07:00",
+            "not_after",
+        ),
         ("longest_days = 1\npath_length = 256", "256"),
         ("longest_days = 1\nca = true", "ca"),
     ] {

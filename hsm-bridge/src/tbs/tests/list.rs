@@ -114,7 +114,7 @@ fn an_honest_list_passes_with_the_digest_of_all_its_octets() {
     );
     assert_eq!(
         passed.facts.next_update,
-        now() + 7 * DAY - std::time::Duration::from_secs(300)
+        now() + 7 * DAY - Duration::from_mins(5)
     );
     let mut none_revoked = good();
     none_revoked.entries = None;

@@ -12,13 +12,14 @@ use spki::SubjectPublicKeyInfoOwned;
 use super::{CertificateRules, IssuerPin, Signing};
 use crate::SignatureScheme;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 const ECDSA_SHA256: &str = "300a06082a8648ce3d040302";
 const ECDSA_SHA384: &str = "300a06082a8648ce3d040303";
 
 /// 2026-06-01T00:00:00Z
 fn now() -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(1_780_272_000)
+    const DAYS: u32 = 20_605;
+    UNIX_EPOCH + DAYS * DAY
 }
 
 fn hex(text: &str) -> Vec<u8> {

@@ -172,12 +172,15 @@ fn subject_key(folder: &Path) -> Vec<u8> {
 
 fn list(folder: &Path, count: u32) -> Vec<u8> {
     let reasons = ["", ",keyCompromise", ",superseded", ",cessationOfOperation"];
-    let index: String = (0..count)
+    let line = |(n, reason): (u32, &str)| {
+        let serial = format!("5A00000000000000{n:08X}");
+        format!("R\t300101000000Z\t260101000000Z{reason}\t{serial}\tunknown\t/CN=x{n}")
+    };
+    let lines: Vec<String> = (0..count)
         .zip(reasons.into_iter().cycle())
-        .map(|(n, reason)| {
-            format!("R\t300101000000Z\t260101000000Z{reason}\t5A00000000000000{n:08X}\tunknown\t/CN=x{n}\n")
-        })
+        .map(line)
         .collect();
+    let index = lines.join("\n") + "\n";
     fs::write(folder.join("index.txt"), index).unwrap();
     fs::write(folder.join("crlnumber"), "1000\n").unwrap();
     run(folder, "ca -gencrl -config x.cnf -out list.pem");
