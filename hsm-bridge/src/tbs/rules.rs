@@ -21,7 +21,7 @@ const LONGEST_LIST: Duration = Duration::from_hours(10 * 24);
 /// A list longer than this is refused unless a rule says otherwise.
 const LARGEST_LIST: u64 = 1 << 30;
 
-/// The critical extensions that certificates may carry: those of RFC 5280 §4.2.1 that a relying party has to process.
+/// The critical extensions that certificates may carry: those that every relying party has to recognise (RFC 5280 §4.2).
 pub const KNOWN_CRITICAL: [ObjectIdentifier; 8] = [
     rfc5280::ID_CE_KEY_USAGE,
     rfc5280::ID_CE_BASIC_CONSTRAINTS,

@@ -1,6 +1,7 @@
 //! Structures built octet by octet, so that every one of them can be wrong.
 
 mod certificate;
+mod house;
 mod list;
 mod openssl;
 
