@@ -10,6 +10,10 @@ use crate::names::{AttributeName, Code, MechanismName};
 /// The quirks of one token.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each quirk is one a token has or has not, whatever the others"
+)]
 pub(crate) struct Knobs {
     /// Sessions open at once over all processes; one more is `CKR_SESSION_COUNT`.
     pub(crate) max_sessions: Option<u64>,
@@ -51,7 +55,7 @@ pub(crate) struct Knobs {
     pub(crate) permuted_slots: bool,
 }
 
-/// Which token objects that were made after the login a search finds.
+/// Which token objects that were made after the first login of a life a search finds; they are known by class and label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum NewObjects {

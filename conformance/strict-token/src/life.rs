@@ -19,9 +19,12 @@ pub(crate) struct Life {
     sessions: HashMap<u64, Session>,
     obeyed: Obeyed,
     /// Objects seen at the first login, when later ones are to stay unseen.
-    known: Option<HashSet<u64>>,
-    own: HashSet<u64>,
+    known: Option<HashSet<Name>>,
+    own: HashSet<Name>,
 }
+
+/// Class and label of an object. A handle would not do: tokens give private objects new handles at each login.
+pub(crate) type Name = (u64, Vec<u8>);
 
 #[derive(Debug)]
 struct Session {
@@ -57,8 +60,11 @@ impl Life {
             },
             ..Self::default()
         };
-        page.process()
-            .inspect(|process| process.sessions.store(0, Ordering::Release));
+        if let Some(process) = page.process() {
+            process.sessions.store(0, Ordering::Release);
+            // A process before us may have had our id, and may have been killed while it hung.
+            process.hanging.store(0, Ordering::Release);
+        }
     }
 
     /// Ends; the wrapped module closed every session.
@@ -67,8 +73,9 @@ impl Life {
             births: self.births,
             ..Self::default()
         };
-        page.process()
-            .inspect(|process| process.sessions.store(0, Ordering::Release));
+        if let Some(process) = page.process() {
+            process.sessions.store(0, Ordering::Release);
+        }
     }
 
     /// Whether the link to the token is dead for this life.
@@ -174,14 +181,15 @@ impl Life {
     /// Remembers what a session sees, once in a life.
     pub(crate) fn look_around(&mut self, real: &Real, session: u64) {
         if self.known.is_none() {
-            self.known = real
-                .objects(session)
-                .map(|objects| objects.into_iter().collect());
+            self.known = real.objects(session).map(|objects| {
+                let named = objects.into_iter().map(|one| real.name(session, one));
+                named.collect()
+            });
         }
     }
 
     /// Remembers an object that this process made.
-    pub(crate) fn made(&mut self, object: u64) {
+    pub(crate) fn made(&mut self, object: Name) {
         self.own.insert(object);
     }
 
@@ -190,13 +198,11 @@ impl Life {
         let Some(known) = &self.known else {
             return true;
         };
-        match rule {
-            NewObjects::Visible => true,
-            NewObjects::OwnVisible if self.own.contains(&object) => true,
-            NewObjects::OwnVisible | NewObjects::Hidden => {
-                known.contains(&object) || !real.is_token_object(session, object)
-            }
+        if rule == NewObjects::Visible || !real.is_token_object(session, object) {
+            return true;
         }
+        let name = real.name(session, object);
+        known.contains(&name) || (rule == NewObjects::OwnVisible && self.own.contains(&name))
     }
 }
 

@@ -199,9 +199,17 @@ impl Armed {
     }
 }
 
-/// Whether a process of this id lives; a place nobody took has id 0.
+/// Whether a process of this id lives. A place nobody took has id 0; one that was killed and not yet waited for is gone as well.
 fn lives(id: u64) -> bool {
-    id != 0 && Path::new("/proc").join(id.to_string()).exists()
+    if id == 0 {
+        return false;
+    }
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{id}/stat")) else {
+        return false;
+    };
+    // The name before the state stands in parentheses and may hold any character (proc(5)).
+    let state = stat.rsplit_once(')').map(|(_, rest)| rest.trim_start());
+    !state.is_some_and(|state| state.starts_with(['Z', 'X']))
 }
 
 /// A page in memory, shared through its file or private to this process.

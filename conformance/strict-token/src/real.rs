@@ -7,8 +7,12 @@ use std::ptr;
 
 use cryptoki_sys as sys;
 
+use crate::life::Name;
+
 /// How many handles a search of ours takes at once.
 const FOUND_AT_ONCE: usize = 256;
+/// Bytes of the longest label we read.
+const LONGEST_VALUE: usize = 1024;
 
 /// The function list of the wrapped module; the module stays loaded until the process ends.
 pub(crate) struct Real(sys::CK_FUNCTION_LIST);
@@ -100,17 +104,33 @@ impl Real {
 
     /// Whether an object lies in the token rather than in a session.
     pub(crate) fn is_token_object(&self, session: sys::CK_SESSION_HANDLE, object: u64) -> bool {
-        let mut value: sys::CK_BBOOL = sys::CK_FALSE;
+        self.attribute(session, object, sys::CKA_TOKEN) == [sys::CK_TRUE]
+    }
+
+    /// Class and label of an object; what it lacks stays empty.
+    pub(crate) fn name(&self, session: sys::CK_SESSION_HANDLE, object: u64) -> Name {
+        let class = self.attribute(session, object, sys::CKA_CLASS);
+        (
+            class.try_into().map_or(0, u64::from_ne_bytes),
+            self.attribute(session, object, sys::CKA_LABEL),
+        )
+    }
+
+    /// The value of one attribute; empty when there is none or it is longer than any that we ask for.
+    fn attribute(&self, session: sys::CK_SESSION_HANDLE, object: u64, kind: u64) -> Vec<u8> {
+        let mut value = vec![0; LONGEST_VALUE];
         let mut wanted = sys::CK_ATTRIBUTE {
-            type_: sys::CKA_TOKEN,
-            pValue: (&raw mut value).cast(),
-            ulValueLen: 1,
+            type_: kind,
+            pValue: value.as_mut_ptr().cast(),
+            ulValueLen: LONGEST_VALUE as u64,
         };
         let code = self.C_GetAttributeValue.map(|get| {
-            // SAFETY: one attribute with room for its one byte.
+            // SAFETY: one attribute with room for as many bytes as it says.
             unsafe { get(session, object, &raw mut wanted, 1) }
         });
-        code == Some(sys::CKR_OK) && value != sys::CK_FALSE
+        let length = usize::try_from(wanted.ulValueLen).unwrap_or(0);
+        value.truncate(if code == Some(sys::CKR_OK) { length } else { 0 });
+        value
     }
 
     /// Whether a session is the security officer's.

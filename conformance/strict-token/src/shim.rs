@@ -74,9 +74,10 @@ pub(crate) fn around(
         Ok(pass) => pass,
         Err(code) => return code,
     };
-    match (work(shim, fault), fault) {
-        (_, Some(Fault::AnswerLost(code))) => code,
-        (code, _) => code,
+    let answer = work(shim, fault);
+    match fault {
+        Some(Fault::AnswerLost(instead)) => instead,
+        _ => answer,
     }
 }
 

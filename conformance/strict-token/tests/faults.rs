@@ -5,7 +5,7 @@ mod support;
 
 use cryptoki_sys::*;
 use strict_token::{Control, Fault, Function, Plan, ckr};
-use support::{PIN, alone};
+use support::{PIN, alone, watched};
 
 #[test]
 fn a_code_strikes_the_calls_of_its_plan_alone() {
@@ -113,6 +113,33 @@ fn a_call_hangs_until_it_is_let_go() {
         });
         assert_eq!(stage.control.hanging(), 0);
     });
+}
+
+#[test]
+fn a_process_killed_while_it_hangs_holds_nothing_and_its_counts_stay() {
+    watched(
+        "a_process_killed_while_it_hangs_holds_nothing_and_its_counts_stay",
+        |stage| {
+            let session = stage.module.ready();
+            stage.control.always(Function::GenerateRandom, Fault::Hang);
+            stage.module.random(session);
+        },
+        |control, mut child| {
+            while control.hanging() == 0 {
+                std::thread::yield_now();
+            }
+            assert_eq!((control.sessions_open(), control.hanging()), (1, 1));
+            child.kill().unwrap();
+            // Killed is gone, waited for or not.
+            while control.hanging() + control.sessions_open() > 0 {
+                std::thread::yield_now();
+            }
+            assert!(!child.wait().unwrap().success());
+            assert_eq!(control.login_attempts(), 2);
+            assert_eq!(control.calls(Function::GenerateRandom), 1);
+            assert_eq!(control.sessions_most(), 1);
+        },
+    );
 }
 
 #[test]

@@ -59,7 +59,7 @@ pub(super) unsafe extern "C" fn C_GenerateKey(
             C_GenerateKey(session, mechanism, template.as_mut_ptr(), count, key)
         );
         // SAFETY: by the contract of this function.
-        unsafe { note_made(shim, code, key) }
+        unsafe { note_made(shim, session, code, key) }
     })
 }
 
@@ -107,8 +107,8 @@ pub(super) unsafe extern "C" fn C_GenerateKeyPair(
             );
             // SAFETY: by the contract of this function.
             unsafe {
-                note_made(shim, code, public_key);
-                note_made(shim, code, private_key)
+                note_made(shim, session, code, public_key);
+                note_made(shim, session, code, private_key)
             }
         },
     )
@@ -160,7 +160,7 @@ pub(super) unsafe extern "C" fn C_UnwrapKey(
             )
         );
         // SAFETY: by the contract of this function.
-        unsafe { note_made(shim, code, key) }
+        unsafe { note_made(shim, session, code, key) }
     })
 }
 
@@ -186,6 +186,6 @@ pub(super) unsafe extern "C" fn C_DeriveKey(
             C_DeriveKey(session, mechanism, base, template, count, key)
         );
         // SAFETY: by the contract of this function.
-        unsafe { note_made(shim, code, key) }
+        unsafe { note_made(shim, session, code, key) }
     })
 }

@@ -3,6 +3,13 @@
 //! Every function follows PKCS#11 2.40 §5 and takes the path of [`crate::shim::around`]; what is not changed is passed on as it came.
 #![expect(unsafe_code, reason = "the C interface of PKCS#11")]
 #![expect(non_snake_case, reason = "the names of the standard")]
+#![cfg_attr(
+    not(test),
+    expect(
+        clippy::wildcard_imports,
+        reason = "the names of the standard, told apart by their prefixes; clippy looks for this outside tests alone"
+    )
+)]
 
 /// Calls the wrapped module's function of the same name.
 macro_rules! forward {

@@ -30,17 +30,23 @@ pub(super) unsafe extern "C" fn C_CreateObject(
         }
         let code = forward!(shim, C_CreateObject(session, template, count, object));
         // SAFETY: by the contract of this function.
-        unsafe { note_made(shim, code, object) }
+        unsafe { note_made(shim, session, code, object) }
     })
 }
 
 /// Remembers a new object; gives the code back.
-pub(super) unsafe fn note_made(shim: &Shim, code: CK_RV, object: CK_OBJECT_HANDLE_PTR) -> CK_RV {
+pub(super) unsafe fn note_made(
+    shim: &Shim,
+    session: CK_SESSION_HANDLE,
+    code: CK_RV,
+    object: CK_OBJECT_HANDLE_PTR,
+) -> CK_RV {
     // SAFETY: null, or a handle that the wrapped module wrote on success.
     if let (CKR_OK, Some(handle)) = (code, unsafe { memory::read(object) })
         && shim.knobs.new_objects != NewObjects::Visible
     {
-        shim.life().made(handle);
+        let name = shim.real.name(session, handle);
+        shim.life().made(name);
     }
     code
 }
@@ -54,15 +60,13 @@ pub(super) unsafe extern "C" fn C_CopyObject(
 ) -> CK_RV {
     around(Function::CopyObject, On::Session(session), |shim, _| {
         // SAFETY: by the contract of this function.
-        if let Err(code) = shim
-            .knobs
-            .check_private(&unsafe { memory::given(template, count) })
-        {
+        let given = unsafe { memory::given(template, count) };
+        if let Err(code) = shim.knobs.check_private(&given) {
             return code;
         }
         let code = forward!(shim, C_CopyObject(session, object, template, count, copy));
         // SAFETY: by the contract of this function.
-        unsafe { note_made(shim, code, copy) }
+        unsafe { note_made(shim, session, code, copy) }
     })
 }
 
@@ -114,10 +118,8 @@ pub(super) unsafe extern "C" fn C_SetAttributeValue(
         On::Session(session),
         |shim, _| {
             // SAFETY: by the contract of this function.
-            if let Err(code) = shim
-                .knobs
-                .check_private(&unsafe { memory::given(template, count) })
-            {
+            let given = unsafe { memory::given(template, count) };
+            if let Err(code) = shim.knobs.check_private(&given) {
                 return code;
             }
             forward!(shim, C_SetAttributeValue(session, object, template, count))

@@ -17,19 +17,18 @@ use strict_token::{CONFIG_VARIABLE, Control, Settings, module_file};
 
 /// Where Debian's package `softhsm2` puts the module.
 const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
-pub const PIN: &[u8] = b"user-1234";
+pub(crate) const PIN: &[u8] = b"user-1234";
 const OFFICER: &[u8] = b"officer-1234";
 const SECP256R1: &[u8] = &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
 
 /// What a test finds in its own process.
-pub struct Stage {
-    pub control: Control,
-    pub module: Module,
+pub(crate) struct Stage {
+    pub(crate) control: Control,
+    pub(crate) module: Module,
 }
 
-/// Runs `body` in a process of its own, with a strict token of these knobs: this very program again, with the settings in its
-/// environment, for the test of this name alone.
-pub fn alone(test: &str, knobs: &str, body: impl FnOnce(Stage)) {
+/// Runs `body` in a process of its own, with a strict token of these knobs.
+pub(crate) fn alone(test: &str, knobs: &str, body: impl FnOnce(Stage)) {
     if let Some(settings) = std::env::var_os(CONFIG_VARIABLE) {
         let folder = Path::new(&settings).parent().unwrap().to_owned();
         body(Stage {
@@ -38,6 +37,33 @@ pub fn alone(test: &str, knobs: &str, body: impl FnOnce(Stage)) {
         });
         return;
     }
+    let folder = prepare(knobs);
+    let ended = command(folder.path(), test).output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stdout);
+    assert!(
+        ended.status.success() && said.contains("1 passed"),
+        "{said}\n{}",
+        String::from_utf8_lossy(&ended.stderr)
+    );
+}
+
+/// Runs `body` in a process of its own as [`alone`] does, and `watch` meanwhile in this one, which may kill the other.
+pub(crate) fn watched(
+    test: &str,
+    body: impl FnOnce(Stage),
+    watch: impl FnOnce(&Control, std::process::Child),
+) {
+    if std::env::var_os(CONFIG_VARIABLE).is_some() {
+        return alone(test, "", body);
+    }
+    let folder = prepare("");
+    let control = Control::open(&folder.path().join("control")).unwrap();
+    let child = command(folder.path(), test).spawn().unwrap();
+    watch(&control, child);
+}
+
+/// A folder with SoftHSM's configuration, a control file and settings.
+fn prepare(knobs: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| -> PathBuf { folder.path().join(name) };
     fs::create_dir(at("tokens")).unwrap();
@@ -53,18 +79,17 @@ pub fn alone(test: &str, knobs: &str, body: impl FnOnce(Stage)) {
     let mut settings = Settings::new(SOFTHSM, at("control"));
     settings.knobs = toml::from_str(knobs).unwrap();
     settings.write(&at("strict.toml")).unwrap();
-    let ended = Command::new(std::env::current_exe().unwrap())
+    folder
+}
+
+/// This very program again, for one test alone, with the settings in its environment.
+fn command(folder: &Path, test: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
         .args([test, "--exact", "--nocapture"])
-        .env(CONFIG_VARIABLE, at("strict.toml"))
-        .env("SOFTHSM2_CONF", at("softhsm2.conf"))
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&ended.stdout);
-    assert!(
-        ended.status.success() && said.contains("1 passed"),
-        "{said}\n{}",
-        String::from_utf8_lossy(&ended.stderr)
-    );
+        .env(CONFIG_VARIABLE, folder.join("strict.toml"))
+        .env("SOFTHSM2_CONF", folder.join("softhsm2.conf"));
+    command
 }
 
 /// Calls a function of the list.
@@ -77,18 +102,18 @@ macro_rules! call {
 }
 
 #[derive(Clone, Copy)]
-pub struct Module(CK_FUNCTION_LIST);
+pub(crate) struct Module(CK_FUNCTION_LIST);
 
-pub struct Pair {
-    pub public: CK_OBJECT_HANDLE,
-    pub private: CK_OBJECT_HANDLE,
+pub(crate) struct Pair {
+    pub(crate) public: CK_OBJECT_HANDLE,
+    pub(crate) private: CK_OBJECT_HANDLE,
 }
 
-pub fn flag(kind: CK_ATTRIBUTE_TYPE, value: bool) -> (CK_ATTRIBUTE_TYPE, Vec<u8>) {
+pub(crate) fn flag(kind: CK_ATTRIBUTE_TYPE, value: bool) -> (CK_ATTRIBUTE_TYPE, Vec<u8>) {
     (kind, vec![u8::from(value)])
 }
 
-pub fn number(kind: CK_ATTRIBUTE_TYPE, value: CK_ULONG) -> (CK_ATTRIBUTE_TYPE, Vec<u8>) {
+pub(crate) fn number(kind: CK_ATTRIBUTE_TYPE, value: CK_ULONG) -> (CK_ATTRIBUTE_TYPE, Vec<u8>) {
     (kind, value.to_ne_bytes().to_vec())
 }
 
@@ -127,7 +152,7 @@ impl Module {
         Self(list)
     }
 
-    pub fn initialize(&self) -> CK_RV {
+    pub(crate) fn initialize(&self) -> CK_RV {
         let mut arguments = CK_C_INITIALIZE_ARGS {
             CreateMutex: None,
             DestroyMutex: None,
@@ -139,26 +164,31 @@ impl Module {
         call!(self, C_Initialize((&raw mut arguments).cast::<c_void>()))
     }
 
-    pub fn finalize(&self) -> CK_RV {
+    pub(crate) fn finalize(&self) -> CK_RV {
         call!(self, C_Finalize(ptr::null_mut()))
     }
 
-    pub fn slots(&self) -> (CK_RV, Vec<CK_SLOT_ID>) {
+    pub(crate) fn slots(&self) -> (CK_RV, Vec<CK_SLOT_ID>) {
         let mut slots = [0; 16];
         let mut count = 16;
         let code = call!(
             self,
             C_GetSlotList(CK_TRUE, slots.as_mut_ptr(), &raw mut count)
         );
-        (code, slots[..usize::try_from(count).unwrap()].to_vec())
+        (
+            code,
+            slots
+                .into_iter()
+                .take(usize::try_from(count).unwrap())
+                .collect(),
+        )
     }
 
     /// Makes a token with a user PIN and gives its slot; leaves no session open.
-    pub fn make_token(&self) -> CK_SLOT_ID {
+    pub(crate) fn make_token(&self) -> CK_SLOT_ID {
         assert_eq!(self.initialize(), CKR_OK);
-        let mut label = [b' '; 32];
-        label[..6].copy_from_slice(b"strict");
-        let slot = self.slots().1[0];
+        let mut label = *b"strict                          ";
+        let slot = *self.slots().1.first().unwrap();
         let officer = (OFFICER.as_ptr().cast_mut(), OFFICER.len() as CK_ULONG);
         let made = call!(
             self,
@@ -178,27 +208,31 @@ impl Module {
     }
 
     /// The slot of the token that was made; the other one is blank.
-    pub fn token(&self) -> CK_SLOT_ID {
+    pub(crate) fn token(&self) -> CK_SLOT_ID {
         let (_, slots) = self.slots();
         let initialised = |slot: &CK_SLOT_ID| self.token_flags(*slot) & CKF_TOKEN_INITIALIZED != 0;
         slots.into_iter().find(initialised).unwrap()
     }
 
-    pub fn token_info(&self, slot: CK_SLOT_ID) -> (CK_RV, CK_TOKEN_INFO) {
+    pub(crate) fn token_info(&self, slot: CK_SLOT_ID) -> (CK_RV, CK_TOKEN_INFO) {
         let mut info = CK_TOKEN_INFO::default();
         let code = call!(self, C_GetTokenInfo(slot, &raw mut info));
         (code, info)
     }
 
-    pub fn token_flags(&self, slot: CK_SLOT_ID) -> CK_FLAGS {
+    pub(crate) fn token_flags(&self, slot: CK_SLOT_ID) -> CK_FLAGS {
         self.token_info(slot).1.flags
     }
 
-    pub fn open(&self, slot: CK_SLOT_ID) -> (CK_RV, CK_SESSION_HANDLE) {
+    pub(crate) fn open(&self, slot: CK_SLOT_ID) -> (CK_RV, CK_SESSION_HANDLE) {
         self.open_with(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION)
     }
 
-    pub fn open_with(&self, slot: CK_SLOT_ID, flags: CK_FLAGS) -> (CK_RV, CK_SESSION_HANDLE) {
+    pub(crate) fn open_with(
+        &self,
+        slot: CK_SLOT_ID,
+        flags: CK_FLAGS,
+    ) -> (CK_RV, CK_SESSION_HANDLE) {
         let mut session = 0;
         let code = call!(
             self,
@@ -207,17 +241,17 @@ impl Module {
         (code, session)
     }
 
-    pub fn close(&self, session: CK_SESSION_HANDLE) -> CK_RV {
+    pub(crate) fn close(&self, session: CK_SESSION_HANDLE) -> CK_RV {
         call!(self, C_CloseSession(session))
     }
 
-    pub fn login(&self, session: CK_SESSION_HANDLE, pin: &[u8]) -> CK_RV {
+    pub(crate) fn login(&self, session: CK_SESSION_HANDLE, pin: &[u8]) -> CK_RV {
         let pin = (pin.as_ptr().cast_mut(), pin.len() as CK_ULONG);
         call!(self, C_Login(session, CKU_USER, pin.0, pin.1))
     }
 
     /// A token with a session that is logged in.
-    pub fn ready(&self) -> CK_SESSION_HANDLE {
+    pub(crate) fn ready(&self) -> CK_SESSION_HANDLE {
         let slot = self.make_token();
         let (code, session) = self.open(slot);
         assert_eq!(code, CKR_OK);
@@ -225,7 +259,7 @@ impl Module {
         session
     }
 
-    pub fn session_state(&self, session: CK_SESSION_HANDLE) -> (CK_RV, CK_STATE) {
+    pub(crate) fn session_state(&self, session: CK_SESSION_HANDLE) -> (CK_RV, CK_STATE) {
         let mut info = CK_SESSION_INFO {
             slotID: 0,
             state: 0,
@@ -236,7 +270,11 @@ impl Module {
         (code, info.state)
     }
 
-    pub fn generate_pair(&self, session: CK_SESSION_HANDLE, private: &Template) -> (CK_RV, Pair) {
+    pub(crate) fn generate_pair(
+        &self,
+        session: CK_SESSION_HANDLE,
+        private: &Template,
+    ) -> (CK_RV, Pair) {
         let public = [
             flag(CKA_TOKEN, true),
             flag(CKA_VERIFY, true),
@@ -265,19 +303,20 @@ impl Module {
     }
 
     /// A P-256 key for signing.
-    pub fn signing_pair(&self, session: CK_SESSION_HANDLE) -> Pair {
+    pub(crate) fn signing_pair(&self, session: CK_SESSION_HANDLE) -> Pair {
         let private = [
             flag(CKA_TOKEN, true),
             flag(CKA_PRIVATE, true),
             flag(CKA_SENSITIVE, true),
             flag(CKA_SIGN, true),
+            (CKA_LABEL, b"signs".to_vec()),
         ];
         let (code, pair) = self.generate_pair(session, &private);
         assert_eq!(code, CKR_OK);
         pair
     }
 
-    pub fn aes_key(&self, session: CK_SESSION_HANDLE) -> CK_OBJECT_HANDLE {
+    pub(crate) fn aes_key(&self, session: CK_SESSION_HANDLE) -> CK_OBJECT_HANDLE {
         let template = [
             number(CKA_VALUE_LEN, 32),
             flag(CKA_ENCRYPT, true),
@@ -301,7 +340,7 @@ impl Module {
         key
     }
 
-    pub fn sign_init(
+    pub(crate) fn sign_init(
         &self,
         session: CK_SESSION_HANDLE,
         kind: CK_MECHANISM_TYPE,
@@ -312,7 +351,7 @@ impl Module {
     }
 
     /// Signs in one part, asking for the length first, as careful callers do.
-    pub fn sign(
+    pub(crate) fn sign(
         &self,
         session: CK_SESSION_HANDLE,
         key: CK_OBJECT_HANDLE,
@@ -340,7 +379,7 @@ impl Module {
         (code, signature)
     }
 
-    pub fn verifies(
+    pub(crate) fn verifies(
         &self,
         session: CK_SESSION_HANDLE,
         key: CK_OBJECT_HANDLE,
@@ -356,7 +395,7 @@ impl Module {
     }
 
     /// One attribute of at most 64 bytes.
-    pub fn attribute(
+    pub(crate) fn attribute(
         &self,
         session: CK_SESSION_HANDLE,
         object: CK_OBJECT_HANDLE,
@@ -376,13 +415,13 @@ impl Module {
         (code, value)
     }
 
-    pub fn set_attribute(
+    pub(crate) fn set_attribute(
         &self,
         session: CK_SESSION_HANDLE,
         object: CK_OBJECT_HANDLE,
-        attribute: (CK_ATTRIBUTE_TYPE, Vec<u8>),
+        attribute: &(CK_ATTRIBUTE_TYPE, Vec<u8>),
     ) -> CK_RV {
-        let mut template = raw(std::slice::from_ref(&attribute));
+        let mut template = raw(std::slice::from_ref(attribute));
         call!(
             self,
             C_SetAttributeValue(session, object, template.as_mut_ptr(), 1)
@@ -390,7 +429,7 @@ impl Module {
     }
 
     /// Every object a session sees, searched one handle at a time.
-    pub fn objects(&self, session: CK_SESSION_HANDLE) -> Vec<CK_OBJECT_HANDLE> {
+    pub(crate) fn objects(&self, session: CK_SESSION_HANDLE) -> Vec<CK_OBJECT_HANDLE> {
         assert_eq!(
             call!(self, C_FindObjectsInit(session, ptr::null_mut(), 0)),
             CKR_OK
@@ -412,12 +451,12 @@ impl Module {
         all
     }
 
-    pub fn random(&self, session: CK_SESSION_HANDLE) -> CK_RV {
+    pub(crate) fn random(&self, session: CK_SESSION_HANDLE) -> CK_RV {
         let mut bytes = [0; 8];
         call!(self, C_GenerateRandom(session, bytes.as_mut_ptr(), 8))
     }
 
-    pub fn mechanisms(&self, slot: CK_SLOT_ID) -> Vec<CK_MECHANISM_TYPE> {
+    pub(crate) fn mechanisms(&self, slot: CK_SLOT_ID) -> Vec<CK_MECHANISM_TYPE> {
         let mut count = 0;
         let code = call!(
             self,
@@ -434,7 +473,7 @@ impl Module {
         list
     }
 
-    pub fn mechanism_info(&self, slot: CK_SLOT_ID, kind: CK_MECHANISM_TYPE) -> CK_RV {
+    pub(crate) fn mechanism_info(&self, slot: CK_SLOT_ID, kind: CK_MECHANISM_TYPE) -> CK_RV {
         let mut info = CK_MECHANISM_INFO {
             ulMinKeySize: 0,
             ulMaxKeySize: 0,
@@ -444,7 +483,7 @@ impl Module {
     }
 
     /// AES-GCM with this nonce, which the token may replace.
-    pub fn gcm(
+    pub(crate) fn gcm(
         &self,
         session: CK_SESSION_HANDLE,
         key: CK_OBJECT_HANDLE,

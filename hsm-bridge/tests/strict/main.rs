@@ -1,0 +1,12 @@
+//! What the driver does when the token misbehaves: every class of recovery, every spoilt signature, every vendor, on a strict token.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+mod matrix;
+mod recovery;
+mod signatures;
+mod stage;
+mod vendors;

@@ -1,0 +1,133 @@
+//! A process, a strict token and a control page for each test: a module has one life per process, and its faults strike all of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use hsm_bridge::pkcs11::{Token, TokenConfig, TokenOptions, init_token};
+use hsm_bridge::testing::{SO_PIN, SOFTHSM_MODULE, USER_PIN, write_configuration};
+use hsm_bridge::verify::OpenSslVerifier;
+use hsm_bridge::{
+    KeyAlgorithm, KeyId, KeyLabel, KeyStore, KeyStoreError, SignatureScheme, SignatureVerifier,
+};
+use strict_token::{CONFIG_VARIABLE, Control, Profile, Settings, module_file};
+
+const LABEL: &str = "strict";
+pub(crate) const MESSAGE: &[u8] = b"the message";
+
+/// A strict token in this process, initialised, with all counters at zero.
+pub(crate) struct Stage {
+    pub(crate) control: Control,
+}
+
+/// A test that has a process to itself, with these knobs over this profile.
+macro_rules! strict_test {
+    ($(#[$attribute:meta])* $name:ident, $profile:expr, $knobs:expr, $body:expr) => {
+        #[test]
+        $(#[$attribute])*
+        fn $name() {
+            let test = concat!(module_path!(), "::", stringify!($name));
+            crate::stage::alone(test, $profile, $knobs, $body);
+        }
+    };
+}
+pub(crate) use strict_test;
+
+/// Runs `body` in a process of its own: this very program again, for this test alone, with a strict token in its environment.
+pub(crate) fn alone(test: &str, profile: Profile, knobs: &str, body: impl FnOnce(Stage)) {
+    if let Some(settings) = std::env::var_os(CONFIG_VARIABLE) {
+        let folder = Path::new(&settings).parent().unwrap();
+        return body(Stage::set(folder));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| -> PathBuf { folder.path().join(name) };
+    let softhsm = write_configuration(folder.path()).unwrap();
+    Control::create(&at("control")).unwrap();
+    let mut settings = Settings::new(SOFTHSM_MODULE, at("control"));
+    settings.profile = profile;
+    settings.knobs = knobs.parse().unwrap();
+    settings.write(&at("strict.toml")).unwrap();
+    let name = test.split_once("::").map_or(test, |(_, name)| name);
+    let ended = Command::new(std::env::current_exe().unwrap())
+        .args([name, "--exact", "--nocapture", "--include-ignored"])
+        .env(CONFIG_VARIABLE, at("strict.toml"))
+        .env("SOFTHSM2_CONF", softhsm)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ended.stdout);
+    assert!(
+        ended.status.success() && said.contains("1 passed"),
+        "{said}\n{}",
+        String::from_utf8_lossy(&ended.stderr)
+    );
+    // The settings of the process above are its own: nothing of them reaches the tests beside this one.
+    assert!(fs::exists(at("control")).unwrap());
+}
+
+pub(crate) fn label(text: &str) -> KeyLabel {
+    KeyLabel::parse(text).unwrap()
+}
+
+impl Stage {
+    fn set(folder: &Path) -> Self {
+        let control = Control::open(&folder.join("control")).unwrap();
+        let module = module_file().unwrap();
+        init_token(&module, LABEL, &SO_PIN.into(), &USER_PIN.into()).unwrap();
+        control.reset_counters();
+        Self { control }
+    }
+
+    pub(crate) fn config(&self, pin: &str) -> TokenConfig {
+        TokenConfig {
+            module: module_file().unwrap(),
+            label: LABEL.to_owned(),
+            pin: pin.into(),
+        }
+    }
+
+    pub(crate) fn open(&self) -> Token {
+        Token::open(&self.config(USER_PIN)).unwrap()
+    }
+
+    /// An open token with one key, used once so that its handle is known; counters start at zero after that, but for the login.
+    pub(crate) fn ready(&self, algorithm: KeyAlgorithm) -> Key {
+        self.ready_with(algorithm, TokenOptions::default())
+    }
+
+    pub(crate) fn ready_with(&self, algorithm: KeyAlgorithm, options: TokenOptions) -> Key {
+        let token = Token::open_with(&self.config(USER_PIN), options).unwrap();
+        let id = token.generate(&label("test/key"), algorithm).unwrap();
+        let key = Key {
+            token,
+            id,
+            scheme: algorithm.default_scheme(),
+        };
+        key.sign().unwrap();
+        self.control.reset_counters();
+        key
+    }
+
+    /// PINs offered since the counters were set to zero, the wrong ones apart.
+    pub(crate) fn pins(&self) -> (u64, u64) {
+        (self.control.login_attempts(), self.control.wrong_pins())
+    }
+}
+
+/// A key and the token it lies in.
+pub(crate) struct Key {
+    pub(crate) token: Token,
+    pub(crate) id: KeyId,
+    pub(crate) scheme: SignatureScheme,
+}
+
+impl Key {
+    /// Signs [`MESSAGE`]; a signature that comes out was verified by a verifier of our own, not by the driver's word.
+    pub(crate) fn sign(&self) -> Result<Vec<u8>, KeyStoreError> {
+        let signer = self.token.signer(self.id, Some(self.scheme))?;
+        let signature = signer.sign(MESSAGE)?;
+        OpenSslVerifier
+            .verify(signer.public_key(), self.scheme, MESSAGE, &signature)
+            .expect("a signature that does not verify was released");
+        Ok(signature)
+    }
+}
