@@ -5,9 +5,11 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::entry::Event;
-use super::finding::Finding;
-use super::read::read;
+use serde::Deserialize;
+
+use super::entry::{Event, Text};
+use super::finding::{Finding, What};
+use super::read::{each_line, since_epoch};
 use super::record::DONE;
 
 /// Who used which key for what.
@@ -21,24 +23,54 @@ pub struct KeyUse {
     pub key: String,
 }
 
-/// Hands caller, operation and key label of every use since a moment that succeeded to `visit`, in constant memory.
+/// What a count needs of a line; to read the rest of millions of lines would keep a restart waiting.
+#[derive(Deserialize)]
+struct Use<'a> {
+    at_us: u64,
+    #[serde(borrow)]
+    caller: Option<Text<'a>>,
+    #[serde(borrow)]
+    operation: Option<Text<'a>>,
+    key: Option<&'a str>,
+    #[serde(borrow)]
+    result: Option<Text<'a>>,
+}
+
+/// Whether the line, whose third field tells, is about a use of a key.
+fn is_use(line: &[u8]) -> Result<bool, What> {
+    line.split(|byte| *byte == b',')
+        .nth(2)
+        .and_then(|field| field.strip_prefix(b"\"event\":\""))
+        .and_then(|value| value.strip_suffix(b"\""))
+        .map(|name| name == Event::Used.name().as_bytes())
+        .ok_or(What::Malformed)
+}
+
+/// Hands caller, operation and key label of every use since a moment that succeeded to `visit`, in constant memory. The log is not
+/// verified; a use that cannot be read is a finding.
 pub fn done_since(
     folder: &Path,
     since: SystemTime,
     mut visit: impl FnMut(&str, &str, &str),
 ) -> Result<(), Finding> {
-    read(folder, Some(since), |entry| {
-        let done = entry.event == Event::Used
-            && entry
-                .result
-                .as_ref()
-                .is_some_and(|word| word.as_str() == DONE);
-        if let (true, Some(caller), Some(operation), Some(key)) =
-            (done, &entry.caller, &entry.operation, entry.key)
-        {
-            visit(caller.as_str(), operation.as_str(), key);
+    let from_us = since_epoch(since);
+    each_line(folder, since, |line| {
+        if is_use(line)? {
+            let used: Use<'_> = serde_json::from_slice(line).map_err(|_| What::Malformed)?;
+            if let Use {
+                at_us,
+                caller: Some(caller),
+                operation: Some(operation),
+                key: Some(key),
+                result: Some(result),
+            } = used
+                && at_us >= from_us
+                && result.as_str() == DONE
+            {
+                visit(caller.as_str(), operation.as_str(), key);
+            }
         }
-        ControlFlow::Continue(())
+        Ok(ControlFlow::Continue(()))
     })
 }
 

@@ -20,34 +20,49 @@ pub fn read(
     since: Option<SystemTime>,
     mut visit: impl FnMut(&Entry<'_>) -> ControlFlow<()>,
 ) -> Result<(), Finding> {
-    let segments = segment::count(folder)?;
-    let since_us = |slack: Duration| {
-        since.map_or(0, |since| {
-            let since = since.duration_since(UNIX_EPOCH).unwrap_or_default();
-            micros(since.saturating_sub(slack))
+    let since = since.unwrap_or(UNIX_EPOCH);
+    let (from_us, mut scratch) = (since_epoch(since), Vec::new());
+    each_line(folder, since, |line| {
+        let entry = Entry::parse(line, &mut scratch).ok_or(What::Malformed)?;
+        Ok(if entry.at_us >= from_us {
+            visit(&entry)
+        } else {
+            ControlFlow::Continue(())
         })
-    };
-    let (from, first) = (since_us(Duration::ZERO), since_us(CLOCK_SLACK));
-    let mut scratch = Vec::new();
-    for number in first_segment(folder, segments, first)?..=segments {
+    })
+}
+
+/// The time as the log writes it.
+pub(super) fn since_epoch(time: SystemTime) -> u64 {
+    micros(time.duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+/// Hands on every line that may have been written since a moment, and some that were before.
+pub(super) fn each_line(
+    folder: &Path,
+    since: SystemTime,
+    mut visit: impl FnMut(&[u8]) -> Result<ControlFlow<()>, What>,
+) -> Result<(), Finding> {
+    let segments = segment::count(folder)?;
+    let from_us = since_epoch(since).saturating_sub(micros(CLOCK_SLACK));
+    for number in first_segment(folder, segments, from_us)?..=segments {
         let unreadable = |e: io::Error| Finding::segment(number, What::Unreadable(e.to_string()));
         let mut lines = Lines::open(folder, number, u64::MAX).map_err(unreadable)?;
         loop {
             let (next, line) = lines.next().map_err(unreadable)?;
-            let at = |what| Finding {
+            let visited = match next {
+                Next::Line(bytes) => visit(bytes),
+                Next::End => break,
+                Next::Torn(_) if number == segments => break,
+                Next::Torn(_) => Err(What::Torn),
+                Next::TooLong => Err(What::TooLong),
+            };
+            let visited = visited.map_err(|what| Finding {
                 segment: number,
                 line,
                 what,
-            };
-            let bytes = match next {
-                Next::Line(bytes) => bytes,
-                Next::End => break,
-                Next::Torn(_) if number == segments => break,
-                Next::Torn(_) => return Err(at(What::Torn)),
-                Next::TooLong => return Err(at(What::TooLong)),
-            };
-            let entry = Entry::parse(bytes, &mut scratch).ok_or_else(|| at(What::Malformed))?;
-            if entry.at_us >= from && visit(&entry).is_break() {
+            })?;
+            if visited.is_break() {
                 return Ok(());
             }
         }

@@ -167,3 +167,39 @@ fn a_failed_sync_is_good_news_for_nobody() {
         .count();
     assert_eq!((io, poisoned), (1, outcomes.len() - 1));
 }
+
+/// A disk that notes what is asked of it.
+#[derive(Default)]
+struct Noting(Mutex<Vec<&'static str>>);
+
+impl Medium for Arc<Noting> {
+    fn create(&self, folder: &Path, name: &str) -> io::Result<File> {
+        self.0.lock().unwrap().push("create");
+        Disk.create(folder, name)
+    }
+
+    fn write(&self, file: &File, bytes: &[u8]) -> io::Result<()> {
+        self.0.lock().unwrap().push("write");
+        Disk.write(file, bytes)
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        self.0.lock().unwrap().push("sync");
+        Disk.sync(file)
+    }
+}
+
+#[test]
+fn a_segment_lasts_before_the_next_has_a_name_and_a_line_is_one_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = Arc::new(Noting::default());
+    let log = open_on(folder.path(), 1200, Box::new(Arc::clone(&disk))).unwrap();
+    disk.0.lock().unwrap().clear();
+    fill(&log, 0, 5);
+    assert_eq!(
+        *disk.0.lock().unwrap(),
+        [
+            "write", "write", "sync", "create", "write", "write", "write"
+        ]
+    );
+}

@@ -3,6 +3,7 @@
 use std::fs;
 use std::ops::ControlFlow;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::{
     AuditError, Durability, Event, Finding, KeyOperation, KeyUse, Log, LogId, Record, What,
@@ -180,4 +181,39 @@ fn a_record_that_is_too_long_is_refused_and_the_log_goes_on() {
             .lines(),
         2
     );
+}
+
+#[test]
+fn a_log_is_verified_while_it_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, auditor) = (open_small(folder.path(), 20_000), Auditor::new());
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    fill(&log, 0, 10);
+                }
+            });
+        }
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                log.checkpoint(&auditor, at(1)).unwrap();
+            }
+        });
+        let verified: Vec<_> = (0..12)
+            .map(|_| verify(folder.path(), &auditor.keys(), None, &OpenSslVerifier))
+            .collect();
+        done.store(true, Ordering::Relaxed);
+        for report in verified {
+            assert!(report.unwrap().live);
+        }
+    });
+    let report = verify(
+        folder.path(),
+        &auditor.keys(),
+        Some(&log.head()),
+        &OpenSslVerifier,
+    );
+    assert_eq!(report.unwrap().head, log.head());
 }
