@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::settings::{Choices, POLICY, ROOT_TOKEN, Stage};
+use super::settings::{Choices, ROOT_TOKEN, Stage};
 
 /// The ceremony that a development hierarchy is made from.
 const CEREMONY: &str = include_str!("../../../ca/ceremony/development.toml");
@@ -212,7 +212,7 @@ impl Folder {
 
     /// Writes the settings of all programs and the bridge's policy.
     pub fn write_settings(&self, choices: &Choices, stage: Stage) -> Result<PathBuf, String> {
-        self.write("bridge-policy.toml", POLICY)?;
+        self.write("bridge-policy.toml", &super::settings::policy(self))?;
         self.write(stage.file(), &super::settings::render(self, choices, stage))
     }
 

@@ -12,8 +12,8 @@ pub const ONLINE_TOKEN: &str = "romduol-online";
 /// Label of the root's token.
 pub const ROOT_TOKEN: &str = "romduol-root";
 
-/// Who may do what with which key.
-pub(super) const POLICY: &str = r#"# Who may do what with which key; everything else is refused.
+/// Who may do what with which key, and what the authorities' keys sign at all.
+const POLICY: &str = r#"# Who may do what with which key; everything else is refused.
 
 [[grant]]
 caller = "ca"
@@ -39,7 +39,51 @@ operations = ["sign"]
 caller = "idp"
 keys = "idp/*"
 operations = ["sign", "wrap", "unwrap", "hmac"]
+
+# What a taken-over authority could still sign: certificates of its own kinds, and lists. No sub-authority, nothing unread.
+[[key]]
+keys = "ca/persons/g1"
+signs = ["certificate", "certificate-list"]
+durable = true
+{persons}
+[key.certificate]
+longest_days = 1096
+extended_key_usage = ["id-kp-clientAuth", "id-kp-emailProtection", "id-kp-OCSPSigning", "1.3.6.1.5.5.7.3.36"]
+extended_key_usage_required = false
+
+[key.certificate_list]
+longest_hours = 192
+
+[[key]]
+keys = "ca/servers/g1"
+signs = ["certificate", "certificate-list"]
+durable = true
+{servers}
+[key.certificate]
+longest_days = 1826
+extended_key_usage = ["id-kp-serverAuth", "id-kp-clientAuth", "id-kp-OCSPSigning", "id-kp-timeStamping"]
+
+[key.certificate_list]
+longest_hours = 192
+
+[[key]]
+keys = "sign/*"
+durable = true
 "#;
+
+/// The bridge's policy; after the ceremony the authorities' keys are bound to the names and ends of their certificates.
+pub(super) fn policy(folder: &Folder) -> String {
+    let pinned = |name: &str| {
+        let path = folder.path(&format!("ceremony/certificates/{name}.pem"));
+        match std::fs::read_to_string(path) {
+            Ok(pem) => format!("issuer_certificate = \"\"\"\n{pem}\"\"\"\n"),
+            Err(_) => String::new(),
+        }
+    };
+    POLICY
+        .replace("{persons}", &pinned("ca-persons-g1"))
+        .replace("{servers}", &pinned("ca-servers-g1"))
+}
 
 /// What the settings depend on beside the folder.
 #[derive(Clone, Debug)]
@@ -139,10 +183,11 @@ fn client_tls(folder: &Folder, key: &str, name: Option<&str>) -> String {
 fn bridge(folder: &Folder) -> String {
     let at = |name: &str| folder.text(name);
     let mut text = format!(
-        "[bridge]\nmodule = \"{MODULE}\"\ntoken_label = \"{ONLINE_TOKEN}\"\npin_file = \"{}\"\npolicy = \"{}\"\naudit_file = \"{}\"\n",
-        at("secrets/online.pin"),
+        "[bridge]\npolicy = \"{}\"\naudit_folder = \"{}\"\nstate_folder = \"{}\"\n\n[[bridge.token]]\nname = \"online\"\nmodule = \"{MODULE}\"\nlabel = \"{ONLINE_TOKEN}\"\npin_file = \"{}\"\n",
         at("bridge-policy.toml"),
-        at("log/bridge-audit.jsonl"),
+        at("log/bridge"),
+        at("bridge"),
+        at("secrets/online.pin"),
     );
     for name in ["ca", "ocsp", "idp"] {
         let path = at(&format!("run/bridge-{name}.sock"));

@@ -58,6 +58,22 @@ impl House {
         fs::write(self.path("romduol.toml"), text).unwrap();
     }
 
+    /// Makes another token, with the same PIN files.
+    pub fn add_token(&self, label: &str) {
+        let made = self.run(
+            "init",
+            &[
+                "--so-pin-file",
+                "so.pin",
+                "--pin-file",
+                "user.pin",
+                "--label",
+                label,
+            ],
+        );
+        assert!(made.status.success(), "{made:?}");
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -69,6 +85,7 @@ impl House {
             .args(arguments)
             .current_dir(self.folder.path())
             .env("SOFTHSM2_CONF", self.path("softhsm2.conf"))
+            .env(strict_token::CONFIG_VARIABLE, self.path("strict.toml"))
             .stdin(Stdio::null());
         command
     }
@@ -98,7 +115,12 @@ impl House {
 
     /// Every line of the audit log of the token `house`.
     pub fn audit(&self) -> Vec<serde_json::Value> {
-        let mut segments: Vec<_> = fs::read_dir(self.path("audit/house"))
+        self.audit_of("house")
+    }
+
+    /// Every line of the audit log of a token.
+    pub fn audit_of(&self, token: &str) -> Vec<serde_json::Value> {
+        let mut segments: Vec<_> = fs::read_dir(self.path("audit").join(token))
             .unwrap()
             .map(|entry| entry.unwrap().path())
             .filter(|path| path.extension().is_some_and(|kind| kind == "jsonl"))

@@ -1,0 +1,254 @@
+//! What a supervisor is for: workers that are killed, stopped, hung or without their token, and callers who do not notice.
+#![expect(
+    clippy::unwrap_used,
+    unreachable_pub,
+    dead_code,
+    reason = "a test fails by panicking, and its support module is private to it and shared with others"
+)]
+
+mod support;
+
+use std::fs;
+use std::time::Duration;
+
+use hsm_bridge::client::{Client, ClientOptions};
+use hsm_bridge::testing::SOFTHSM_MODULE;
+use hsm_bridge::verify::OpenSslVerifier;
+use hsm_bridge::{
+    Health, KeyAlgorithm, KeyLabel, KeyStore, KeyStoreError, SignatureVerifier, Signer,
+};
+use rustix::process::{Pid, Signal, kill_process};
+use strict_token::{Control, Fault, Function, Settings};
+use support::{House, Running};
+
+const POLICY: &str = "[[grant]]\ncaller = 'ca'\nkeys = 'sign/*'\noperations = ['generate', 'sign']\n\
+    [[grant]]\ncaller = 'idp'\nkeys = 'idp/*'\noperations = ['generate', 'sign']\n";
+
+/// Two tokens: `first` behind the strict module, which can be told to fail, and `second`; keys of `ca` are on the first and may
+/// be served by the second, those of `idp` are on the second alone.
+struct Pair {
+    house: House,
+    control: Control,
+}
+
+fn label(text: &str) -> KeyLabel {
+    KeyLabel::parse(text).unwrap()
+}
+
+impl Pair {
+    fn build(section: &str) -> Self {
+        let house = House::build();
+        house.add_token("spare");
+        let control = Control::create(&house.path("control")).unwrap();
+        Settings::new(SOFTHSM_MODULE, house.path("control"))
+            .write(&house.path("strict.toml"))
+            .unwrap();
+        fs::write(house.path("policy.toml"), POLICY).unwrap();
+        fs::copy(house.path("user.pin"), house.path("spare.pin")).unwrap();
+        support::set_mode(&house.path("spare.pin"), 0o600);
+        let strict = strict_token::module_file().unwrap();
+        let text = format!(
+            "[bridge]\npolicy = 'policy.toml'\naudit_folder = 'audit'\nstate_folder = 'state'\n{section}\n\
+             [[bridge.token]]\nname = 'first'\nmodule = '{}'\nlabel = 'house'\npin_file = 'user.pin'\nsession_copy = false\n\
+             [[bridge.token]]\nname = 'second'\nmodule = '{SOFTHSM_MODULE}'\nlabel = 'spare'\npin_file = 'spare.pin'\n\
+             [[bridge.route]]\nkeys = 'idp/*'\ntokens = ['second']\n\
+             [[bridge.route]]\nkeys = 'sign/*'\ntokens = ['first', 'second']\n\
+             [[bridge.socket]]\nname = 'idp'\npath = 'idp.sock'\n[[bridge.socket]]\nname = 'ca'\npath = 'ca.sock'\n",
+            strict.display()
+        );
+        fs::write(house.path("romduol.toml"), text).unwrap();
+        Self { house, control }
+    }
+
+    fn client(&self, caller: &str, deadline: Duration) -> Client {
+        drop(self.house.client(caller));
+        let options = ClientOptions {
+            deadline,
+            ..ClientOptions::default()
+        };
+        Client::connect_with(&self.house.path(&format!("{caller}.sock")), options).unwrap()
+    }
+
+    fn audited(&self, token: &str, operation: &str, result: &str) -> usize {
+        let rows = self.house.audit_of(token);
+        rows.iter()
+            .filter(|row| row["operation"] == operation && row["result"] == result)
+            .count()
+    }
+}
+
+/// The process id of a token's worker.
+fn worker(daemon: &Running, token: &str) -> Pid {
+    let number = daemon.0.id();
+    let tasks = fs::read_dir(format!("/proc/{number}/task")).unwrap();
+    let name = format!("hsm-bridge worker {token}");
+    for task in tasks {
+        let children =
+            fs::read_to_string(task.unwrap().path().join("children")).unwrap_or_default();
+        for child in children.split_whitespace() {
+            let line = fs::read_to_string(format!("/proc/{child}/cmdline")).unwrap_or_default();
+            if line.starts_with(&name) {
+                return Pid::from_raw(child.parse().unwrap()).unwrap();
+            }
+        }
+    }
+    panic!("token {token} has no worker");
+}
+
+fn sign_and_verify(signer: &dyn Signer, message: &[u8]) -> Result<(), KeyStoreError> {
+    let signature = signer.sign(message)?;
+    OpenSslVerifier
+        .verify(signer.public_key(), signer.scheme(), message, &signature)
+        .unwrap();
+    Ok(())
+}
+
+fn signer(client: &Client, name: &str) -> Box<dyn Signer> {
+    let id = match client.find(&label(name)).unwrap() {
+        Some(id) => id,
+        None => client.generate(&label(name), KeyAlgorithm::P256).unwrap(),
+    };
+    client.signer(id, None).unwrap()
+}
+
+#[test]
+fn a_killed_worker_is_replaced_and_its_callers_and_the_other_token_go_on() {
+    let pair = Pair::build("fail_back_after_s = 0");
+    let daemon = pair.house.serve();
+    let (ca, idp) = (
+        pair.client("ca", Duration::from_secs(20)),
+        pair.house.client("idp"),
+    );
+    let (ca_signer, idp_signer) = (signer(&ca, "sign/one"), signer(&idp, "idp/one"));
+    let other = worker(&daemon, "second");
+    for round in 0..3_u8 {
+        let killed = worker(&daemon, "second");
+        assert_eq!(killed, other);
+        let first = worker(&daemon, "first");
+        kill_process(first, Signal::KILL).unwrap();
+        sign_and_verify(idp_signer.as_ref(), &[round]).unwrap();
+        // The key is on the first token alone: the second says that it does not know it, until the first is back.
+        while let Err(error) = sign_and_verify(ca_signer.as_ref(), &[round]) {
+            assert!(matches!(error, KeyStoreError::UnknownKey(_)), "{error}");
+        }
+        assert_ne!(worker(&daemon, "first"), first);
+    }
+    assert_eq!(daemon.stop(), Some(0));
+    assert_eq!(pair.control.wrong_pins(), 0);
+    assert_eq!(pair.audited("second", "sign", "done"), 3);
+}
+
+#[test]
+fn a_call_that_hangs_costs_its_worker_and_nobody_else() {
+    let pair = Pair::build("fail_back_after_s = 0\ncall_limit_ms = 300");
+    let daemon = pair.house.serve();
+    let ca = pair.client("ca", Duration::from_millis(1_500));
+    let idp = pair.house.client("idp");
+    let (ca_signer, idp_signer) = (signer(&ca, "sign/one"), signer(&idp, "idp/one"));
+    let (first, second) = (worker(&daemon, "first"), worker(&daemon, "second"));
+    pair.control.always(Function::Sign, Fault::Hang);
+    let answered = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| ca_signer.sign(b"hangs"));
+        for round in 0..50_u8 {
+            sign_and_verify(idp_signer.as_ref(), &[round]).unwrap();
+        }
+        waiting.join().unwrap()
+    });
+    assert!(answered.is_err(), "no signature can have come");
+    assert_eq!(worker(&daemon, "second"), second);
+    pair.control.clear_all();
+    let patient = pair.client("ca", Duration::from_secs(20));
+    let patient = patient.signer(hsm_bridge::KeyId::of(ca_signer.public_key()).unwrap(), None);
+    let patient = patient
+        .or_else(|_| ca.signer(hsm_bridge::KeyId::of(ca_signer.public_key()).unwrap(), None))
+        .unwrap();
+    while let Err(error) = sign_and_verify(patient.as_ref(), b"again") {
+        assert!(matches!(error, KeyStoreError::UnknownKey(_)), "{error}");
+    }
+    assert_ne!(worker(&daemon, "first"), first);
+}
+
+#[test]
+fn a_stopped_worker_is_found_by_its_silence() {
+    let pair = Pair::build("fail_back_after_s = 0\nsilence_limit_ms = 500");
+    let daemon = pair.house.serve();
+    let ca = pair.client("ca", Duration::from_secs(20));
+    let ca_signer = signer(&ca, "sign/one");
+    let first = worker(&daemon, "first");
+    kill_process(first, Signal::STOP).unwrap();
+    while let Err(error) = sign_and_verify(ca_signer.as_ref(), b"after") {
+        assert!(matches!(error, KeyStoreError::UnknownKey(_)), "{error}");
+    }
+    assert_ne!(worker(&daemon, "first"), first);
+}
+
+#[test]
+fn callers_move_to_the_next_token_and_back_when_the_first_is_sound_again() {
+    let pair = Pair::build("fail_back_after_s = 1");
+    let daemon = pair.house.serve();
+    let ca = pair.client("ca", Duration::from_secs(20));
+    let name = label("sign/one");
+    let on_first = ca.generate(&name, KeyAlgorithm::P256).unwrap();
+    pair.control.stop_server();
+    // Every call of the first token fails: the second has no key of this name yet, and makes its own.
+    assert_eq!(ca.find(&name).unwrap(), None);
+    let on_second = ca.generate(&name, KeyAlgorithm::P256).unwrap();
+    assert_ne!(on_first, on_second);
+    sign_and_verify(ca.signer(on_second, None).unwrap().as_ref(), b"x").unwrap();
+    pair.control.start_server();
+    while ca.find(&name).unwrap() != Some(on_first) {
+        ca.health().unwrap_or_default();
+    }
+    sign_and_verify(ca.signer(on_first, None).unwrap().as_ref(), b"y").unwrap();
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+#[test]
+fn a_refused_pin_is_offered_once_whatever_is_started_again() {
+    let pair = Pair::build("fail_back_after_s = 0");
+    let right = fs::read(pair.house.path("user.pin")).unwrap();
+    fs::write(pair.house.path("user.pin"), "0000-wrong\n").unwrap();
+    for _ in 0..3 {
+        let daemon = pair.house.serve();
+        // The other token serves all the same.
+        pair.house.client("idp").health().unwrap_or_default();
+        signer(&pair.house.client("idp"), "idp/one");
+        daemon.kill();
+    }
+    assert_eq!(
+        (pair.control.login_attempts(), pair.control.wrong_pins()),
+        (1, 1)
+    );
+    fs::write(pair.house.path("user.pin"), right).unwrap();
+    let daemon = pair.house.serve();
+    let ca = pair.client("ca", Duration::from_secs(20));
+    signer(&ca, "sign/one");
+    assert_eq!(daemon.stop(), Some(0));
+    assert_eq!(pair.control.login_attempts(), 2);
+}
+
+#[test]
+fn every_signature_of_the_token_is_in_the_record() {
+    let pair = Pair::build("canary_ms = 0");
+    let daemon = pair.house.serve();
+    let ca = pair.client("ca", Duration::from_secs(20));
+    let ca_signer = signer(&ca, "sign/one");
+    for round in 0..20_u8 {
+        sign_and_verify(ca_signer.as_ref(), &[round]).unwrap();
+    }
+    pair.control.once(Function::Sign, Fault::FlippedBit);
+    assert_eq!(ca_signer.sign(b"spoilt"), Err(KeyStoreError::VerifyFailed));
+    assert_eq!(daemon.stop(), Some(0));
+    let rows = pair.house.audit_of("first");
+    let checkpoints = rows
+        .iter()
+        .filter(|row| row["event"] == "bridge.checkpoint")
+        .count();
+    let recorded =
+        pair.audited("first", "sign", "done") + pair.audited("first", "sign", "verify-failed");
+    assert_eq!((recorded, checkpoints > 0), (21, true));
+    assert_eq!(
+        pair.control.signatures_made(),
+        u64::try_from(recorded + checkpoints).unwrap()
+    );
+}
