@@ -229,6 +229,18 @@ fn the_lists_own_extensions_are_complete_and_known() {
 }
 
 #[test]
+fn nothing_follows_the_extensions_inside_the_list() {
+    // The parts after the outermost header, as they are, and one value more.
+    let whole = good().encode();
+    let content = &whole[4..];
+    let longer = sequence(&[content, &hex("0500")]);
+    let error = TbsError::Malformed("after crlExtensions");
+    assert_eq!(in_pieces(&longer, longer.len(), &[64]), Err(error));
+    let undelivered = &longer[..longer.len() - 2];
+    assert_eq!(in_pieces(undelivered, longer.len(), &[64]), Err(error));
+}
+
+#[test]
 fn a_list_longer_than_the_rule_is_refused_before_a_byte_of_it() {
     let mut small = list_rules();
     small.largest = 100;
