@@ -1,5 +1,7 @@
 //! Faults that a test arms while the module runs.
 
+use crate::ckr;
+
 /// What a function does instead of its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -45,6 +47,28 @@ impl Fault {
             7 => Some(Self::Zeros),
             _ => None,
         }
+    }
+}
+
+impl std::str::FromStr for Fault {
+    type Err = String;
+
+    /// `hang`, `flipped-bit`, `other-message`, `short`, `zeros`, a return code without its prefix, or `lost:` and such a code.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let code = |name: &str| {
+            ckr::parse(name).ok_or_else(|| format!("{name} is neither a fault nor a return code"))
+        };
+        Ok(match text {
+            "hang" => Self::Hang,
+            "flipped-bit" => Self::FlippedBit,
+            "other-message" => Self::OtherMessage,
+            "short" => Self::Short,
+            "zeros" => Self::Zeros,
+            _ => match text.strip_prefix("lost:") {
+                Some(name) => Self::AnswerLost(code(name)?),
+                None => Self::Answer(code(text)?),
+            },
+        })
     }
 }
 

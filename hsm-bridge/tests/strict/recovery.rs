@@ -1,6 +1,9 @@
 //! Each class of recovery once: what the caller hears, how often the token is asked, and that one PIN is offered once.
 
-use hsm_bridge::pkcs11::Token;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hsm_bridge::pkcs11::{Token, TokenOptions, WhenLost};
 use hsm_bridge::{Health, KeyAlgorithm, KeyStore, KeyStoreError};
 use strict_token::{Fault, Function, Plan, Profile, ckr};
 
@@ -255,6 +258,46 @@ strict_test!(
         );
         assert_eq!(stage.pins(), (0, 0));
         assert_eq!(stage.control.signatures_made(), 0);
+    }
+);
+
+strict_test!(
+    the_owner_hears_of_a_lost_token_and_of_nothing_less,
+    Profile::Plain,
+    "",
+    |stage| {
+        let told = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&told);
+        let owner = move |_: &KeyStoreError| {
+            count.fetch_add(1, Ordering::Relaxed);
+        };
+        let options = TokenOptions {
+            when_lost: WhenLost::Tell(Arc::new(owner)),
+            ..TokenOptions::default()
+        };
+        let key = stage.ready_with(KeyAlgorithm::P256, options);
+        stage.control.kill_idle_sessions();
+        key.sign().unwrap();
+        for (function, code) in [
+            (Function::SignInit, ckr::OPERATION_ACTIVE),
+            (Function::SignInit, ckr::GENERAL_ERROR),
+            (Function::Sign, ckr::DEVICE_MEMORY),
+            (Function::SignInit, ckr::MECHANISM_INVALID),
+        ] {
+            stage.control.once(function, Fault::Answer(code));
+            let _either_way = key.sign();
+        }
+        assert_eq!(told.load(Ordering::Relaxed), 0);
+        let pins = stage.pins();
+        stage.control.stop_server();
+        let answer = key.sign();
+        assert!(
+            matches!(answer, Err(KeyStoreError::TokenUnavailable(_))),
+            "{answer:?}"
+        );
+        assert_eq!(told.load(Ordering::Relaxed), 1);
+        // No second try, and no PIN: what is lost is lost for this process.
+        assert_eq!(stage.pins(), pins);
     }
 );
 
