@@ -18,6 +18,7 @@ pub(crate) const MESSAGE: &[u8] = b"the message";
 /// A strict token in this process, initialised, with all counters at zero.
 pub(crate) struct Stage {
     pub(crate) control: Control,
+    module: PathBuf,
 }
 
 /// A test that has a process to itself, with these knobs over this profile.
@@ -74,12 +75,12 @@ impl Stage {
         let module = module_file().unwrap();
         init_token(&module, LABEL, &SO_PIN.into(), &USER_PIN.into()).unwrap();
         control.reset_counters();
-        Self { control }
+        Self { control, module }
     }
 
     pub(crate) fn config(&self, pin: &str) -> TokenConfig {
         TokenConfig {
-            module: module_file().unwrap(),
+            module: self.module.clone(),
             label: LABEL.to_owned(),
             pin: pin.into(),
         }
