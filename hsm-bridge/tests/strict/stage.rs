@@ -12,6 +12,8 @@ use hsm_bridge::{
 };
 use strict_token::{CONFIG_VARIABLE, Control, Profile, Settings, module_file};
 
+/// Names the folder of its token to a process that runs one test alone.
+const FOLDER_VARIABLE: &str = "STRICT_TOKEN_TEST_FOLDER";
 const LABEL: &str = "strict";
 pub(crate) const MESSAGE: &[u8] = b"the message";
 
@@ -36,9 +38,8 @@ pub(crate) use strict_test;
 
 /// Runs `body` in a process of its own: this very program again, for this test alone, with a strict token in its environment.
 pub(crate) fn alone(test: &str, profile: Profile, knobs: &str, body: impl FnOnce(Stage)) {
-    if let Some(settings) = std::env::var_os(CONFIG_VARIABLE) {
-        let folder = Path::new(&settings).parent().unwrap();
-        return body(Stage::set(folder));
+    if let Some(folder) = std::env::var_os(FOLDER_VARIABLE) {
+        return body(Stage::set(Path::new(&folder)));
     }
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| -> PathBuf { folder.path().join(name) };
@@ -51,6 +52,7 @@ pub(crate) fn alone(test: &str, profile: Profile, knobs: &str, body: impl FnOnce
     let name = test.split_once("::").map_or(test, |(_, name)| name);
     let ended = Command::new(std::env::current_exe().unwrap())
         .args([name, "--exact", "--nocapture", "--include-ignored"])
+        .env(FOLDER_VARIABLE, folder.path())
         .env(CONFIG_VARIABLE, at("strict.toml"))
         .env("SOFTHSM2_CONF", softhsm)
         .output()

@@ -15,6 +15,8 @@ use std::ptr;
 use cryptoki_sys::*;
 use strict_token::{CONFIG_VARIABLE, Control, Settings, module_file};
 
+/// Names the folder of its token to a process that runs one test alone.
+const FOLDER_VARIABLE: &str = "STRICT_TOKEN_TEST_FOLDER";
 /// Where Debian's package `softhsm2` puts the module.
 const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
 pub(crate) const PIN: &[u8] = b"user-1234";
@@ -29,10 +31,9 @@ pub(crate) struct Stage {
 
 /// Runs `body` in a process of its own, with a strict token of these knobs.
 pub(crate) fn alone(test: &str, knobs: &str, body: impl FnOnce(Stage)) {
-    if let Some(settings) = std::env::var_os(CONFIG_VARIABLE) {
-        let folder = Path::new(&settings).parent().unwrap().to_owned();
+    if let Some(folder) = std::env::var_os(FOLDER_VARIABLE) {
         body(Stage {
-            control: Control::open(&folder.join("control")).unwrap(),
+            control: Control::open(&Path::new(&folder).join("control")).unwrap(),
             module: Module::load(),
         });
         return;
@@ -53,7 +54,7 @@ pub(crate) fn watched(
     body: impl FnOnce(Stage),
     watch: impl FnOnce(&Control, std::process::Child),
 ) {
-    if std::env::var_os(CONFIG_VARIABLE).is_some() {
+    if std::env::var_os(FOLDER_VARIABLE).is_some() {
         return alone(test, "", body);
     }
     let folder = prepare("");
@@ -87,6 +88,7 @@ fn command(folder: &Path, test: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args([test, "--exact", "--nocapture"])
+        .env(FOLDER_VARIABLE, folder)
         .env(CONFIG_VARIABLE, folder.join("strict.toml"))
         .env("SOFTHSM2_CONF", folder.join("softhsm2.conf"));
     command
