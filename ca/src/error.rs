@@ -133,7 +133,9 @@ impl From<hsm_bridge::KeyStoreError> for Error {
         use hsm_bridge::KeyStoreError as E;
         match error {
             E::Busy(_) => Self::Overloaded,
-            E::TokenUnavailable(_) | E::Deadline | E::OutcomeUnknown => Self::Unavailable(error.to_string()),
+            E::TokenUnavailable(_) | E::Deadline | E::OutcomeUnknown => {
+                Self::Unavailable(error.to_string())
+            }
             other => Self::internal(other),
         }
     }

@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use hsm_bridge::activation::{Assertion, HeldKeys, Holder};
 use hsm_bridge::{Health, KeyAlgorithm, KeyId, KeyLabel, KeyStore, KeyStoreError, Signer};
+use spki::SubjectPublicKeyInfoOwned;
 
-/// What the running authority needs from a token: making and using signing keys, and a sign of life.
-pub trait TokenDoor: KeyStore + Health {}
+/// What the running authority needs from a token: making and using signing keys, those that their holders release among them, and a
+/// sign of life.
+pub trait TokenDoor: KeyStore + HeldKeys + Health {}
 
-impl<T: KeyStore + Health> TokenDoor for T {}
+impl<T: KeyStore + HeldKeys + Health> TokenDoor for T {}
 
 /// Signers by label; a look-up in the token happens once per key. All calls block.
 #[derive(Clone)]
@@ -53,17 +56,38 @@ impl Keys {
         Ok(signer)
     }
 
-    /// Makes a key, or finds the one that an interrupted attempt made under this label.
-    pub fn make(
+    /// Makes a key for a holder, or finds the one that an interrupted attempt made under this label for the same holder; gives its
+    /// public half as well.
+    pub fn make_held(
         &self,
         label: &KeyLabel,
         algorithm: KeyAlgorithm,
-    ) -> Result<(KeyId, Arc<dyn Signer>), KeyStoreError> {
-        let id = match self.door.find(label)? {
-            Some(id) => id,
-            None => self.door.generate(label, algorithm)?,
-        };
-        Ok((id, self.signer(label)?))
+        holder: &Holder,
+    ) -> Result<(KeyId, SubjectPublicKeyInfoOwned), KeyStoreError> {
+        let id = self.door.generate_held(label, algorithm, holder)?;
+        let public_key = self.door.signer(id, None)?.public_key().clone();
+        Ok((id, public_key))
+    }
+
+    /// The challenge by which a key's holder allows exactly this digest; `context` names the request.
+    pub fn activate(
+        &self,
+        key: KeyId,
+        context: &[u8],
+        digest: &[u8],
+    ) -> Result<[u8; 32], KeyStoreError> {
+        self.door.activate(key, context, &[digest])
+    }
+
+    /// Signs with a held key, under the key's default scheme, what its holder agreed to.
+    pub fn sign_held(
+        &self,
+        key: KeyId,
+        message: &[u8],
+        assertion: &Assertion<'_>,
+    ) -> Result<Vec<u8>, KeyStoreError> {
+        let scheme = self.door.signer(key, None)?.scheme();
+        self.door.sign_held(key, scheme, message, assertion)
     }
 
     /// Whether the token would answer now.

@@ -2,7 +2,8 @@
 #![expect(
     clippy::unwrap_used,
     unreachable_pub,
-    reason = "a test fails by panicking, and its support module is private to it"
+    dead_code,
+    reason = "a test fails by panicking, and its support module is private to it and shared with others"
 )]
 
 mod support;

@@ -341,6 +341,7 @@ fn more_threads_than_sessions_all_get_their_turn() {
     let options = hsm_bridge::pkcs11::TokenOptions {
         session_copy: false,
         max_sessions: 2,
+        ..hsm_bridge::pkcs11::TokenOptions::default()
     };
     let token = Token::open_with(&hsm.config(), options).unwrap();
     let id = token.generate(&label("a/b"), KeyAlgorithm::P256).unwrap();

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use der::Decode;
 use domain::audit::action;
-use hsm_bridge::{KeyAlgorithm, KeyId, KeyLabel, SignatureScheme};
+use hsm_bridge::activation::{self, ActivationError};
+use hsm_bridge::{KeyAlgorithm, KeyId, KeyLabel};
 use pki::name::DistinguishedName;
 use pki::profile::ProfileName;
 use serde::{Deserialize, Serialize};
@@ -21,8 +22,6 @@ use crate::issuance::{self, IdempotencyKey, Order};
 
 /// Longest WebAuthn credential identifier (Web Authentication Level 3 §4).
 const MAX_CREDENTIAL_ID: usize = 1023;
-/// Longest origin or relying party identifier.
-const MAX_NAME: usize = 255;
 
 /// Who will sign, as the certificate names them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -65,18 +64,30 @@ impl Activation {
                 "activation.credential_id has 1 to 1023 bytes".to_owned(),
             ));
         }
-        let key = parse_key(&public_key)?;
-        if SignatureScheme::for_public_key(&key).is_none() {
-            return Err(Error::Key(
-                "activation.public_key is of an unsupported kind".to_owned(),
-            ));
-        }
-        check_origin(&rp_id, &origin)?;
-        Ok(Self {
+        parse_key(&public_key)?;
+        let activation = Self {
             credential_id,
             public_key,
             rp_id,
             origin,
+        };
+        activation.holder()?;
+        Ok(activation)
+    }
+
+    /// The passkey as the bridge keeps it beside the key: of a kind that authenticators use, with an origin that belongs to its relying
+    /// party.
+    fn holder(&self) -> Result<activation::Holder, Error> {
+        activation::Holder::new(&self.public_key, &self.rp_id, &self.origin).map_err(|error| {
+            match error {
+                ActivationError::Holder("public key") => {
+                    Error::Key("activation.public_key is of an unsupported kind".to_owned())
+                }
+                _ => Error::Invalid(
+                    "activation.origin is https://HOST[:PORT] with a host of activation.rp_id"
+                        .to_owned(),
+                ),
+            }
         })
     }
 }
@@ -86,30 +97,6 @@ pub(super) fn parse_key(der: &[u8]) -> Result<SubjectPublicKeyInfoOwned, Error> 
     SubjectPublicKeyInfoOwned::from_der(der).map_err(|_| {
         Error::Key("activation.public_key is no SubjectPublicKeyInfo in DER".to_owned())
     })
-}
-
-/// Web Authentication Level 3 §5.1.3: the identifier is the origin's host or a suffix of it; https, but for localhost.
-fn check_origin(rp_id: &str, origin: &str) -> Result<(), Error> {
-    let refused = || {
-        Error::Invalid(
-            "activation.origin is https://HOST[:PORT] with a host of activation.rp_id".to_owned(),
-        )
-    };
-    if rp_id.is_empty() || rp_id.len() > MAX_NAME || origin.len() > MAX_NAME {
-        return Err(refused());
-    }
-    let url = url::Url::parse(origin).map_err(|_| refused())?;
-    let host = url.host_str().ok_or_else(refused)?;
-    let secure = url.scheme() == "https" || (url.scheme() == "http" && host == "localhost");
-    let plain = url.origin().ascii_serialization() == origin;
-    let below = host
-        .strip_suffix(rp_id)
-        .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    if secure && plain && below {
-        Ok(())
-    } else {
-        Err(refused())
-    }
 }
 
 /// What was asked for.
@@ -171,7 +158,7 @@ async fn run(
     if row.state != "pending" {
         return Err(Error::Conflict("the credential was closed"));
     }
-    let (key_id, public_key) = make_key(app, &row.id).await?;
+    let (key_id, public_key) = make_key(app, &row.id, &request.activation).await?;
     let order = Order::new(
         ProfileName::OfficialSign,
         None,
@@ -232,12 +219,17 @@ async fn announce(
     }
 }
 
-async fn make_key(app: &App, id: &str) -> Result<(KeyId, SubjectPublicKeyInfoOwned), Error> {
+/// The key belongs to its holder from its first moment: the bridge itself asks for the holder's passkey at every signature.
+async fn make_key(
+    app: &App,
+    id: &str,
+    activation: &Activation,
+) -> Result<(KeyId, SubjectPublicKeyInfoOwned), Error> {
     let label = label(id)?;
+    let holder = activation.holder()?;
     let keys = app.keys.clone();
     let made = blocking(&app.token_pool, move || {
-        keys.make(&label, KeyAlgorithm::P256)
-            .map(|(id, signer)| (id, signer.public_key().clone()))
+        keys.make_held(&label, KeyAlgorithm::P256, &holder)
     })
     .await??;
     Ok(made)
@@ -290,30 +282,4 @@ fn subject(app: &App, holder: &Holder) -> DistinguishedName {
 /// Label of a credential's key.
 pub(super) fn label(id: &str) -> Result<KeyLabel, Error> {
     KeyLabel::parse(&format!("sign/{id}")).map_err(Error::internal)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_origin_belongs_to_its_relying_party() {
-        for (rp_id, origin) in [
-            ("id.example", "https://id.example"),
-            ("example", "https://id.example:8443"),
-            ("localhost", "http://localhost:8080"),
-        ] {
-            assert!(check_origin(rp_id, origin).is_ok(), "{rp_id} {origin}");
-        }
-        for (rp_id, origin) in [
-            ("id.example", "http://id.example"),
-            ("id.example", "https://evilid.example"),
-            ("id.example", "https://id.example/"),
-            ("id.example", "https://id.example.evil"),
-            ("", "https://id.example"),
-            ("id.example", "nonsense"),
-        ] {
-            assert!(check_origin(rp_id, origin).is_err(), "{rp_id} {origin}");
-        }
-    }
 }

@@ -11,14 +11,12 @@ use store::StoreError;
 use store::ca::DocumentRow;
 use uuid::Uuid;
 
-use super::{CHALLENGE_DOMAIN, Usable, usable};
+use super::{Usable, key_of, usable};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::error::Error;
 use crate::hex;
 
-/// Random octets in a challenge.
-const NONCE: usize = 32;
 const DAY: i64 = 24 * 60 * 60;
 /// How long the record of an ended document is kept; the audit log has the facts for ever.
 const KEEP_RECORD: i64 = 30 * DAY;
@@ -57,6 +55,7 @@ pub async fn prepare(
     .await?;
     let (dtbs_digest, bytes) = prepared.map_err(|error| Error::Document(error.to_string()))?;
     let id = app.sources.uuid();
+    let challenge = challenge(app, &usable, id, dtbs_digest).await?;
     let now = app.sources.unix();
     let row = DocumentRow {
         id: id.to_string(),
@@ -65,7 +64,7 @@ pub async fn prepare(
         level: level_name(level).to_owned(),
         document_digest,
         dtbs_digest: dtbs_digest.to_vec(),
-        challenge: challenge(id, &dtbs_digest, &app.sources.random::<NONCE>()).to_vec(),
+        challenge: challenge.to_vec(),
         state: "prepared".to_owned(),
         size: i64::try_from(bytes.len()).map_err(Error::internal)?,
         bytes: Some(bytes),
@@ -77,14 +76,21 @@ pub async fn prepare(
     store(app, caller, row).await
 }
 
-/// Binds the challenge to this request, to the very attributes that will be signed, and to this moment.
-fn challenge(id: Uuid, dtbs_digest: &[u8; 32], nonce: &[u8; NONCE]) -> [u8; 32] {
-    let mut hasher = Sha256::new();
-    hasher.update(CHALLENGE_DOMAIN);
-    hasher.update(id.as_bytes());
-    hasher.update(dtbs_digest);
-    hasher.update(nonce);
-    hasher.finalize().into()
+/// The bridge makes the challenge, from the key, this request, the very attributes that will be signed, and this moment: it will sign
+/// nothing else, whoever asks.
+async fn challenge(
+    app: &App,
+    usable: &Usable,
+    id: Uuid,
+    dtbs_digest: [u8; 32],
+) -> Result<[u8; 32], Error> {
+    let key = key_of(&usable.credential)?;
+    let keys = app.keys.clone();
+    let made = blocking(&app.token_pool, move || {
+        keys.activate(key, id.as_bytes(), &dtbs_digest)
+    })
+    .await??;
+    Ok(made)
 }
 
 async fn find_credential(app: &App, caller: &Caller, id: Uuid) -> Result<Usable, Error> {

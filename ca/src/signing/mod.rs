@@ -1,12 +1,14 @@
 //! Signing documents for a holder: the key stays in the token, and only the holder's passkey releases it.
 //!
-//! A prepared document has one challenge, made from its identifier, what will be signed and a random value; the
-//! holder's fresh assertion over exactly that challenge, checked here, allows exactly that signature, once.
+//! A prepared document has one challenge, which the bridge makes from the key, the document's identifier, what will be signed and a
+//! random value; the holder's fresh assertion over exactly that challenge, checked here and again in the bridge, allows exactly that
+//! signature, once.
 
 pub mod credentials;
 pub mod documents;
 pub mod sign;
 
+use hsm_bridge::KeyId;
 use pki::Certificate;
 use store::ca::{CertificateRow, CredentialRow};
 
@@ -14,8 +16,11 @@ use crate::app::App;
 use crate::error::Error;
 use crate::hierarchy::IssuingAuthority;
 
-/// What a challenge starts with; changes with its form.
-const CHALLENGE_DOMAIN: &[u8] = b"romduol-sign-v1";
+/// The key of an active credential.
+fn key_of(credential: &CredentialRow) -> Result<KeyId, Error> {
+    let id = credential.key_id.as_deref().unwrap_or_default();
+    id.parse().map_err(Error::internal)
+}
 
 /// A credential that may sign now, with its certificate.
 struct Usable {

@@ -6,14 +6,15 @@ use ades::pades::{Level, Prepared};
 use domain::audit::action;
 use domain::webauthn::{self, Assertion, Expectation};
 use hsm_bridge::verify::OpenSslVerifier;
+use hsm_bridge::{KeyStoreError, activation};
 use pki::tsp::TimeStampRequest;
 use service::blocking;
 use sha2::{Digest, Sha256};
 use store::ca::{CertificateRow, CredentialRow, DocumentRow};
 use uuid::Uuid;
 
-use super::credentials::{label, parse_key};
-use super::usable;
+use super::credentials::parse_key;
+use super::{key_of, usable};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::error::Error;
@@ -68,7 +69,7 @@ async fn run(
         }
     };
     authorise(app, caller, &document, &usable.credential, verdict).await?;
-    match make(app, &document).await {
+    match make(app, &document, &usable.credential, assertion).await {
         Ok(pdf) => finish(app, caller, &document, &usable.credential, pdf).await,
         Err(error) => {
             refuse(app, caller, &document, &error, true).await;
@@ -157,13 +158,18 @@ async fn authorise(
 }
 
 /// Signs what the holder agreed to, and time-stamps it where the level says so.
-async fn make(app: &App, document: &DocumentRow) -> Result<Vec<u8>, Error> {
+async fn make(
+    app: &App,
+    document: &DocumentRow,
+    credential: &CredentialRow,
+    assertion: HolderAssertion,
+) -> Result<Vec<u8>, Error> {
     let bytes = document
         .bytes
         .clone()
         .ok_or_else(|| Error::Internal("a waiting document without bytes".to_owned()))?;
     let agreed = document.dtbs_digest.clone();
-    let (keys, label) = (app.keys.clone(), label(&document.credential)?);
+    let (keys, key) = (app.keys.clone(), key_of(credential)?);
     let signed = blocking(&app.token_pool, move || {
         let prepared = Prepared::decode(&bytes).map_err(Error::internal)?;
         if prepared.digest().as_slice() != agreed {
@@ -171,7 +177,20 @@ async fn make(app: &App, document: &DocumentRow) -> Result<Vec<u8>, Error> {
                 "the prepared document is not the agreed one".to_owned(),
             ));
         }
-        let signature = keys.signer(&label)?.sign(prepared.signed_attributes())?;
+        let assertion = activation::Assertion {
+            client_data_json: &assertion.client_data_json,
+            authenticator_data: &assertion.authenticator_data,
+            signature: &assertion.signature,
+        };
+        let signature = keys
+            .sign_held(key, prepared.signed_attributes(), &assertion)
+            .map_err(|error| match error {
+                // The bridge forgets what waits for a holder when it starts anew.
+                KeyStoreError::NotPermitted => Error::Gone(
+                    "what the holder agreed to is not waiting any more; prepare the document anew",
+                ),
+                other => other.into(),
+            })?;
         prepared
             .check(&signature, &OpenSslVerifier)
             .map_err(Error::internal)?;

@@ -19,6 +19,8 @@ use service::{Clock, Sources, SystemClock, TestClock};
 use store::{Schema, Store};
 use tempfile::TempDir;
 
+use hsm_bridge::activation::Holders;
+
 use crate::app::App;
 use crate::config::{Config, TsaConfig};
 use crate::keys::TokenDoor;
@@ -95,7 +97,7 @@ pub(super) struct Authority {
 impl Authority {
     /// An authority whose clock stands at the present until it is moved.
     pub(super) async fn new() -> Self {
-        Self::with_door(|token| Arc::new(token)).await
+        Self::with_door(|token| Arc::new(Holders::new(token))).await
     }
 
     /// The same, with something between the authority and its token.

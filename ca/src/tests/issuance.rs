@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use domain::audit::action;
 use futures_util::future::join_all;
+use hsm_bridge::activation::{Assertion, HeldKeys, Holder, Holders};
 use hsm_bridge::pkcs11::Token;
 use hsm_bridge::{
     Health, KeyAlgorithm, KeyId, KeyLabel, KeyStore, KeyStoreError, SignatureScheme, Signer,
@@ -250,7 +251,7 @@ async fn a_responder_renews_its_own_certificate_by_its_key_alone() {
 
 /// A door to the token behind which something happens at every signature.
 struct Trapdoor {
-    token: Token,
+    token: Holders,
     trap: Arc<OnceLock<Trap>>,
 }
 
@@ -276,6 +277,34 @@ impl KeyStore for Trapdoor {
     }
     fn destroy(&self, id: KeyId) -> Result<(), KeyStoreError> {
         self.token.destroy(id)
+    }
+}
+
+impl HeldKeys for Trapdoor {
+    fn generate_held(
+        &self,
+        label: &KeyLabel,
+        algorithm: KeyAlgorithm,
+        holder: &Holder,
+    ) -> Result<KeyId, KeyStoreError> {
+        self.token.generate_held(label, algorithm, holder)
+    }
+    fn activate(
+        &self,
+        key: KeyId,
+        context: &[u8],
+        digests: &[&[u8]],
+    ) -> Result<[u8; 32], KeyStoreError> {
+        self.token.activate(key, context, digests)
+    }
+    fn sign_held(
+        &self,
+        key: KeyId,
+        scheme: SignatureScheme,
+        message: &[u8],
+        assertion: &Assertion<'_>,
+    ) -> Result<Vec<u8>, KeyStoreError> {
+        self.token.sign_held(key, scheme, message, assertion)
     }
 }
 
@@ -307,8 +336,13 @@ impl Signer for TrapSigner {
 async fn trapped() -> (Authority, Arc<OnceLock<Trap>>) {
     let trap = Arc::new(OnceLock::new());
     let inner = Arc::clone(&trap);
-    let authority =
-        Authority::with_door(move |token| Arc::new(Trapdoor { token, trap: inner })).await;
+    let authority = Authority::with_door(move |token| {
+        Arc::new(Trapdoor {
+            token: Holders::new(token),
+            trap: inner,
+        })
+    })
+    .await;
     (authority, trap)
 }
 

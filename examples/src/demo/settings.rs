@@ -66,8 +66,10 @@ extended_key_usage = ["id-kp-serverAuth", "id-kp-clientAuth", "id-kp-OCSPSigning
 [key.certificate_list]
 longest_hours = 192
 
+# Keys of officials sign what their holders agreed to, and nothing else.
 [[key]]
 keys = "sign/*"
+proof = "activation"
 durable = true
 "#;
 

@@ -8,11 +8,13 @@
 
 mod assertion;
 mod error;
+mod held;
 mod holder;
 mod table;
 
 pub use assertion::{Assertion, MAX_AUTHENTICATOR_DATA, MAX_CLIENT_DATA};
 pub use error::ActivationError;
+pub use held::{HeldKeys, Holders};
 pub use holder::{Holder, MAX_HOLDER_RECORD};
 pub use table::{
     Activations, Challenge, MAX_CONTEXT, MAX_DIGESTS, MAX_OPEN_PER_KEY, MAX_WAITING, Redemption,

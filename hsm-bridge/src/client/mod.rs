@@ -5,6 +5,7 @@
 //! happen twice (making or destroying a key) is never sent twice.
 
 mod connection;
+mod held;
 mod pool;
 mod signer;
 

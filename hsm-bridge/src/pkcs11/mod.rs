@@ -5,6 +5,7 @@
 //! last session (or logging out anywhere) logs every session out. PKCS#11 names never leave this module.
 
 mod attributes;
+mod data;
 mod init;
 mod keys;
 mod live;

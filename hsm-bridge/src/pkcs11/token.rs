@@ -12,7 +12,7 @@ use super::keys::{self, KeyInfo, KeyPair, SecretInfo};
 use super::live::{Live, lock};
 use super::pin::PinGate;
 use super::recovery::{self, Class};
-use super::{mechanism, secrets};
+use super::{data, mechanism, secrets};
 use crate::verify::Signed;
 use crate::{
     DataKey, Health, KeyAlgorithm, KeyId, KeyLabel, KeyStore, KeyStoreError, SecretPurpose,
@@ -179,6 +179,16 @@ impl Token {
         })
     }
 
+    /// The record beside the key of a label.
+    pub(crate) fn record(&self, label: &KeyLabel) -> Result<Option<Vec<u8>>, KeyStoreError> {
+        self.call(|_, session| data::read(session, label))
+    }
+
+    /// Writes the record beside the key of a label that has none.
+    pub(crate) fn set_record(&self, label: &KeyLabel, value: &[u8]) -> Result<(), KeyStoreError> {
+        self.call(|_, session| data::write(session, label, value))
+    }
+
     fn key(&self, live: &Live, session: &Session, id: KeyId) -> Result<Arc<KeyPair>, Fault> {
         if let Some(key) = live.key(id) {
             return Ok(key);
@@ -321,6 +331,9 @@ impl KeyStore for Token {
     fn destroy(&self, id: KeyId) -> Result<(), KeyStoreError> {
         self.call(|live, session| {
             let resolved = live.key(id);
+            if let Some(key) = &resolved {
+                data::remove(session, &key.info.label)?;
+            }
             keys::destroy(session, id)?;
             live.forget_key(id);
             if let Some(key) = resolved

@@ -14,7 +14,7 @@ use thiserror::Error;
 
 pub(crate) use frame::{Inbound, Outbound};
 pub(crate) use reply::{Reply, ReplyFrame, error_code, error_of};
-pub(crate) use request::{Payload, Request, RequestFrame, Target};
+pub(crate) use request::{Answered, Passkey, Payload, Request, RequestFrame, Target};
 
 /// The version of the protocol.
 pub(crate) const VERSION: u8 = 2;

@@ -21,6 +21,8 @@ pub(crate) enum Reply {
     Wrapped(Vec<u8>),
     Opened(DataKey),
     Mac([u8; 32]),
+    /// What a holder's authenticator shall sign.
+    Challenge([u8; 32]),
     Attached {
         /// The number of the route that this connection serves.
         route: u32,
@@ -95,6 +97,10 @@ impl ReplyFrame {
                 to.byte(8);
                 to.raw(mac);
             }
+            Reply::Challenge(challenge) => {
+                to.byte(10);
+                to.raw(challenge);
+            }
             Reply::Attached { route, routes } => {
                 to.byte(9);
                 to.u32(*route);
@@ -129,6 +135,7 @@ impl ReplyFrame {
             6 => Reply::Wrapped(from.bytes()?.to_vec()),
             7 => Reply::Opened(DataKey::from_bytes(from.array()?)),
             8 => Reply::Mac(from.array()?),
+            10 => Reply::Challenge(from.array()?),
             9 => Reply::Attached {
                 route: from.u32()?,
                 routes: from.u32()?,

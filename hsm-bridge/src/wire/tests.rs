@@ -29,9 +29,57 @@ fn request() -> impl Strategy<Value = Request> {
         (id.clone(), scheme.clone(), any::<u64>())
             .prop_map(|(id, scheme, length)| Request::SignLong { id, scheme, length }),
         bytes().prop_map(|bytes| Request::Piece { bytes }),
+        (
+            label(),
+            algorithm.clone(),
+            bytes(),
+            "[a-z.]{0,20}",
+            "[a-z:/.]{0,20}"
+        )
+            .prop_map(|(label, algorithm, public_key, rp_id, origin)| {
+                Request::GenerateHeld {
+                    label,
+                    algorithm,
+                    holder: Passkey {
+                        public_key,
+                        rp_id,
+                        origin,
+                    },
+                }
+            }),
+        (id.clone(), bytes(), vec(bytes(), 0..5)).prop_map(|(id, context, digests)| {
+            Request::Activate {
+                id,
+                context,
+                digests,
+            }
+        }),
+        (
+            id.clone(),
+            scheme.clone(),
+            bytes(),
+            bytes(),
+            bytes(),
+            bytes()
+        )
+            .prop_map(
+                |(id, scheme, message, client_data_json, authenticator_data, signature)| {
+                    Request::SignHeld {
+                        id,
+                        scheme,
+                        message,
+                        assertion: Answered {
+                            client_data_json,
+                            authenticator_data,
+                            signature,
+                        },
+                    }
+                }
+            ),
         label().prop_map(|label| Request::Find { label }),
         id.clone().prop_map(|id| Request::Describe { id }),
-        (label(), algorithm).prop_map(|(label, algorithm)| Request::Generate { label, algorithm }),
+        (label(), algorithm.clone())
+            .prop_map(|(label, algorithm)| Request::Generate { label, algorithm }),
         id.clone().prop_map(|id| Request::Destroy { id }),
         (id, scheme, bytes(), any::<bool>()).prop_map(|(id, scheme, bytes, whole)| Request::Sign {
             id,
@@ -70,6 +118,7 @@ fn reply() -> impl Strategy<Value = Reply> {
         Just(Reply::Done),
         (any::<u32>(), any::<u32>()).prop_map(|(route, routes)| Reply::Attached { route, routes }),
         Just(Reply::Failed(KeyStoreError::OutcomeUnknown)),
+        any::<[u8; 32]>().prop_map(Reply::Challenge),
         prop::option::of(id.clone()).prop_map(Reply::Found),
         id.prop_map(Reply::Made),
         bytes().prop_map(Reply::Signature),

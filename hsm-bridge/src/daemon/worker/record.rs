@@ -70,13 +70,15 @@ impl Recorder {
             .map_err(unwritable)
     }
 
-    /// Notes that a caller looked for a key that it may not see.
-    pub(super) fn refused(
+    /// Notes what is no use of a key but tells of one: a look that was refused, an activation that was begun.
+    pub(super) fn noted(
         &self,
         caller: &str,
         operation: &str,
         key: Option<&KeyLabel>,
         key_id: Option<KeyId>,
+        digest: Option<&[u8]>,
+        result: &str,
     ) -> Result<(), KeyStoreError> {
         let record = Record::Used {
             operation: KeyOperation {
@@ -84,10 +86,11 @@ impl Recorder {
                 operation,
                 key,
                 key_id,
+                digest,
                 ..KeyOperation::default()
             },
             intent: None,
-            result: word(&KeyStoreError::NotPermitted),
+            result,
             took: Duration::ZERO,
         };
         self.0
@@ -98,10 +101,13 @@ impl Recorder {
 
     /// Signs the head of the log.
     pub(super) fn checkpoint(&self, signer: &dyn Signer) -> Result<(), KeyStoreError> {
-        self.0
-            .checkpoint(signer, wall_clock())
-            .map(|_| ())
-            .map_err(unwritable)
+        match self.0.checkpoint(signer, wall_clock()) {
+            Ok(_) => Ok(()),
+            Err(AuditError::Signer(error)) => Err(error),
+            // So many lines came meanwhile that the next checkpoint is due: that one will do.
+            Err(AuditError::Overtaken) => Ok(()),
+            Err(error) => Err(unwritable(error)),
+        }
     }
 
     /// The number of the last line.
