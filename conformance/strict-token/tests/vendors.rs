@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use cryptoki_sys::*;
 use strict_token::Function;
-use support::{PIN, alone, flag};
+use support::module::flag;
+use support::{PIN, alone};
 
 #[test]
 fn a_plain_token_answers_what_the_wrapped_module_answers() {
