@@ -274,6 +274,21 @@ mod tests {
     }
 
     #[test]
+    fn the_page_is_current() {
+        let sources = [
+            include_str!("config.rs"),
+            include_str!("../../store/src/lib.rs"),
+            include_str!("../../service/src/server/config.rs"),
+            include_str!("../../service/src/tls.rs"),
+            include_str!("../../service/src/rate_limit.rs"),
+            include_str!("../../service/src/telemetry.rs"),
+            include_str!("../../service/src/http_client.rs"),
+        ];
+        let page = service::config::reference::<Config>("ca", "Config", &sources).unwrap();
+        service::config::document_is_current("configuration/ca.md", &page).unwrap();
+    }
+
+    #[test]
     fn impossible_settings_are_refused_by_name() {
         let refused = |change: fn(&mut Config), word: &str| {
             let mut config = Config::default();

@@ -22,6 +22,8 @@ from world import StepFailed, World
 
 PLAIN = "plain"
 BROWSER = "browser"
+# Only where the demo serves HTTPS.
+TLS = "tls"
 
 STEPS = [
     (PLAIN, steps_identity.apply),
@@ -42,6 +44,7 @@ STEPS = [
     (PLAIN, steps_hostile.refused),
     (PLAIN, steps_hostile.large),
     (PLAIN, steps_pki.alone),
+    (TLS, steps_pki.renewed),
     (PLAIN, steps_pki.killed),
     (PLAIN, steps_hostile.quiet),
     (PLAIN, steps_hostile.audit),
@@ -52,6 +55,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--programs", type=Path, required=True, help="folder of the built programs")
     parser.add_argument("--postgres", help="a PostgreSQL server with databases romduol_ca and romduol_idp")
+    parser.add_argument("--postgres-control", type=Path, metavar="PROGRAM",
+                        help="takes `stop` or `start` and does so with that server")
     parser.add_argument("--tls", action="store_true", help="over HTTPS, with certificates of the demo's own authority")
     parser.add_argument("--data", type=Path, help="data folder to use and keep")
     parser.add_argument("--port-base", type=int)
@@ -60,8 +65,8 @@ def main() -> int:
     arguments = parser.parse_args()
     print("starting the demo", flush=True)
     try:
-        world = World(arguments.programs.resolve(), postgres=arguments.postgres, data=arguments.data,
-                      base=arguments.port_base, tls=arguments.tls)
+        world = World(arguments.programs.resolve(), postgres=arguments.postgres, control=arguments.postgres_control,
+                      data=arguments.data, base=arguments.port_base, tls=arguments.tls)
     except StepFailed as failed:
         print(f"FAILED start: {failed}")
         print("0 passed, 1 failed")
@@ -79,11 +84,13 @@ def journey(world: World, only: str | None) -> int:
     passed, failed, not_run, browsers = 0, [], [], {}
     try:
         for kind, step in STEPS:
+            if kind == TLS and not world.trusted:
+                continue
             name = f"{step.__module__.removeprefix('steps_')}.{step.__name__}"
             words = (step.__doc__ or name).strip().splitlines()[0]
             started = time.monotonic()
             try:
-                if kind == PLAIN:
+                if kind in (PLAIN, TLS):
                     detail = step(world)
                 else:
                     if kind not in browsers:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
+import ssl
 import subprocess
 import time
+import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +17,8 @@ import judges
 from world import World, check, http
 
 PROMISE = 2.0
+# The demo looks every ten seconds, a listener every thirty.
+RENEWAL = 75.0
 
 
 def _request(world: World, name: str, subject: str) -> str:
@@ -165,28 +170,84 @@ def keys(world: World) -> str:
 
 
 def alone(world: World) -> str:
-    """With `ca` stopped and its database taken away, OCSP still answers; afterwards everything goes on."""
+    """With `ca` and its database gone, OCSP still answers; afterwards everything goes on."""
+    told = "good and revoked, also after kill -9 of ocsp"
+    if world.postgres_control:
+        _server_gone(world)
+        told += "; idp and ca came back by themselves when PostgreSQL did"
     world.stop_service("ca")
     database = world.data / "ca.db"
     hidden = world.data / "ca.db.hidden"
-    if database.exists():
+    if world.postgres_control:
+        world.database("stop")
+    else:
         os.rename(database, hidden)
     try:
-        verdict = judges.ocsp(world.endpoints["ocsp"], _issuer_of(world, "server"), world.root,
-                              certificate=world.work / "server.pem")
-        check(verdict == "good", f"the live certificate is {verdict} with ca stopped")
-        verdict = judges.ocsp(world.endpoints["ocsp"], _issuer_of(world, "citizen"), world.root,
-                              certificate=world.work / "citizen.pem")
-        check(verdict == "revoked", f"the revoked certificate is {verdict} with ca stopped")
+        _status_stands(world, "with ca and its database gone")
         world.kill("ocsp")
-        verdict = judges.ocsp(world.endpoints["ocsp"], _issuer_of(world, "citizen"), world.root,
-                              certificate=world.work / "citizen.pem")
-        check(verdict == "revoked", f"after a restart of ocsp with ca stopped the revoked certificate is {verdict}")
+        _status_stands(world, "after a restart of ocsp with ca and its database gone")
     finally:
-        if hidden.exists():
+        if world.postgres_control:
+            world.database("start")
+        else:
             os.rename(hidden, database)
         world.start_services()
-    return "good and revoked, also after kill -9 of ocsp"
+    return told
+
+
+def _status_stands(world: World, when: str) -> None:
+    for name, issuer, wanted in (("server", "server", "good"), ("citizen", "citizen", "revoked")):
+        verdict = judges.ocsp(world.endpoints["ocsp"], _issuer_of(world, issuer), world.root,
+                              certificate=world.work / f"{name}.pem")
+        check(verdict == wanted, f"{when} the certificate {name}.pem is {verdict}")
+
+
+def _server_gone(world: World) -> None:
+    """The PostgreSQL server stops under the running services and comes back."""
+    before = {name: world.pid(name) for name in world.demo["health"]}
+    world.database("stop")
+    try:
+        _status_stands(world, "with the database server stopped")
+        for name in ("ca", "idp"):
+            code = http("GET", world.demo["health"][name] + "/health/ready", timeout=20)[0]
+            check(code == 503, f"{name} says {code} about its readiness without a database")
+        code = http("POST", f"{world.issuer}/token", b"grant_type=client_credentials&client_id=gdt&client_secret=x",
+                    {"Content-Type": "application/x-www-form-urlencoded"}, timeout=60)[0]
+        check(code in (500, 503), f"idp answers {code} to what it cannot look up")
+    finally:
+        world.database("start")
+    for name in world.demo["health"]:
+        world.ready(name)
+    check(before == {name: world.pid(name) for name in before}, "a service was started again when the database came back")
+    serial = world.notes["issued"]["server"]["serial"]
+    code, _ = world.ca("GET", f"/api/v1/certificates/{serial}")
+    check(code == 200, f"after the database came back ca answers {code}")
+
+
+def renewed(world: World) -> str:
+    """TLS certificates are renewed while everything runs: the services show the new ones and are not started again."""
+    address = {name: urllib.parse.urlsplit(world.endpoints[name]) for name in ("idp", "ca")}
+
+    def shown(name: str) -> bytes:
+        with socket.create_connection((address[name].hostname, address[name].port), timeout=10) as plain:
+            with world.office().wrap_socket(plain, server_hostname=address[name].hostname) as tls:
+                return tls.getpeercert(binary_form=True)
+
+    pids = {name: world.pid(name) for name in world.demo["health"]}
+    before = {name: shown(name) for name in address}
+    # The way a certificate that is past half of its life is treated, without waiting for that.
+    for name in (*address, "idp-client", "ocsp-client"):
+        (world.data / "tls" / f"{name}.pem").unlink()
+    end = time.monotonic() + RENEWAL
+    while any(shown(name) == before[name] for name in address):
+        check(time.monotonic() < end, f"no new certificate is shown after {RENEWAL:.0f} s")
+        time.sleep(0.5)
+    for name in address:
+        path = world.work / f"tls-{name}.pem"
+        path.write_text(ssl.DER_cert_to_PEM_cert(shown(name)))
+        judges.verify_chain(world.root, [_issuer_of(world, "server")], path)
+    check(pids == {name: world.pid(name) for name in pids}, "a service was started again")
+    return "idp and ca show new certificates, in the same processes"
 
 
 def killed(world: World) -> str:

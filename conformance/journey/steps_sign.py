@@ -74,15 +74,25 @@ def judge(world: World) -> str:
     check("INTACT" in output and "TRUSTED" in output and "TIMESTAMP_TOKEN" in output, f"pyHanko says {output.strip()}")
     judges.pyhanko_refuses(tampered, world.root, others)
     words = judges.pdfsig(signed, world.root, others)
-    # pdfsig judges certificates as those of e-mail signers (NSS), so its word on the chain is not asked for: an
-    # official's certificate is for documents alone (RFC 9336). OpenSSL and pyHanko judge the chain.
     check("Signature is Valid" in words and "ETSI.CAdES.detached" in words, f"pdfsig says {words}")
+    check("Certificate is Trusted" in words, f"pdfsig says of the signer's certificate: {words}")
     check("Total document signed" in words, "pdfsig does not see the whole document signed")
+    words = judges.pdfsig(signed, _strange_root(world), others)
+    check("Certificate is Trusted" not in words, f"pdfsig trusts our signer with a stranger's root alone: {words}")
     words = judges.pdfsig(tampered, world.root, others)
     check("Digest Mismatch" in words, f"pdfsig says of the changed copy: {words}")
     judges.run(judges.tool("qpdf"), "--check", signed)
     _openssl_cms(world, signed)
     return "pyHanko, pdfsig, qpdf and openssl cms agree"
+
+
+def _strange_root(world: World) -> Path:
+    """A root that is not ours."""
+    key, certificate = world.work / "stranger.key", world.work / "stranger.pem"
+    judges.run(judges.tool("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+               "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/C=KH/CN=Stranger",
+               "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    return certificate
 
 
 def _openssl_cms(world: World, signed: Path) -> None:

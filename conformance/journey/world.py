@@ -67,9 +67,10 @@ def http(method: str, url: str, body: bytes | None = None, headers: dict | None 
 class World:
     """A demo with a data folder of its own."""
 
-    def __init__(self, programs: Path, *, postgres: str | None = None, data: Path | None = None,
-                 base: int | None = None, tls: bool = False):
+    def __init__(self, programs: Path, *, postgres: str | None = None, control: Path | None = None,
+                 data: Path | None = None, base: int | None = None, tls: bool = False):
         self.programs = programs
+        self.postgres_control = control
         self._temporary = None
         if data is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="romduol-journey-", ignore_cleanup_errors=True)
@@ -228,6 +229,10 @@ class World:
     def stop_service(self, name: str) -> None:
         os.kill(self.pid(name), signal.SIGTERM)
         self.gone(name)
+
+    def database(self, verb: str) -> None:
+        """Stops or starts the PostgreSQL server."""
+        subprocess.run([self.postgres_control, verb], check=True, capture_output=True, timeout=60)
 
     def start_services(self) -> None:
         for name in self.demo["health"]:

@@ -8,7 +8,7 @@ import urllib.parse
 
 import wire
 from checks import Report, expect
-from hostile_pki import problem
+from hostile_pki import PROBLEM, problem
 from house import SERVICES, House
 
 MEBI = 1 << 20
@@ -207,7 +207,21 @@ def unknown(house: House, report: Report) -> None:
                 answer = wire.call(method, base + path)
                 if answer.status != 405 or real not in answer.header("Allow"):
                     lacks.append(f"{method} {base}{path}: {answer.status} Allow={answer.header('Allow')!r}")
+                elif answer.kind != ("text/html" if path == "/sign-in" else PROBLEM):
+                    lacks.append(f"{method} {base}{path}: answered as {answer.kind!r}")
         expect(not lacks, f"{len(lacks)} of them: " + "; ".join(lacks[:6]))
+    with report.check("HEAD is the head of GET, OPTIONS names the methods"):
+        for base, path, real in paths:
+            get, head, options = (wire.call(method, base + path) for method in ("GET", "HEAD", "OPTIONS"))
+            expect((head.status, head.kind, head.body) == (get.status, get.kind, b""), f"HEAD {base}{path}: {head.brief()}")
+            expect(options.status == 204 and real in options.header("Allow"), f"OPTIONS {base}{path}: {options.brief()}")
+    with report.check("bodies over the limit at the protocol's endpoints: its own error form"):
+        for path in ("/token", "/par", "/introspect", "/revoke", "/userinfo"):
+            answer = wire.call("POST", house.issuer + path, b"x=" + b"A" * 300_000, {"Content-Type": wire.FORM})
+            expect((answer.status, answer.kind) == (413, "application/json"), f"{path}: {answer.brief()}")
+            expect(answer.json["error"] == "invalid_request", f"{path}: {answer.brief()}")
+        answer = wire.call("POST", house.issuer + "/authorize", b"x=" + b"A" * 300_000, {"Content-Type": wire.FORM})
+        expect((answer.status, answer.kind) == (413, "text/html"), f"/authorize: {answer.brief()}")
     with report.check("services stand"):
         for name in SERVICES:
             expect(house.ready(name), f"{name} is not ready")

@@ -36,13 +36,13 @@ pub struct Config {
     /// The certificate authority.
     pub ca: crate::sign::CaConfig,
     /// OpenID Connect.
-    pub oidc: crate::oidc::Config,
+    pub oidc: crate::oidc::OidcConfig,
     /// Accounts and signing in.
-    pub account: crate::account::Config,
+    pub account: crate::account::AccountConfig,
     /// Mail and text messages.
-    pub outbox: crate::outbox::Config,
+    pub outbox: crate::outbox::OutboxConfig,
     /// Identity proofing.
-    pub apply: crate::apply::Config,
+    pub apply: crate::apply::ApplyConfig,
 }
 
 /// Where the provider runs.
@@ -126,10 +126,10 @@ impl Default for Config {
             blocking_threads: DEFAULT_BLOCKING_THREADS,
             evidence: PathBuf::from(".romduol/evidence"),
             ca: crate::sign::CaConfig::default(),
-            oidc: crate::oidc::Config::default(),
-            account: crate::account::Config::default(),
-            outbox: crate::outbox::Config::default(),
-            apply: crate::apply::Config::default(),
+            oidc: crate::oidc::OidcConfig::default(),
+            account: crate::account::AccountConfig::default(),
+            outbox: crate::outbox::OutboxConfig::default(),
+            apply: crate::apply::ApplyConfig::default(),
         }
     }
 }
@@ -172,6 +172,26 @@ mod tests {
     #[test]
     fn defaults_are_valid_for_development() {
         Config::default().check().unwrap();
+    }
+
+    #[test]
+    fn the_page_is_current() {
+        let sources = [
+            include_str!("config.rs"),
+            include_str!("oidc/config.rs"),
+            include_str!("outbox/config.rs"),
+            include_str!("account/mod.rs"),
+            include_str!("apply/mod.rs"),
+            include_str!("sign/mod.rs"),
+            include_str!("../../store/src/lib.rs"),
+            include_str!("../../service/src/server/config.rs"),
+            include_str!("../../service/src/tls.rs"),
+            include_str!("../../service/src/rate_limit.rs"),
+            include_str!("../../service/src/telemetry.rs"),
+            include_str!("../../service/src/http_client.rs"),
+        ];
+        let page = service::config::reference::<Config>("idp", "Config", &sources).unwrap();
+        service::config::document_is_current("configuration/idp.md", &page).unwrap();
     }
 
     #[test]

@@ -9,7 +9,7 @@ use reqwest::header::{ETAG, IF_NONE_MATCH};
 use serde::Deserialize;
 use service::http_client::read_body;
 use service::peer::PeerSigner;
-use service::{BlockingPool, Sources, blocking};
+use service::{BlockingPool, HttpClient, Sources, blocking};
 
 use crate::config::CaConfig;
 use crate::error::Error;
@@ -28,7 +28,7 @@ const KEY_OCTETS: usize = 16;
 /// The authority as this service calls it; cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct CaClient {
-    http: reqwest::Client,
+    http: HttpClient,
     config: CaConfig,
     signer: PeerSigner,
     pool: BlockingPool,
@@ -65,7 +65,7 @@ impl CaClient {
         signer: PeerSigner,
         sources: Sources,
     ) -> Result<Self, Error> {
-        let http = service::http_client(&config.client).map_err(failed)?;
+        let http = HttpClient::new(&config.client).map_err(failed)?;
         Ok(Self {
             http,
             config,
@@ -90,6 +90,7 @@ impl CaClient {
     async fn get(&self, path: &str, etag: Option<&str>) -> Result<reqwest::Response, Error> {
         let mut request = self
             .http
+            .current()
             .get(self.url(path))
             .bearer_auth(self.token().await?);
         if let Some(etag) = etag {
@@ -161,6 +162,7 @@ impl CaClient {
         });
         let response = self
             .http
+            .current()
             .post(self.url("/certificates"))
             .bearer_auth(self.token().await?)
             .header("idempotency-key", self.sources.token(KEY_OCTETS))

@@ -68,6 +68,27 @@ async fn status(running: &Running, octet: u8) -> CertStatus {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_method_is_refused_with_those_there_are() {
+    let hierarchy = Hierarchy::new(now());
+    let running = start(&hierarchy, now(), |_| {});
+    for (path, allow) in [
+        ("/ocsp", "GET, POST, HEAD, OPTIONS"),
+        ("/crl/00/0.crl", "GET, HEAD, OPTIONS"),
+        ("/issuer/00.cer", "GET, HEAD, OPTIONS"),
+    ] {
+        let refused = client().put(running.url(path)).send().await.unwrap();
+        assert_eq!(refused.status(), 405, "{path}");
+        assert_eq!(refused.headers()["allow"], allow, "{path}");
+        assert_eq!(
+            refused.headers()["content-type"],
+            "application/problem+json"
+        );
+    }
+    let absent = client().put(running.url("/nowhere")).send().await.unwrap();
+    assert_eq!(absent.status(), 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn good_revoked_and_never_issued_under_both_hashes() {
     let hierarchy = Hierarchy::new(now());
     let running = start(&hierarchy, now(), |_| {});

@@ -1,7 +1,8 @@
 //! Calls to others: with deadlines, a bound on what is read, no redirects, and the trust anchors they need.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,7 @@ pub struct HttpClientConfig {
     pub timeout_seconds: u64,
     /// File with further trust anchors (PEM).
     pub root_ca_file: Option<PathBuf>,
-    /// File with the client certificate and its chain (PEM), for mutual TLS.
+    /// File with the client certificate and its chain (PEM), for mutual TLS; taken into use anew when it changes.
     pub client_certificate_file: Option<PathBuf>,
     /// File with the client certificate's private key (PEM, PKCS#8), readable by this service alone.
     pub client_key_file: Option<PathBuf>,
@@ -64,6 +65,55 @@ pub fn http_client(config: &HttpClientConfig) -> Result<reqwest::Client, ConfigE
         builder = builder.identity(identity);
     }
     builder.build().map_err(|e| bad("http client", &e))
+}
+
+/// A client whose certificates are renewed in place: changed files are taken into use at the next call. Cheap to
+/// clone.
+#[derive(Clone, Debug)]
+pub struct HttpClient {
+    config: Arc<HttpClientConfig>,
+    current: Arc<Mutex<(Seen, reqwest::Client)>>,
+}
+
+/// When the files of a client last changed.
+type Seen = [Option<SystemTime>; 3];
+
+fn seen(config: &HttpClientConfig) -> Seen {
+    [
+        &config.root_ca_file,
+        &config.client_certificate_file,
+        &config.client_key_file,
+    ]
+    .map(|file| std::fs::metadata(file.as_ref()?).ok()?.modified().ok())
+}
+
+impl HttpClient {
+    /// A client that follows the configuration, and the files it names.
+    pub fn new(config: &HttpClientConfig) -> Result<Self, ConfigError> {
+        let seen = seen(config);
+        let client = http_client(config)?;
+        Ok(Self {
+            config: Arc::new(config.clone()),
+            current: Arc::new(Mutex::new((seen, client))),
+        })
+    }
+
+    /// The client to make the next call with. Files that do not fit together, as in the middle of a renewal, leave
+    /// the client as it was.
+    pub fn current(&self) -> reqwest::Client {
+        let now = seen(&self.config);
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if now != current.0 {
+            match http_client(&self.config) {
+                Ok(client) => {
+                    *current = (now, client);
+                    tracing::info!("certificate of a client renewed");
+                }
+                Err(error) => tracing::error!(%error, "renewed client certificate not usable"),
+            }
+        }
+        current.1.clone()
+    }
 }
 
 /// An answer that could not be read.

@@ -23,7 +23,7 @@ pub mod tls;
 
 pub use background::Tasks;
 pub use blocking::{BlockingError, BlockingPool, blocking};
-pub use http_client::{HttpClientConfig, http_client};
+pub use http_client::{HttpClient, HttpClientConfig, http_client};
 pub use middleware::{ClientAddress, RequestId};
 pub use problem::{Problem, ProblemType};
 pub use shutdown::Shutdown;

@@ -213,18 +213,11 @@ pub async fn edge(
         }
     };
     // Where requests are not logged, a span for each would cost more than the answer.
+    let (id_text, listener) = (id.as_str(), edge.listener);
     let span = if edge.access_log {
-        tracing::info_span!(
-            "request",
-            request_id = id.as_str(),
-            listener = edge.listener
-        )
+        tracing::info_span!("request", request_id = id_text, listener)
     } else {
-        tracing::debug_span!(
-            "request",
-            request_id = id.as_str(),
-            listener = edge.listener
-        )
+        tracing::debug_span!("request", request_id = id_text, listener)
     };
     let outcome = async {
         let outcome = within.await;

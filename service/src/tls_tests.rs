@@ -14,7 +14,7 @@ use openssl::x509::{X509, X509Builder, X509NameBuilder};
 use super::*;
 use crate::cli::Context;
 use crate::server::{Listener, ListenerConfig, bind};
-use crate::{HttpClientConfig, Sources, http_client};
+use crate::{HttpClient, HttpClientConfig, Sources, http_client};
 
 struct Signed {
     certificate: X509,
@@ -88,6 +88,11 @@ async fn clients_prove_their_name_by_certificate_and_old_protocols_are_refused()
         &certificate("localhost", 3, Some(&root)),
     );
     let client = write(folder.path(), "client", &certificate("idp", 4, Some(&root)));
+    write(
+        folder.path(),
+        "caller",
+        &certificate("before", 6, Some(&root)),
+    );
     let unknown = write(
         folder.path(),
         "unknown",
@@ -139,6 +144,7 @@ async fn clients_prove_their_name_by_certificate_and_old_protocols_are_refused()
     assert!(answer.headers().contains_key("strict-transport-security"));
     assert_eq!(answer.text().await.unwrap(), "idp:idp");
     assert!(get(None).await.is_err(), "no certificate");
+    a_renewed_client_shows_itself(&folder, &root, &root_pem, address).await;
     assert!(
         get(Some(unknown)).await.is_err(),
         "a certificate of another authority"
@@ -163,6 +169,43 @@ async fn clients_prove_their_name_by_certificate_and_old_protocols_are_refused()
     }
     context.tasks.shutdown().trigger();
     running.await.unwrap().unwrap();
+}
+
+/// A client with renewed files shows the new name, without being made anew; broken files change nothing.
+async fn a_renewed_client_shows_itself(
+    folder: &tempfile::TempDir,
+    root: &Signed,
+    root_pem: &Path,
+    address: std::net::SocketAddr,
+) {
+    let file = |end: &str| folder.path().join(format!("caller.{end}"));
+    let client = HttpClient::new(&HttpClientConfig {
+        root_ca_file: Some(root_pem.to_owned()),
+        client_certificate_file: Some(file("pem")),
+        client_key_file: Some(file("key")),
+        ..HttpClientConfig::default()
+    })
+    .unwrap();
+    let name = || async {
+        let call = client.current().get(format!("https://{address}/"));
+        call.send().await.unwrap().text().await.unwrap()
+    };
+    let changed = |minutes: u64| {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_mins(minutes);
+        let pem = std::fs::File::options().append(true).open(file("pem"));
+        pem.unwrap().set_modified(at).unwrap();
+    };
+    assert_eq!(name().await, "before:before");
+    std::fs::write(file("pem"), "rubbish").unwrap();
+    changed(1);
+    assert_eq!(name().await, "before:before");
+    write(
+        folder.path(),
+        "caller",
+        &certificate("after", 7, Some(root)),
+    );
+    changed(2);
+    assert_eq!(name().await, "after:after");
 }
 
 #[test]

@@ -3,6 +3,9 @@
 //! What diesel cannot say for both at once (`ON CONFLICT`, batch inserts) is written as `diesel::sql_query` with
 //! `$1`, `$2`… parameters, which both understand unchanged.
 
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection};
@@ -85,6 +88,28 @@ enum Use {
 pub(crate) struct Manager {
     url: String,
     purpose: Use,
+    /// How many connections of the store were lost so far.
+    lost: Arc<AtomicU64>,
+}
+
+/// A connection, and how many others were lost when it was last seen to work.
+pub(crate) struct Held {
+    connection: AnyConnection,
+    lost: u64,
+}
+
+impl Deref for Held {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Held {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        &mut self.connection
+    }
 }
 
 impl Manager {
@@ -132,19 +157,32 @@ impl Manager {
 }
 
 impl ManageConnection for Manager {
-    type Connection = AnyConnection;
+    type Connection = Held;
     type Error = StoreError;
 
-    fn connect(&self) -> Result<AnyConnection, StoreError> {
-        self.establish()
+    fn connect(&self) -> Result<Held, StoreError> {
+        let lost = self.lost.load(Ordering::Relaxed);
+        let connection = self.establish()?;
+        Ok(Held { connection, lost })
     }
 
-    fn is_valid(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
-        connection.ping().map_err(StoreError::from)
+    /// Asked before each use, and free as long as nothing was lost: a probe costs as much as a query. Where one
+    /// connection was lost the server was probably away, so each other one is tried before it is used again.
+    fn is_valid(&self, held: &mut Held) -> Result<(), StoreError> {
+        let lost = self.lost.load(Ordering::Relaxed);
+        if held.lost != lost {
+            held.connection.ping()?;
+            held.lost = lost;
+        }
+        Ok(())
     }
 
-    fn has_broken(&self, connection: &mut AnyConnection) -> bool {
-        std::thread::panicking() || connection.is_broken()
+    fn has_broken(&self, held: &mut Held) -> bool {
+        let broken = std::thread::panicking() || held.connection.is_broken();
+        if broken {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        broken
     }
 }
 
@@ -172,8 +210,9 @@ impl Pools {
                 "the address must begin with sqlite:// or postgres://".to_owned(),
             ));
         }
+        let lost = Arc::default();
         if config.url == MEMORY_URL {
-            let pool = pool(config, Use::Both, 1)?;
+            let pool = pool(config, Use::Both, 1, &lost)?;
             return Ok(Self {
                 readers: pool.clone(),
                 writer: pool,
@@ -181,8 +220,8 @@ impl Pools {
             });
         }
         // The writer first: it creates an SQLite file and switches it to write-ahead logging.
-        let writer = pool(config, Use::Write, 1)?;
-        let readers = pool(config, Use::Read, config.pool_size.max(1))?;
+        let writer = pool(config, Use::Write, 1, &lost)?;
+        let readers = pool(config, Use::Read, config.pool_size.max(1), &lost)?;
         Ok(Self {
             readers,
             writer,
@@ -214,14 +253,17 @@ impl Pools {
     }
 }
 
-fn pool(config: &StoreConfig, purpose: Use, size: u32) -> Result<Pool<Manager>, StoreError> {
+fn pool(
+    config: &StoreConfig,
+    purpose: Use,
+    size: u32,
+    lost: &Arc<AtomicU64>,
+) -> Result<Pool<Manager>, StoreError> {
     let builder = Pool::builder()
         .max_size(size)
         .min_idle(Some(1))
         .connection_timeout(CONNECT_TIMEOUT)
-        // A lost connection shows in its first statement and is then not reused; a probe before each use would
-        // cost as much as the query.
-        .test_on_check_out(false);
+        .test_on_check_out(true);
     let builder = if purpose == Use::Both {
         builder.idle_timeout(None).max_lifetime(None)
     } else {
@@ -230,5 +272,6 @@ fn pool(config: &StoreConfig, purpose: Use, size: u32) -> Result<Pool<Manager>, 
     Ok(builder.build(Manager {
         url: config.url.clone(),
         purpose,
+        lost: Arc::clone(lost),
     })?)
 }

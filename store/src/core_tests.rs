@@ -245,6 +245,65 @@ fn an_unknown_address_is_refused_in_words() {
     assert!(error.to_string().contains("sqlite://"), "{error}");
 }
 
+/// A server that was away costs what it interrupted, and nothing after that.
+#[tokio::test]
+async fn lost_connections_are_not_used_again_on_postgres() {
+    let Some(server) = std::env::var_os("ROMDUOL_TEST_POSTGRES") else {
+        println!("not run: ROMDUOL_TEST_POSTGRES names no server");
+        return;
+    };
+    let server = server.into_string().unwrap();
+    let mut admin = PgConnection::establish(&format!("{server}/postgres")).unwrap();
+    for sql in [
+        "DROP DATABASE IF EXISTS romduol_lost",
+        "CREATE DATABASE romduol_lost",
+    ] {
+        diesel::sql_query(sql).execute(&mut admin).unwrap();
+    }
+    let config = StoreConfig {
+        url: format!("{server}/romduol_lost"),
+        pool_size: 4,
+    };
+    let store = Store::open(&config, Schema::Ca).unwrap();
+    store.migrate().await.unwrap();
+    let cut = |admin: &mut PgConnection| {
+        let sql =
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'romduol_lost'";
+        diesel::sql_query(sql).execute(admin).unwrap();
+    };
+    // Several connections for reading, all open at once.
+    let together = std::sync::Arc::new(std::sync::Barrier::new(4));
+    let reads: Vec<_> = (0..4)
+        .map(|_| {
+            let (store, together) = (store.clone(), std::sync::Arc::clone(&together));
+            tokio::spawn(async move {
+                store
+                    .read(move |r| {
+                        together.wait();
+                        r.ping()
+                    })
+                    .await
+            })
+        })
+        .collect();
+    for read in reads {
+        read.await.unwrap().unwrap();
+    }
+    cut(&mut admin);
+    let noticed = store.health().await;
+    assert!(
+        noticed.is_err(),
+        "the first to meet a lost connection says so"
+    );
+    for number in 1..=5_u128 {
+        store.health().await.unwrap();
+        store.write(event(number), |_| Ok(())).await.unwrap();
+    }
+    // Nobody read meanwhile: a write has nothing to lose before its transaction began.
+    cut(&mut admin);
+    store.write(event(9), |_| Ok(())).await.unwrap();
+}
+
 /// The same rules on PostgreSQL, with two nodes that write at once.
 #[tokio::test]
 async fn two_nodes_share_one_chain_on_postgres() {

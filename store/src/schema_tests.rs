@@ -80,14 +80,14 @@ fn sqlite(schema: Schema) -> Tables {
          FROM sqlite_master m JOIN pragma_table_info(m.name) c
          WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name NOT LIKE '\\_\\_diesel%' ESCAPE '\\'",
     )
-    .load::<Made>(&mut *connection)
+    .load::<Made>(&mut **connection)
     .unwrap();
     let loose: Vec<Made> = diesel::sql_query(
         "SELECT name AS table_name, '' AS column_name, '' AS kind, '' AS nullable FROM sqlite_master
          WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '\\_\\_diesel%' ESCAPE '\\'
            AND upper(sql) NOT LIKE '%STRICT%'",
     )
-    .load(&mut *connection)
+    .load(&mut **connection)
     .unwrap();
     let loose: Vec<_> = loose.iter().map(|c| c.table_name.as_str()).collect();
     assert!(loose.is_empty(), "not STRICT: {loose:?}");
@@ -178,7 +178,7 @@ fn postgres_has_the_declared_columns() {
              FROM information_schema.columns
              WHERE table_schema = 'public' AND table_name NOT LIKE '\\_\\_diesel%'",
         )
-        .load::<Made>(&mut *store.0.pools.writer().unwrap())
+        .load::<Made>(&mut **store.0.pools.writer().unwrap())
         .unwrap();
         compare(schema, &collect(columns), postgres_kind);
     }

@@ -12,7 +12,7 @@ use domain::audit::AuditEvent;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::audit::{self, AuditHead};
-use crate::backend::{AnyConnection, Pools};
+use crate::backend::{AnyConnection, Pooled, Pools};
 use crate::{Reader, StoreError, Writer};
 
 /// Changes that may wait before callers do.
@@ -112,22 +112,12 @@ fn serve(pools: &Pools, mut queue: mpsc::Receiver<Step>) {
 
 /// Runs a group in one transaction and answers all of it.
 fn carry_out(pools: &Pools, group: Vec<Step>) {
-    let mut connection = match pools.writer() {
-        Ok(connection) => connection,
+    // A connection that was lost meanwhile shows before anything was done on it: the next one is a new one.
+    let (mut connection, mut head) = match begin(pools).or_else(|_| begin(pools)) {
+        Ok(begun) => begun,
         Err(error) => return refuse(group, &error),
     };
     let connection: &mut AnyConnection = &mut connection;
-    let begun = connection
-        .begin_write()
-        .map_err(StoreError::from)
-        .and_then(|()| Reader::new(connection).audit_head());
-    let mut head = match begun {
-        Ok(head) => head,
-        Err(error) => {
-            abandon(connection);
-            return refuse(group, &error);
-        }
-    };
     let alone = group.len() == 1;
     let mut finishes = Vec::with_capacity(group.len());
     let mut changed = false;
@@ -158,6 +148,22 @@ fn carry_out(pools: &Pools, group: Vec<Step>) {
     }
     for (finish, kept) in finishes {
         finish(kept.and_then(|()| repeat(&committed)));
+    }
+}
+
+/// Opens a transaction and reads where the audit chain stands.
+fn begin(pools: &Pools) -> Result<(Pooled, AuditHead), StoreError> {
+    let mut connection = pools.writer()?;
+    let begun = connection
+        .begin_write()
+        .map_err(StoreError::from)
+        .and_then(|()| Reader::new(&mut connection).audit_head());
+    match begun {
+        Ok(head) => Ok((connection, head)),
+        Err(error) => {
+            abandon(&mut connection);
+            Err(error)
+        }
     }
 }
 

@@ -80,6 +80,9 @@ pub enum PadesError {
     /// The signature dictionary or its ByteRange is not what EN 319 142-1 §5.3 describes.
     #[error("signature is malformed: {0}")]
     Signature(&'static str),
+    /// The file is not the one that was signed; says how that shows.
+    #[error("the file was changed after it was signed: {0}")]
+    Changed(&'static str),
     /// The CMS part does not hold.
     #[error(transparent)]
     Cms(#[from] pki::cms::CmsError),

@@ -4,7 +4,7 @@
 use hsm_bridge::{SignatureScheme, SignatureVerifier};
 use jiff::Timestamp;
 use pki::Certificate;
-use pki::cms::{Signed, SignedData};
+use pki::cms::{CmsError, Signed, SignedData};
 use pki::tsp::{MessageImprint, TimeStampToken};
 
 use super::{Coverage, PadesError, Signature};
@@ -49,15 +49,20 @@ impl Signature {
             ));
         }
         if let Coverage::ChangedSince(what) = self.coverage {
-            return Err(PadesError::Signature(what));
+            return Err(PadesError::Changed(what));
         }
         let before = pdf.get(..self.gap.start);
         let after = pdf.get(self.gap.end..self.end);
         let (Some(before), Some(after)) = (before, after) else {
-            return Err(PadesError::Signature("ByteRange ends behind the file"));
+            return Err(PadesError::Changed("it is shorter than what was signed"));
         };
         let signed_data = SignedData::parse(&self.contents)?;
-        let signers = signed_data.verify(Signed::Detached(&[before, after]), verifier)?;
+        let signers = signed_data
+            .verify(Signed::Detached(&[before, after]), verifier)
+            .map_err(|error| match error {
+                CmsError::Digest => PadesError::Changed("its digest is not the one signed"),
+                other => other.into(),
+            })?;
         // EN 319 142-1 §5.3: one SignerInfo.
         let [signer] = signers.as_slice() else {
             return Err(PadesError::Signature("one signer expected"));

@@ -91,6 +91,26 @@ fn every_changed_byte_is_noticed() {
 }
 
 #[test]
+fn a_changed_file_is_called_changed() {
+    let (_, _, pdf) = signed();
+    let words = |pdf: &[u8]| match signatures(pdf) {
+        Ok(found) => found[0].verify(pdf, &OpenSslVerifier).unwrap_err(),
+        Err(error) => error,
+    };
+    let mut flipped = pdf.clone();
+    let at = find(&pdf, "(Romduol)");
+    flipped[at + 1] ^= 0x01;
+    let replaced = append(&pdf, 4, "<</Length 3>>\nstream\nq Q\nendstream");
+    for (what, changed) in [("a byte", flipped), ("an update", replaced)] {
+        let said = words(&changed).to_string();
+        assert!(
+            said.starts_with("the file was changed after it was signed"),
+            "{what}: {said}"
+        );
+    }
+}
+
+#[test]
 fn usf_universal_signature_forgery() {
     let (_, _, pdf) = signed();
     let at = find(&pdf, "/ByteRange [");
@@ -138,7 +158,7 @@ fn isa_incremental_saving_attack() {
             for signature in found {
                 let verdict = signature.verify(&attacked, &OpenSslVerifier);
                 assert!(
-                    matches!(verdict, Err(PadesError::Signature(_))),
+                    matches!(verdict, Err(PadesError::Changed(_))),
                     "object {number}"
                 );
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use actix_web::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE};
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use base64ct::{Base64, Encoding};
 use der::Encode;
@@ -241,21 +241,23 @@ pub(super) fn written(directory: &Path, name: &str, bytes: &[u8]) -> String {
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) content_type: String,
+    /// The methods there are, where another one was refused.
+    pub(super) allow: String,
     pub(super) body: Vec<u8>,
 }
 
 impl Answer {
     async fn read(response: ServiceResponse) -> Self {
         let status = response.status();
-        let content_type = response
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-            .to_owned();
+        let header = |name| {
+            let value = response.headers().get(name);
+            let text = value.and_then(|value| value.to_str().ok());
+            text.unwrap_or_default().to_owned()
+        };
         Self {
             status,
-            content_type,
+            content_type: header(CONTENT_TYPE),
+            allow: header(ALLOW),
             body: read_body(response).await.to_vec(),
         }
     }

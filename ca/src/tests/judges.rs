@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// Where `name` is: on the path, or in the project's Python environment. Without it the caller skips, in words.
+/// Where `name` is: on the path, or in the project's Python environment. Without it the caller does not run, in words.
 pub(super) fn find(name: &str) -> Option<PathBuf> {
     let local = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin");
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -12,7 +12,7 @@ pub(super) fn find(name: &str) -> Option<PathBuf> {
         .map(|directory| directory.join(name))
         .find(|program| program.is_file());
     if found.is_none() {
-        eprintln!("skipped: {name} is not installed");
+        eprintln!("not run: {name} is not installed");
     }
     found
 }

@@ -46,6 +46,26 @@ async fn nobody_unproven_gets_in() {
 }
 
 #[actix_web::test]
+async fn another_method_is_refused_with_those_there_are() {
+    let authority = Authority::new().await;
+    let put = |path: &str| TestRequest::put().uri(path);
+    for (path, allow) in [
+        ("/api/v1/certificates", "POST"),
+        ("/api/v1/certificates/01", "GET"),
+        ("/api/v1/issuers", "GET"),
+        ("/api/v1/status-log", "GET"),
+        ("/api/v1/documents", "POST"),
+    ] {
+        let answer = authority.send(put(path)).await;
+        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        assert_eq!(answer.allow, allow, "{path}");
+    }
+    let answer = authority.send_tsa(put("/tsa")).await;
+    assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(answer.allow, "POST");
+}
+
+#[actix_web::test]
 async fn a_peer_does_what_its_roles_carry_and_no_more() {
     let authority = Authority::new().await;
     let key = public_key(&*authority.new_key("test/key"));

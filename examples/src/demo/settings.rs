@@ -338,6 +338,14 @@ mod tests {
     }
 
     #[test]
+    fn the_page_of_the_bridge_is_current() {
+        use hsm_bridge::daemon::Config;
+        let sources = [include_str!("../../../hsm-bridge/src/daemon/config.rs")];
+        let page = service::config::reference::<Config>("bridge", "Config", &sources).unwrap();
+        service::config::document_is_current("configuration/hsm-bridge.md", &page).unwrap();
+    }
+
+    #[test]
     fn preparation_has_the_later_names_without_tls() {
         let (_scratch, file) = rendered(true, Stage::Preparation);
         let ca = load::<ca::Config>(Some(&file), "ca", &[]).unwrap();

@@ -85,6 +85,16 @@ fn routes(config: &mut web::ServiceConfig) {
                 .get(view::style)
                 .head(view::style),
         )
+        .service(
+            web::resource("/khmer.woff2")
+                .get(view::khmer)
+                .head(view::khmer),
+        )
+        .service(
+            web::resource("/khmer-bold.woff2")
+                .get(view::khmer_bold)
+                .head(view::khmer_bold),
+        )
         .service(web::resource("/login").post(login::start).get(login::start))
         .service(web::resource("/callback").get(callback::receive))
         .service(web::resource("/logout").post(logout::start))

@@ -12,8 +12,7 @@ use super::person::Person;
 use super::sessions::Browser;
 
 /// Nothing from elsewhere, and no script. Forms lead to us, and by redirect to the provider and back.
-const POLICY: &str =
-    "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; style-src 'self'; font-src 'self'; base-uri 'none'; frame-ancestors 'none'";
 const STYLE: &str = include_str!("../../templates/ministry/style.css");
 
 /// What every answer carries, redirects and refusals too, unless it says otherwise itself.
@@ -32,6 +31,29 @@ pub(super) async fn style() -> HttpResponse {
         .content_type("text/css; charset=utf-8")
         .insert_header((header::CACHE_CONTROL, "public, max-age=3600"))
         .body(STYLE)
+}
+
+/// Khmer letters (Noto Sans Khmer, SIL Open Font License): an old phone or a plain server may have none.
+const KHMER: &[u8] =
+    include_bytes!("../../../idp/static/fonts/noto-sans-khmer-khmer-400-normal.woff2");
+const KHMER_BOLD: &[u8] =
+    include_bytes!("../../../idp/static/fonts/noto-sans-khmer-khmer-700-normal.woff2");
+
+/// `/khmer.woff2`.
+pub(super) async fn khmer() -> HttpResponse {
+    font(KHMER)
+}
+
+/// `/khmer-bold.woff2`.
+pub(super) async fn khmer_bold() -> HttpResponse {
+    font(KHMER_BOLD)
+}
+
+fn font(content: &'static [u8]) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("font/woff2")
+        .insert_header((header::CACHE_CONTROL, "public, max-age=86400"))
+        .body(content)
 }
 
 #[derive(Template)]

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,9 @@ use crate::{KeyId, KeyLabel, KeyStoreError};
 /// How long a call waits for one of the bounded sessions.
 const SESSION_WAIT: Duration = Duration::from_secs(5);
 
+/// A success this long ago still says that the token is there.
+const RECENTLY: Duration = Duration::from_secs(1);
+
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -34,6 +38,9 @@ pub(super) struct Live {
     freed: Condvar,
     keys: RwLock<HashMap<KeyId, Arc<KeyPair>>>,
     secrets: RwLock<HashMap<KeyLabel, ObjectHandle>>,
+    began: Instant,
+    /// When a call last succeeded, in milliseconds after `began`; 0 for never.
+    succeeded_ms: AtomicU64,
 }
 
 struct Sessions {
@@ -75,6 +82,8 @@ impl Live {
             freed: Condvar::new(),
             keys: RwLock::default(),
             secrets: RwLock::default(),
+            began: Instant::now(),
+            succeeded_ms: AtomicU64::new(0),
         })
     }
 
@@ -149,6 +158,22 @@ impl Live {
     pub(super) fn logged_in(&self) -> Result<bool, cryptoki::error::Error> {
         let info = lock(&self.anchor).get_session_info()?;
         Ok(matches!(info.session_state(), SessionState::RwUser))
+    }
+
+    /// Notes that the token has just done what it was asked.
+    pub(super) fn note_success(&self) {
+        let now = self.began.elapsed().as_millis();
+        let now = u64::try_from(now).unwrap_or(u64::MAX).max(1);
+        self.succeeded_ms.store(now, Ordering::Relaxed);
+    }
+
+    /// Whether the token is there after all: it did something a moment ago, and the anchor session still answers. A token that sheds
+    /// load says the same as one that is gone.
+    pub(super) fn is_there(&self) -> bool {
+        let succeeded = Duration::from_millis(self.succeeded_ms.load(Ordering::Relaxed));
+        !succeeded.is_zero()
+            && self.began.elapsed().saturating_sub(succeeded) < RECENTLY
+            && self.logged_in().is_ok_and(|logged_in| logged_in)
     }
 
     /// Runs `work` on the anchor session, which owns session copies of keys.

@@ -73,6 +73,11 @@ pub(super) fn may_pass(error: &Error) -> bool {
     )
 }
 
+/// Whether an error of the class [`Class::TokenLost`] may hide a signature that was made: it came from the call that makes it.
+pub(super) fn may_have_signed(error: &Error) -> bool {
+    matches!(error, Error::Pkcs11(_, Function::Sign))
+}
+
 /// The caller's word for an error that is not, or no longer, to be retried.
 pub(super) fn answer(error: &Error) -> KeyStoreError {
     match class(error) {

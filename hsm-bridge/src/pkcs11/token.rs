@@ -70,9 +70,13 @@ impl Default for TokenOptions {
     }
 }
 
-/// A failed step inside the driver: an answer for the caller, or an error of the token that may be recovered from.
+/// A failed step inside the driver.
 pub(super) enum Fault {
+    /// An error of the token, after which the ground was prepared for another try.
     Token(Error),
+    /// The same, from a token that is there and did not do this one thing.
+    Shed(Error),
+    /// The caller's answer.
     Refused(KeyStoreError),
 }
 
@@ -236,28 +240,65 @@ impl Token {
         }
     }
 
+    /// What an error of a lost token means for the call and for the token.
+    fn after_loss<T>(&self, live: &Arc<Live>, error: Error) -> Result<T, Fault> {
+        let is_there = live.is_there();
+        if !is_there && matches!(self.0.options.when_lost, WhenLost::Reopen) {
+            self.abandon(live);
+        }
+        if recovery::may_have_signed(&error) {
+            tracing::error!(%error, "the answer to a signature was lost");
+            if !is_there {
+                self.tell(&recovery::answer(&error));
+            }
+            // Asking again could make a second signature of which nobody knows.
+            return Err(Fault::Refused(KeyStoreError::OutcomeUnknown));
+        }
+        match self.0.options.when_lost {
+            _ if is_there => {
+                live.forget_handles();
+                Err(Fault::Shed(error))
+            }
+            // A code that other causes have too is worth a second try; the others are worth none in this process.
+            WhenLost::Tell(_) if !recovery::may_pass(&error) => {
+                Err(Fault::Refused(recovery::answer(&error)))
+            }
+            WhenLost::Tell(_) => {
+                self.restore(live)?;
+                Err(Fault::Token(error))
+            }
+            WhenLost::Reopen => Err(Fault::Token(error)),
+        }
+    }
+
+    fn tell(&self, error: &KeyStoreError) {
+        if let WhenLost::Tell(owner) = &self.0.options.when_lost {
+            owner(error);
+        }
+    }
+
     fn call<T>(
         &self,
         work: impl Fn(&Live, &Session) -> Result<T, Fault>,
     ) -> Result<T, KeyStoreError> {
-        match self.attempt(&work) {
-            Ok(done) => Ok(done),
-            Err(Fault::Refused(error)) => Err(error),
-            Err(Fault::Token(error)) => {
+        let settled = match self.attempt(&work) {
+            Err(Fault::Token(error) | Fault::Shed(error)) => {
                 tracing::warn!(%error, class = ?recovery::class(&error), "retrying once");
-                self.attempt(&work).map_err(|fault| match fault {
-                    Fault::Refused(error) => error,
-                    Fault::Token(error) => recovery::answer(&error),
-                })
+                self.attempt(&work)
             }
-        }
-        .inspect_err(|error| {
-            if let (KeyStoreError::TokenUnavailable(_), WhenLost::Tell(owner)) =
-                (error, &self.0.options.when_lost)
-            {
-                owner(error);
-            }
-        })
+            settled => settled,
+        };
+        settled
+            .map_err(|fault| match fault {
+                Fault::Refused(error) => error,
+                Fault::Token(error) => recovery::answer(&error),
+                Fault::Shed(error) => KeyStoreError::Busy(error.to_string()),
+            })
+            .inspect_err(|error| {
+                if matches!(error, KeyStoreError::TokenUnavailable(_)) {
+                    self.tell(error);
+                }
+            })
     }
 
     /// One try; a `Fault::Token` means that the ground was prepared for another.
@@ -271,6 +312,9 @@ impl Token {
             Err(Fault::Token(error)) => error,
             settled => {
                 lease.keep();
+                if settled.is_ok() {
+                    live.note_success();
+                }
                 return settled;
             }
         };
@@ -280,12 +324,7 @@ impl Token {
                 return Err(Fault::Refused(recovery::answer(&error)));
             }
             Class::NewSession | Class::StaleHandle | Class::LoginLost => self.restore(&live)?,
-            Class::TokenLost => match self.0.options.when_lost {
-                WhenLost::Reopen => self.abandon(&live),
-                // A code that other causes have too is worth a second try; the others are worth none in this process.
-                WhenLost::Tell(_) if recovery::may_pass(&error) => self.restore(&live)?,
-                WhenLost::Tell(_) => return Err(Fault::Refused(recovery::answer(&error))),
-            },
+            Class::TokenLost => return self.after_loss(&live, error),
         }
         Err(Fault::Token(error))
     }

@@ -131,7 +131,6 @@ strict_test!(
 );
 
 strict_test!(
-    #[ignore = "known fault of the driver: device errors of a throttling token count as its loss while other calls succeed"]
     throttling_is_not_mistaken_for_a_lost_token,
     Profile::CloudhsmLike,
     "capacity = 2",
@@ -151,7 +150,8 @@ strict_test!(
                 scope.spawn(|| {
                     for _ in 0..100 {
                         match key.sign() {
-                            Ok(_) | Err(KeyStoreError::Busy(_)) => {}
+                            // A call that was shed when it signed cannot be told from one whose answer was lost.
+                            Ok(_) | Err(KeyStoreError::Busy(_) | KeyStoreError::OutcomeUnknown) => {}
                             Err(other) => panic!("{other}"),
                         }
                     }

@@ -40,6 +40,7 @@ desk-decisions = Decisions
 verdict-approve = approved
 verdict-refuse = refused
 verdict-ask_for_more = asked for more
+desk-photo-portrait = Face of the applicant
 desk-view-recorded = Your view is recorded and shown to the person.
 desk-open-pdf = Open { $name } (PDF)
 desk-names = Names compared

@@ -18,6 +18,7 @@ oidc-line-birthdate = Date of birth
 oidc-line-gender = Sex
 oidc-line-level = Proof of level { $level } identity, with what was checked
 oidc-level-tag = Level { $level }
+oidc-level-held = You have this level { $because }.
 oidc-line-document = Identity document
 oidc-line-email = E-mail
 oidc-line-phone = Telephone

@@ -40,6 +40,7 @@ desk-decisions = ការសម្រេច
 verdict-approve = យល់ព្រម
 verdict-refuse = បដិសេធ
 verdict-ask_for_more = សុំបន្ថែម
+desk-photo-portrait = មុខរបស់អ្នកស្នើសុំ
 desk-view-recorded = ការមើលរបស់អ្នកត្រូវបានកត់ត្រា ហើយសាមីខ្លួនអាចអានបាន។
 desk-open-pdf = បើក { $name } (PDF)
 desk-names = ប្រៀបធៀបឈ្មោះ

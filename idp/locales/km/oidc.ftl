@@ -18,6 +18,7 @@ oidc-line-birthdate = ថ្ងៃខែឆ្នាំកំណើត
 oidc-line-gender = ភេទ
 oidc-line-level = ភស្តុតាងអត្តសញ្ញាណកម្រិត { $level } និងអ្វីដែលបានពិនិត្យ
 oidc-level-tag = កម្រិត { $level }
+oidc-level-held = អ្នកមានកម្រិតនេះ { $because }។
 oidc-line-document = ឯកសារអត្តសញ្ញាណ
 oidc-line-email = អ៊ីមែល
 oidc-line-phone = លេខទូរសព្ទ

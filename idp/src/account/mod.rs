@@ -47,7 +47,7 @@ pub(crate) use vault::{open, open_key, seal};
 /// Section `[idp.account]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Config {
+pub struct AccountConfig {
     /// Days an invitation code counts (NIST SP 800-63A: at most 21 by post).
     pub invitation_days: u32,
     /// Minutes a person may take to choose ways to sign in.
@@ -66,7 +66,7 @@ pub struct Config {
     pub password_passes: u32,
 }
 
-impl Default for Config {
+impl Default for AccountConfig {
     fn default() -> Self {
         Self {
             invitation_days: 14,

@@ -36,14 +36,14 @@ pub(crate) use vault::{Opened, event, open_application, seal, unseal};
 /// Section `[idp.apply]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Config {
+pub struct ApplyConfig {
     /// Days after which a draft that nobody touches is forgotten.
     pub draft_days: u32,
     /// Days for which pictures are kept after the decision.
     pub picture_days: u32,
 }
 
-impl Default for Config {
+impl Default for ApplyConfig {
     fn default() -> Self {
         Self {
             draft_days: 30,

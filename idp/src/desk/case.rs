@@ -308,7 +308,10 @@ fn applicant(page: &Page, opened: &Opened, app: &App) -> View {
         let (width, height) = item.pixels.unwrap_or_default();
         Picture {
             id: item.id,
-            label: page.t(&format!("photo-{}", item.role.as_str().replace('_', "-"))),
+            label: match item.role {
+                ImageRole::Portrait => page.t("desk-photo-portrait"),
+                role => page.t(&format!("photo-{}", role.as_str().replace('_', "-"))),
+            },
             is_pdf: item.media_type == "application/pdf",
             width,
             height,

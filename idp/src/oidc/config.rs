@@ -7,7 +7,7 @@ use service::rate_limit::RateLimitConfig;
 /// Section `[idp.oidc]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Config {
+pub struct OidcConfig {
     /// Life of an authorization code, in seconds; at most 60 (FAPI 2.0 Security Profile §5.3.2.1).
     pub code_seconds: u32,
     /// Life of a pushed authorization request until its browser comes, in seconds (RFC 9126 §2.2).
@@ -35,7 +35,7 @@ pub struct Config {
 /// No code lives longer, whatever the setting says.
 const MAX_CODE_SECONDS: u32 = 60;
 
-impl Default for Config {
+impl Default for OidcConfig {
     fn default() -> Self {
         Self {
             code_seconds: MAX_CODE_SECONDS,
@@ -53,7 +53,7 @@ impl Default for Config {
     }
 }
 
-impl Config {
+impl OidcConfig {
     /// When a code that is issued now dies.
     pub(super) fn code_end(&self, now: Timestamp) -> Timestamp {
         after_seconds(now, self.code_seconds.min(MAX_CODE_SECONDS))

@@ -157,7 +157,10 @@ fn source(page: &Page, scope: Scope, facts: &PersonFacts) -> String {
                 )
             })
             .unwrap_or_default(),
-        Scope::Identity => page.t(facts.assurance.reason().key()),
+        Scope::Identity => {
+            let because = page.t(facts.assurance.reason().key());
+            page.t1("oidc-level-held", "because", because)
+        }
         Scope::Email => reached(page, facts.email()),
         Scope::Phone => reached(page, facts.phone()),
         _ => String::new(),

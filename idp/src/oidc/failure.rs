@@ -108,3 +108,16 @@ impl Failure {
 pub(super) fn refuse(code: ErrorCode, description: &'static str) -> Failure {
     Failure::Protocol(Error::new(code, description))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_asks_too_often_is_told_when_to_come_back() {
+        let response = Failure::TooMany { wait: 17 }.into_response(false);
+        assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+        let wait = response.headers().get(header::RETRY_AFTER).unwrap();
+        assert_eq!(wait, "17");
+    }
+}

@@ -44,7 +44,7 @@ mod userinfo;
 mod tests;
 
 pub use cleaning::clean;
-pub use config::Config;
+pub use config::OidcConfig;
 pub use state::State;
 
 /// Every route of the provider's protocols.

@@ -4,7 +4,7 @@ use domain::account::Channel;
 
 use super::sms::Sms;
 use super::smtp::Smtp;
-use super::{Config, Content, OutboxError};
+use super::{Content, OutboxConfig, OutboxError};
 
 /// The configured carriers.
 pub(super) struct Carrier {
@@ -15,7 +15,7 @@ pub(super) struct Carrier {
 
 impl Carrier {
     /// Reads the secrets and sets the carriers up; nothing is contacted yet.
-    pub(super) fn new(config: &Config, development: bool) -> Result<Self, OutboxError> {
+    pub(super) fn new(config: &OutboxConfig, development: bool) -> Result<Self, OutboxError> {
         Ok(Self {
             smtp: config.smtp.as_ref().map(Smtp::new).transpose()?,
             sms: config.sms.as_ref().map(Sms::new).transpose()?,

@@ -13,7 +13,7 @@ const LONGEST_RETRY_SECONDS: u64 = 3_600;
 /// Section `[idp.outbox]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Config {
+pub struct OutboxConfig {
     /// The mail server; without one, mail waits (in development it is shown on `/outbox`).
     pub smtp: Option<SmtpConfig>,
     /// The gateway for text messages; without one, they wait (in development they are shown on `/outbox`).
@@ -26,7 +26,7 @@ pub struct Config {
     pub poll_seconds: u32,
 }
 
-impl Default for Config {
+impl Default for OutboxConfig {
     fn default() -> Self {
         Self {
             smtp: None,
@@ -88,7 +88,7 @@ pub struct SmsConfig {
     pub http: service::HttpClientConfig,
 }
 
-impl Config {
+impl OutboxConfig {
     /// When the record of a message may be removed.
     pub(super) fn row_expires_at(&self, now: Timestamp) -> i64 {
         let days = i64::from(self.keep_days);
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn waits_double_up_to_an_hour() {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
-        let wait = |attempts| Config::next_attempt_at(now, attempts) - now.as_second();
+        let wait = |attempts| OutboxConfig::next_attempt_at(now, attempts) - now.as_second();
         assert_eq!(wait(1), 15);
         assert_eq!(wait(2), 30);
         assert_eq!(wait(12), 3_600);

@@ -26,7 +26,7 @@ mod sender;
 mod sms;
 mod smtp;
 
-pub use config::{Config, SmsConfig, SmtpConfig, SmtpEncryption};
+pub use config::{OutboxConfig, SmsConfig, SmtpConfig, SmtpEncryption};
 pub use page::routes;
 pub use sender::{run, send_due};
 
@@ -73,7 +73,7 @@ impl PreparedMessage {
 /// The carriers and the bell that wakes the sender.
 #[derive(Clone)]
 pub struct Outbox {
-    config: Config,
+    config: OutboxConfig,
     carrier: Arc<Carrier>,
     wake: Arc<Notify>,
     development: bool,
@@ -93,7 +93,7 @@ impl Outbox {
     ///
     /// # Errors
     /// A setting that cannot work, in words for the operator.
-    pub fn new(config: &Config, development: bool) -> Result<Self, String> {
+    pub fn new(config: &OutboxConfig, development: bool) -> Result<Self, String> {
         let carrier = Carrier::new(config, development).map_err(|error| error.to_string())?;
         Ok(Self {
             config: config.clone(),

@@ -7,7 +7,7 @@ use domain::audit::{Actor, AuditEvent, action};
 use store::StoreError;
 use store::idp::OutboxMessage;
 
-use super::{Config, OutboxError, open};
+use super::{OutboxConfig, OutboxError, open};
 use crate::account::AccountError;
 use crate::app::App;
 
@@ -96,7 +96,7 @@ async fn record(
         .unwrap_or(u32::MAX)
         .saturating_add(1);
     let last = tried >= app.outbox.config.attempts_max;
-    let again_at = Config::next_attempt_at(now, tried);
+    let again_at = OutboxConfig::next_attempt_at(now, tried);
     let keep = app.outbox.development;
     let label = if outcome.is_ok() { "sent" } else { "failed" };
     metrics::counter!("romduol_idp_messages_total", "channel" => row.channel.clone(), "outcome" => label)

@@ -10,7 +10,7 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::json;
 use service::peer::PeerSigner;
-use service::{BlockingPool, Sources, blocking};
+use service::{BlockingPool, HttpClient, Sources, blocking};
 use url::Url;
 use uuid::Uuid;
 
@@ -148,7 +148,7 @@ pub struct Assertion {
 pub struct CaClient {
     config: CaConfig,
     base: Url,
-    http: reqwest::Client,
+    http: HttpClient,
     keys: Arc<dyn KeyStore>,
     label: KeyLabel,
     sources: Sources,
@@ -177,7 +177,7 @@ impl CaClient {
     ) -> Result<Self, String> {
         let base = Url::parse(&format!("{}/", config.base_url.trim_end_matches('/')))
             .map_err(|error| format!("idp.ca.base_url: {error}"))?;
-        let http = service::http_client(&config.http).map_err(|error| error.to_string())?;
+        let http = HttpClient::new(&config.http).map_err(|error| error.to_string())?;
         Ok(Self {
             config: config.clone(),
             base,
@@ -250,7 +250,7 @@ impl CaClient {
             .join(path)
             .map_err(|error| CaError::Answer(error.to_string()))?;
         let token = self.token().await?;
-        Ok(self.http.request(method, url).bearer_auth(token))
+        Ok(self.http.current().request(method, url).bearer_auth(token))
     }
 
     async fn token(&self) -> Result<String, CaError> {

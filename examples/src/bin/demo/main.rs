@@ -24,7 +24,7 @@ mod tls;
 mod visitor;
 
 use children::Children;
-use programs::Programs;
+use programs::{Client, Programs};
 use visitor::{Site, http_client};
 
 /// Starts Romduol with a data folder of its own and people to try it with.
@@ -84,9 +84,12 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         () = asked_to_stop() => Err("stopped before everything was up".to_owned()),
     };
     let outcome = match outcome {
-        Ok(()) => {
+        Ok(office) => {
             let again = signal(SignalKind::hangup()).map_err(|e| format!("signals: {e}"))?;
-            children.watch(asked_to_stop(), again).await;
+            tokio::select! {
+                () = children.watch(asked_to_stop(), again) => {}
+                () = keep_fresh(&folder, &choices, office.as_ref()) => {}
+            }
             println!("\nstopping");
             Ok(())
         }
@@ -106,13 +109,22 @@ async fn take(data: &Path, choices: &Choices) -> Result<(Folder, Held), String> 
     Ok((folder, held))
 }
 
+/// Looks after TLS certificates where there are any; never comes back.
+async fn keep_fresh(folder: &Folder, choices: &Choices, office: Option<&Client>) {
+    match office {
+        Some(office) if choices.tls => tls::keep_fresh(folder, choices, office).await,
+        _ => std::future::pending().await,
+    }
+}
+
+/// Starts everything; gives the machine of the certificate office.
 async fn start(
     folder: &Folder,
     choices: &Choices,
     programs: &Programs,
     children: &mut Children,
     no_people: bool,
-) -> Result<(), String> {
+) -> Result<Option<Client>, String> {
     println!("data folder: {}", folder.text(""));
     folder.write_settings(choices, Stage::Service)?;
     if folder.has_ceremony() {
@@ -153,7 +165,9 @@ async fn start(
     };
     describe::write(folder, choices, &clients, &people)?;
     describe::tell(folder, choices, &people);
-    Ok(())
+    Ok(clients
+        .into_iter()
+        .find(|client| client.relying_party.is_none()))
 }
 
 /// Resolves at Ctrl-C or SIGTERM.

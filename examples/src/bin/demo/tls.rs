@@ -2,9 +2,10 @@
 //! certificate office, with requests signed by fresh transport keys.
 //!
 //! Transport keys are short-lived and lie in a file that only their service reads; every other private key is in
-//! the token.
+//! the token. They are renewed while everything runs, and the services take the new files into use by themselves.
 
 use std::fs;
+use std::time::Duration;
 
 use examples::demo::folder::Folder;
 use examples::demo::{Choices, Stage};
@@ -17,10 +18,10 @@ use openssl::x509::{X509, X509NameBuilder, X509ReqBuilder};
 use pki::Certificate;
 use serde::Deserialize;
 use serde_json::json;
-use service::Sources;
+use service::{HttpClientConfig, Sources, http_client};
 
 use super::children::Children;
-use super::programs::Programs;
+use super::programs::{Client, Programs};
 
 /// A certificate that the demo needs.
 struct Wanted {
@@ -57,6 +58,21 @@ const WANTED: [Wanted; 7] = [
     client("ca-officer", "ca-officer.romduol.internal"),
 ];
 
+/// How often the certificates are looked at while everything runs.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Pause after a renewal that failed.
+const TRY_AGAIN: Duration = Duration::from_mins(1);
+
+/// Where certificates are asked for.
+struct Office<'a> {
+    http: reqwest::Client,
+    provider: String,
+    authority: String,
+    /// The authority's name, which the token is for.
+    resource: String,
+    client: &'a Client,
+}
+
 /// What the authority answers.
 #[derive(Deserialize)]
 struct Issued {
@@ -81,8 +97,7 @@ pub(crate) async fn prepare(
     let root = folder.root_certificate()?;
     let root = fs::read_to_string(&root).map_err(|e| format!("{}: {e}", root.display()))?;
     folder.write("tls/root.pem", &root)?;
-    let now = u64::try_from(Sources::system().unix()).unwrap_or_default();
-    if WANTED.iter().all(|wanted| is_fresh(folder, wanted, now)) {
+    if stale(folder).is_empty() {
         return Ok(());
     }
     println!("asking our authority for TLS certificates");
@@ -93,26 +108,86 @@ pub(crate) async fn prepare(
             .start_service(folder, choices, children, name, Stage::Preparation)
             .await?;
     }
-    let outcome = ask_for_all(programs, folder, choices, children).await;
+    let outcome = match programs
+        .register_office(folder, choices, Stage::Preparation)
+        .await
+    {
+        Ok(client) => {
+            let office = Office {
+                http: children.http().clone(),
+                provider: format!("http://localhost:{}", choices.ports.idp()),
+                authority: format!("http://localhost:{}", choices.ports.ca()),
+                resource: choices.ca(),
+                client: &client,
+            };
+            ask(&office, folder, &WANTED.iter().collect::<Vec<_>>()).await
+        }
+        Err(reason) => Err(reason),
+    };
     children.stop_down_to(before).await;
     outcome
 }
 
-async fn ask_for_all(
-    programs: &Programs,
+/// Renews certificates before they are old, or when a file is gone, as long as the demo runs.
+pub(crate) async fn keep_fresh(folder: &Folder, choices: &Choices, client: &Client) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let stale = stale(folder);
+        if stale.is_empty() {
+            continue;
+        }
+        match renew(folder, choices, client, &stale).await {
+            Ok(()) => {
+                for wanted in stale {
+                    println!("renewed the TLS certificate of {}", wanted.file);
+                }
+            }
+            Err(reason) => {
+                println!("{reason}; trying again in {TRY_AGAIN:?}");
+                tokio::time::sleep(TRY_AGAIN).await;
+            }
+        }
+    }
+}
+
+/// Asks the running authority, with the certificate of the office's machine.
+async fn renew(
     folder: &Folder,
     choices: &Choices,
-    children: &Children,
+    client: &Client,
+    stale: &[&'static Wanted],
 ) -> Result<(), String> {
-    let office = programs
-        .register_office(folder, choices, Stage::Preparation)
-        .await?;
-    let http = children.http();
-    let token = token(http, choices, &office.id, &office.secret()?).await?;
-    for wanted in &WANTED {
+    let http = http_client(&HttpClientConfig {
+        root_ca_file: Some(folder.path("tls/root.pem")),
+        client_certificate_file: Some(folder.path(&format!("tls/{}.pem", client.id))),
+        client_key_file: Some(folder.path(&format!("tls/{}.key", client.id))),
+        ..HttpClientConfig::default()
+    });
+    let office = Office {
+        http: http.map_err(|e| format!("TLS certificates are not renewed: {e}"))?,
+        provider: choices.idp(),
+        authority: choices.ca(),
+        resource: choices.ca(),
+        client,
+    };
+    ask(&office, folder, stale).await
+}
+
+/// The certificates that are missing or past the middle of their life.
+fn stale(folder: &Folder) -> Vec<&'static Wanted> {
+    let now = u64::try_from(Sources::system().unix()).unwrap_or_default();
+    WANTED
+        .iter()
+        .filter(|wanted| !is_fresh(folder, wanted, now))
+        .collect()
+}
+
+async fn ask(office: &Office<'_>, folder: &Folder, all: &[&Wanted]) -> Result<(), String> {
+    let token = token(office).await?;
+    for wanted in all {
         let key = transport_key().map_err(|e| format!("transport key: {e}"))?;
         let csr = request(&key, wanted.host).map_err(|e| format!("certificate request: {e}"))?;
-        let issued = issue(http, choices, &token, wanted, &csr).await?;
+        let issued = issue(office, &token, wanted, &csr).await?;
         let key = key
             .private_key_to_pem_pkcs8()
             .map_err(|e| format!("transport key: {e}"))?;
@@ -166,22 +241,16 @@ fn request(key: &PKey<Private>, host: &str) -> Result<String, ErrorStack> {
 }
 
 /// An access token of the certificate office (RFC 6749 §4.4), for the authority's later address.
-async fn token(
-    http: &reqwest::Client,
-    choices: &Choices,
-    client: &str,
-    secret: &str,
-) -> Result<String, String> {
-    let resource = choices.ca();
+async fn token(office: &Office<'_>) -> Result<String, String> {
     let form = [
         ("grant_type", "client_credentials"),
         ("scope", "ca.issue"),
-        ("resource", &resource),
+        ("resource", &office.resource),
     ];
-    let url = format!("http://localhost:{}/token", choices.ports.idp());
-    let answer = http
-        .post(url)
-        .basic_auth(client, Some(secret))
+    let answer = office
+        .http
+        .post(format!("{}/token", office.provider))
+        .basic_auth(&office.client.id, Some(office.client.secret()?))
         .form(&form)
         .send()
         .await;
@@ -191,8 +260,7 @@ async fn token(
 }
 
 async fn issue(
-    http: &reqwest::Client,
-    choices: &Choices,
+    office: &Office<'_>,
     token: &str,
     wanted: &Wanted,
     csr: &str,
@@ -203,11 +271,10 @@ async fn issue(
         "san": [{ "dns": wanted.host }],
         "csr": csr,
     });
-    let url = format!(
-        "http://localhost:{}/api/v1/certificates",
-        choices.ports.ca()
-    );
-    let answer = http.post(url).bearer_auth(token).json(&body).send().await;
+    let call = office
+        .http
+        .post(format!("{}/api/v1/certificates", office.authority));
+    let answer = call.bearer_auth(token).json(&body).send().await;
     read(answer, &format!("no TLS certificate for {}", wanted.file)).await
 }
 

@@ -54,9 +54,10 @@ fn told(file: &Path, verdict: Verdict) -> Verdict {
 
 fn of_structure(error: &PadesError) -> Verdict {
     match error {
-        PadesError::Signature(_) | PadesError::Cms(_) | PadesError::TimeStamp(_) => {
-            Verdict::NotValid(error.to_string())
-        }
+        PadesError::Signature(_)
+        | PadesError::Changed(_)
+        | PadesError::Cms(_)
+        | PadesError::TimeStamp(_) => Verdict::NotValid(error.to_string()),
         _ => Verdict::CannotTell(error.to_string()),
     }
 }
@@ -77,13 +78,7 @@ async fn judge(
                 None,
             )
         }
-        Err(error) => match signature.coverage {
-            Coverage::ChangedSince(what) => (
-                Verdict::NotValid(format!("the file was changed after it was signed: {what}")),
-                None,
-            ),
-            _ => (of_structure(&error), None),
-        },
+        Err(error) => (of_structure(&error), None),
         Ok(verified) => (
             by_certificates(public, now, &verified).await,
             Some(verified),

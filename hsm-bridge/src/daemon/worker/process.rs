@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,8 @@ use crate::daemon::control::{Configuration, Control, Order, Report};
 use crate::daemon::{harden, pin_file};
 use crate::pkcs11::WhenLost;
 
+/// How long the replies that are due may take to be written before a worker without its token ends.
+const LAST_WORDS: Duration = Duration::from_millis(20);
 /// How often a worker reports.
 const HEARTBEAT: Duration = Duration::from_millis(100);
 
@@ -40,17 +42,17 @@ pub fn run() -> Result<(), KeyStoreError> {
     };
     // From here on the token may have been touched.
     say(&control, &Report::Alive);
-    let pulse = Pulse::start(Arc::clone(&control))?;
-    let lost = Arc::clone(&control);
+    let lost: Arc<OnceLock<KeyStoreError>> = Arc::default();
+    let pulse = Pulse::start(Arc::clone(&control), Arc::clone(&lost))?;
+    let beat = pulse.thread.thread().clone();
+    let when_lost = WhenLost::Tell(Arc::new(move |error| {
+        if lost.set(error.clone()).is_ok() {
+            beat.unpark();
+        }
+    }));
     let opened = pin_file::read(&mut File::from(pin))
         .map_err(|e| wrong("PIN file", &e))
-        .and_then(|pin| {
-            Worker::open(
-                &configuration,
-                pin,
-                WhenLost::Tell(Arc::new(move |error| end(&lost, error))),
-            )
-        });
+        .and_then(|pin| Worker::open(&configuration, pin, when_lost));
     match opened {
         Ok(worker) => {
             let worker = Arc::new(worker);
@@ -115,9 +117,10 @@ fn say(control: &Control, report: &Report) {
     }
 }
 
-/// Ends this process at once, without the exit handlers of a library that lost its token.
+/// Ends this process, once the replies to those who saw the loss are out, without the exit handlers of a library that lost its token.
 fn end(control: &Control, error: &KeyStoreError) {
     tracing::error!(%error, "the token is lost; this worker ends");
+    std::thread::park_timeout(LAST_WORDS);
     say(control, &Report::Failed(error.into()));
     if let Err(error) = kill_process(getpid(), Signal::KILL) {
         tracing::error!(%error, "ending");
@@ -132,7 +135,10 @@ struct Pulse {
 }
 
 impl Pulse {
-    fn start(control: Arc<Control>) -> Result<Self, KeyStoreError> {
+    fn start(
+        control: Arc<Control>,
+        lost: Arc<OnceLock<KeyStoreError>>,
+    ) -> Result<Self, KeyStoreError> {
         let stop = Arc::new(AtomicBool::new(false));
         let worker: Arc<Mutex<Option<Arc<Worker>>>> = Arc::default();
         let (stopped, watched) = (Arc::clone(&stop), Arc::clone(&worker));
@@ -140,6 +146,9 @@ impl Pulse {
             .name("pulse".to_owned())
             .spawn(move || {
                 while !stopped.load(Ordering::Relaxed) {
+                    if let Some(error) = lost.get() {
+                        end(&control, error);
+                    }
                     let watched = watched
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
