@@ -16,6 +16,7 @@ use cryptoki::slot::Slot;
 use super::keys::KeyPair;
 use super::pin::PinGate;
 use super::recovery::Class;
+use super::token::Fault;
 use super::{module, recovery};
 use crate::{KeyId, KeyLabel, KeyStoreError};
 
@@ -88,7 +89,7 @@ impl Live {
     }
 
     /// Takes an idle session or opens one; waits when all are in use.
-    pub(super) fn checkout(self: &Arc<Self>) -> Result<Lease, KeyStoreError> {
+    pub(super) fn checkout(self: &Arc<Self>) -> Result<Lease, Fault> {
         let deadline = Instant::now() + SESSION_WAIT;
         let mut sessions = lock(&self.sessions);
         loop {
@@ -113,16 +114,16 @@ impl Live {
                     }
                     Err(error) => {
                         drop(lease);
-                        sessions = self.shrink(&error)?;
+                        sessions = self.shrink(error)?;
                         continue;
                     }
                 }
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(KeyStoreError::Busy(
+                return Err(Fault::Refused(KeyStoreError::Busy(
                     "every session of the token is in use".to_owned(),
-                ));
+                )));
             }
             sessions = self
                 .freed
@@ -133,13 +134,10 @@ impl Live {
     }
 
     /// Makes do with the sessions there are when the token refuses one more; without any, the refusal is the answer.
-    fn shrink(
-        &self,
-        error: &cryptoki::error::Error,
-    ) -> Result<MutexGuard<'_, Sessions>, KeyStoreError> {
+    fn shrink(&self, error: cryptoki::error::Error) -> Result<MutexGuard<'_, Sessions>, Fault> {
         let mut sessions = lock(&self.sessions);
-        if recovery::class(error) != Class::Capacity || sessions.open == 0 {
-            return Err(recovery::answer(error));
+        if recovery::class(&error) != Class::Capacity || sessions.open == 0 {
+            return Err(Fault::Token(error));
         }
         if sessions.open < sessions.most {
             tracing::warn!(sessions = sessions.open, %error, "the token gives no more sessions");

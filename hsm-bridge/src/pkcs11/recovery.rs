@@ -73,6 +73,11 @@ pub(super) fn may_pass(error: &Error) -> bool {
     )
 }
 
+/// Whether an error of the class [`Class::TokenLost`] is also what a token under load answers.
+pub(super) fn may_be_load(error: &Error) -> bool {
+    matches!(error, Error::Pkcs11(RvError::DeviceError, _)) || may_pass(error)
+}
+
 /// Whether an error of the class [`Class::TokenLost`] may hide a signature that was made: it came from the call that makes it.
 pub(super) fn may_have_signed(error: &Error) -> bool {
     matches!(error, Error::Pkcs11(_, Function::Sign))

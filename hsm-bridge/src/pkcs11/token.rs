@@ -242,7 +242,7 @@ impl Token {
 
     /// What an error of a lost token means for the call and for the token.
     fn after_loss<T>(&self, live: &Arc<Live>, error: Error) -> Result<T, Fault> {
-        let is_there = live.is_there();
+        let is_there = recovery::may_be_load(&error) && live.is_there();
         if !is_there && matches!(self.0.options.when_lost, WhenLost::Reopen) {
             self.abandon(live);
         }
@@ -304,21 +304,21 @@ impl Token {
     /// One try; a `Fault::Token` means that the ground was prepared for another.
     fn attempt<T>(&self, work: &impl Fn(&Live, &Session) -> Result<T, Fault>) -> Result<T, Fault> {
         let live = self.live().map_err(Fault::Refused)?;
-        let lease = live.checkout().map_err(Fault::Refused)?;
-        let Some(session) = lease.session() else {
-            return Err(Fault::Refused(KeyStoreError::Busy("no session".to_owned())));
-        };
-        let error = match work(&live, session) {
-            Err(Fault::Token(error)) => error,
-            settled => {
-                lease.keep();
-                if settled.is_ok() {
-                    live.note_success();
+        let error = match live.checkout() {
+            Ok(lease) => match lease.session().map(|session| work(&live, session)) {
+                Some(Err(Fault::Token(error))) => error,
+                Some(settled) => {
+                    lease.keep();
+                    if settled.is_ok() {
+                        live.note_success();
+                    }
+                    return settled;
                 }
-                return settled;
-            }
+                None => return Err(Fault::Refused(KeyStoreError::Busy("no session".to_owned()))),
+            },
+            Err(Fault::Token(error)) => error,
+            Err(refused) => return Err(refused),
         };
-        drop(lease);
         match recovery::class(&error) {
             Class::Caller | Class::Capacity | Class::Pin => {
                 return Err(Fault::Refused(recovery::answer(&error)));

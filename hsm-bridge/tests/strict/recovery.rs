@@ -224,10 +224,13 @@ strict_test!(
                 .control
                 .always(Function::SignInit, Fault::Answer(code));
             let answer = key.sign();
-            assert!(
-                matches!(answer, Err(KeyStoreError::TokenUnavailable(_))),
-                "{answer:?}"
-            );
+            // It signed a moment ago and its anchor session answers: what load explains as well is not called a loss.
+            let may_be_load = matches!(code, ckr::DEVICE_ERROR | ckr::FUNCTION_FAILED);
+            match answer {
+                Err(KeyStoreError::Busy(_)) if may_be_load => {}
+                Err(KeyStoreError::TokenUnavailable(_)) if !may_be_load => {}
+                other => panic!("{code:#x} {other:?}"),
+            }
             stage.control.clear_all();
             key.sign().unwrap();
         }

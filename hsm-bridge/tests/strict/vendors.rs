@@ -151,7 +151,8 @@ strict_test!(
                     for _ in 0..100 {
                         match key.sign() {
                             // A call that was shed when it signed cannot be told from one whose answer was lost.
-                            Ok(_) | Err(KeyStoreError::Busy(_) | KeyStoreError::OutcomeUnknown) => {}
+                            Ok(_) | Err(KeyStoreError::Busy(_) | KeyStoreError::OutcomeUnknown) => {
+                            }
                             Err(other) => panic!("{other}"),
                         }
                     }
