@@ -1,6 +1,7 @@
 //! What a supervisor is for: workers that are killed, stopped, hung or without their token, and callers who do not notice.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     unreachable_pub,
     dead_code,
     reason = "a test fails by panicking, and its support module is private to it and shared with others"

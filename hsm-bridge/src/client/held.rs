@@ -4,7 +4,7 @@ use der::Encode;
 
 use super::{Client, unexpected};
 use crate::activation::{Assertion, HeldKeys, Holder};
-use crate::wire::{Answered, Passkey, Reply, Request};
+use crate::wire::{Answered, HeldRequest, Passkey, Reply, Request};
 use crate::{KeyAlgorithm, KeyId, KeyLabel, KeyStoreError, SignatureScheme};
 
 impl HeldKeys for Client {
@@ -18,7 +18,7 @@ impl HeldKeys for Client {
             .public_key()
             .to_der()
             .map_err(|e| KeyStoreError::BadRequest(format!("the holder's key: {e}")))?;
-        let request = Request::GenerateHeld {
+        let request = HeldRequest::Generate {
             label: label.clone(),
             algorithm,
             holder: Passkey {
@@ -27,7 +27,7 @@ impl HeldKeys for Client {
                 origin: holder.origin().to_owned(),
             },
         };
-        match self.call_for(label, &request)? {
+        match self.call_for(label, &Request::Held(request))? {
             Reply::Made(id) => Ok(id),
             _ => Err(unexpected()),
         }
@@ -40,12 +40,12 @@ impl HeldKeys for Client {
         digests: &[&[u8]],
     ) -> Result<[u8; 32], KeyStoreError> {
         let label = self.describe(key)?.label.clone();
-        let request = Request::Activate {
+        let request = HeldRequest::Activate {
             id: key,
             context: context.to_vec(),
             digests: digests.iter().map(|digest| digest.to_vec()).collect(),
         };
-        match self.call_for(&label, &request)? {
+        match self.call_for(&label, &Request::Held(request))? {
             Reply::Challenge(challenge) => Ok(challenge),
             _ => Err(unexpected()),
         }
@@ -59,7 +59,7 @@ impl HeldKeys for Client {
         assertion: &Assertion<'_>,
     ) -> Result<Vec<u8>, KeyStoreError> {
         let label = self.describe(key)?.label.clone();
-        let request = Request::SignHeld {
+        let request = HeldRequest::Sign {
             id: key,
             scheme,
             message: message.to_vec(),
@@ -69,7 +69,7 @@ impl HeldKeys for Client {
                 signature: assertion.signature.to_vec(),
             },
         };
-        match self.call_for(&label, &request)? {
+        match self.call_for(&label, &Request::Held(request))? {
             Reply::Signature(signature) => Ok(signature),
             _ => Err(unexpected()),
         }

@@ -79,8 +79,7 @@ impl From<&KeyStoreError> for Failure {
 
 impl From<Failure> for KeyStoreError {
     fn from(failure: Failure) -> Self {
-        error_of(failure.code, &failure.text)
-            .unwrap_or_else(|_| Self::TokenUnavailable(failure.text))
+        error_of(failure.code, &failure.text).unwrap_or(Self::TokenUnavailable(failure.text))
     }
 }
 

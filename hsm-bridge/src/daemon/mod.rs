@@ -103,7 +103,9 @@ impl Daemon {
             processes.push(Arc::new(process));
         }
         if let Err(error) = board.first_outcome() {
-            processes.iter().for_each(|process| process.stop());
+            for process in &processes {
+                process.stop();
+            }
             return Err(error);
         }
         Self::open_doors(config, board, Workers::Processes(processes), lock)
@@ -118,11 +120,15 @@ impl Daemon {
         let thread = |e: std::io::Error| KeyStoreError::Configuration(format!("thread: {e}"));
         let mut tokens: Vec<Arc<dyn Backend>> = Vec::new();
         match workers.clone() {
-            Workers::Here(workers) => workers.into_iter().for_each(|worker| tokens.push(worker)),
+            Workers::Here(workers) => {
+                for worker in workers {
+                    tokens.push(worker);
+                }
+            }
             Workers::Processes(processes) => {
-                processes
-                    .into_iter()
-                    .for_each(|process| tokens.push(process));
+                for process in processes {
+                    tokens.push(process);
+                }
             }
         }
         let front = Arc::new(Front::new(board, tokens));
@@ -185,8 +191,16 @@ impl Daemon {
             tracing::error!("the review of tokens ended with a panic");
         }
         match self.workers {
-            Workers::Here(workers) => workers.iter().for_each(|worker| worker.finish()),
-            Workers::Processes(processes) => processes.iter().for_each(|process| process.stop()),
+            Workers::Here(workers) => {
+                for worker in workers {
+                    worker.finish();
+                }
+            }
+            Workers::Processes(processes) => {
+                for process in processes {
+                    process.stop();
+                }
+            }
         }
     }
 }

@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn a_token_that_came_back_is_used_again_only_after_a_while() {
         let began = Instant::now();
-        let after = Duration::from_secs(60);
+        let after = Duration::from_mins(1);
         let at = |seconds| began + Duration::from_secs(seconds);
         let pick =
             |states: &[State], used, seconds| choose(&[0, 1], states, used, at(seconds), after);

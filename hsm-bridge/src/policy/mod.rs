@@ -171,6 +171,11 @@ impl Policy {
         }
     }
 
+    /// Whether any grant has a ceiling by the day, so that what the day has seen matters.
+    pub fn counts_days(&self) -> bool {
+        self.grants.iter().any(|grant| grant.budget.has_ceiling())
+    }
+
     /// Whether the caller may know that a key exists: it does when any operation on it was granted.
     pub fn may_see(&self, caller: &str, label: &KeyLabel) -> bool {
         self.of(caller, label).next().is_some()

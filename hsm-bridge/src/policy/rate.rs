@@ -40,6 +40,11 @@ struct State {
 }
 
 impl Budget {
+    /// Whether there is a ceiling by the day.
+    pub(super) const fn has_ceiling(&self) -> bool {
+        self.per_day.is_some()
+    }
+
     /// A full budget: `rate` operations a second and as many at once, `per_day` a day.
     pub(super) fn new(rate: Option<u32>, per_day: Option<u64>) -> Self {
         let rate = rate.map(u64::from);

@@ -7,14 +7,16 @@
 
 mod codec;
 mod frame;
+mod held;
 mod reply;
 mod request;
 
 use thiserror::Error;
 
 pub(crate) use frame::{Inbound, Outbound};
+pub(crate) use held::{Answered, HeldRequest, Passkey};
 pub(crate) use reply::{Reply, ReplyFrame, error_code, error_of};
-pub(crate) use request::{Answered, Passkey, Payload, Request, RequestFrame, Target};
+pub(crate) use request::{Payload, Request, RequestFrame, Target};
 
 /// The version of the protocol.
 pub(crate) const VERSION: u8 = 2;

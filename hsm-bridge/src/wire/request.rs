@@ -1,6 +1,7 @@
 //! What a service may ask.
 
 use super::codec::{Reader, Writer};
+use super::held::HeldRequest;
 use super::{VERSION, WireError};
 use crate::{DataKey, KeyAlgorithm, KeyId, KeyLabel, SecretPurpose, SignatureScheme};
 
@@ -20,22 +21,6 @@ pub(crate) enum Target {
     Label(KeyLabel),
     /// The route of this number.
     Route(u32),
-}
-
-/// The passkey of a key's holder, as it travels.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Passkey {
-    pub(crate) public_key: Vec<u8>,
-    pub(crate) rp_id: String,
-    pub(crate) origin: String,
-}
-
-/// What the holder's authenticator answered, as it travels.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answered {
-    pub(crate) client_data_json: Vec<u8>,
-    pub(crate) authenticator_data: Vec<u8>,
-    pub(crate) signature: Vec<u8>,
 }
 
 /// One operation with its operands.
@@ -63,25 +48,8 @@ pub(crate) enum Request {
         scheme: SignatureScheme,
         payload: Payload,
     },
-    /// Makes a key that only its holder's passkey releases.
-    GenerateHeld {
-        label: KeyLabel,
-        algorithm: KeyAlgorithm,
-        holder: Passkey,
-    },
-    /// Asks for the challenge that allows these digests to be signed.
-    Activate {
-        id: KeyId,
-        context: Vec<u8>,
-        digests: Vec<Vec<u8>>,
-    },
-    /// Signs what a holder agreed to.
-    SignHeld {
-        id: KeyId,
-        scheme: SignatureScheme,
-        message: Vec<u8>,
-        assertion: Answered,
-    },
+    /// About a key that only its holder releases.
+    Held(HeldRequest),
     /// Announces a message of many pieces, which follow as [`Request::Piece`]; there is one reply, after the last.
     SignLong {
         id: KeyId,
@@ -133,13 +101,10 @@ impl Request {
             Self::Health => ("health", false),
             Self::Find { .. } => ("find", false),
             Self::Describe { .. } => ("describe", false),
-            Self::Generate { .. } | Self::GenerateHeld { .. } => ("generate", true),
-            Self::Activate { .. } => ("activate", false),
+            Self::Generate { .. } => ("generate", true),
+            Self::Held(request) => request.describe(),
             Self::Destroy { .. } => ("destroy", false),
-            Self::Sign { .. }
-            | Self::SignHeld { .. }
-            | Self::SignLong { .. }
-            | Self::Piece { .. } => ("sign", false),
+            Self::Sign { .. } | Self::SignLong { .. } | Self::Piece { .. } => ("sign", false),
             Self::GenerateSecret { .. } => ("generate-secret", true),
             Self::Wrap { .. } => ("wrap", false),
             Self::Unwrap { .. } => ("unwrap", false),
@@ -154,7 +119,7 @@ impl Request {
             Self::Generate { .. }
                 | Self::GenerateSecret { .. }
                 | Self::Destroy { .. }
-                | Self::SignHeld { .. }
+                | Self::Held(HeldRequest::Generate { .. } | HeldRequest::Sign { .. })
         )
     }
 
@@ -211,45 +176,7 @@ impl Request {
                 to.byte(kind);
                 to.bytes(bytes);
             }
-            Request::GenerateHeld {
-                label,
-                algorithm,
-                holder,
-            } => {
-                to.byte(14);
-                to.label(label);
-                to.algorithm(*algorithm);
-                to.bytes(&holder.public_key);
-                to.bytes(holder.rp_id.as_bytes());
-                to.bytes(holder.origin.as_bytes());
-            }
-            Request::Activate {
-                id,
-                context,
-                digests,
-            } => {
-                to.byte(15);
-                to.raw(id.as_bytes());
-                to.bytes(context);
-                to.u32(u32::try_from(digests.len()).unwrap_or(u32::MAX));
-                for digest in digests {
-                    to.bytes(digest);
-                }
-            }
-            Request::SignHeld {
-                id,
-                scheme,
-                message,
-                assertion,
-            } => {
-                to.byte(16);
-                to.raw(id.as_bytes());
-                to.scheme(*scheme);
-                to.bytes(message);
-                to.bytes(&assertion.client_data_json);
-                to.bytes(&assertion.authenticator_data);
-                to.bytes(&assertion.signature);
-            }
+            Request::Held(request) => request.encode(&mut to),
             Request::SignLong { id, scheme, length } => {
                 to.byte(12);
                 to.raw(id.as_bytes());
@@ -364,40 +291,7 @@ fn operation(from: &mut Reader<'_>) -> Result<Request, WireError> {
         13 => Request::Piece {
             bytes: from.bytes()?.to_vec(),
         },
-        14 => Request::GenerateHeld {
-            label: from.label()?,
-            algorithm: from.algorithm()?,
-            holder: Passkey {
-                public_key: from.bytes()?.to_vec(),
-                rp_id: from.text()?.to_owned(),
-                origin: from.text()?.to_owned(),
-            },
-        },
-        15 => Request::Activate {
-            id: from.id()?,
-            context: from.bytes()?.to_vec(),
-            digests: digests(from)?,
-        },
-        16 => Request::SignHeld {
-            id: from.id()?,
-            scheme: from.scheme()?,
-            message: from.bytes()?.to_vec(),
-            assertion: Answered {
-                client_data_json: from.bytes()?.to_vec(),
-                authenticator_data: from.bytes()?.to_vec(),
-                signature: from.bytes()?.to_vec(),
-            },
-        },
+        code @ 14..=16 => Request::Held(HeldRequest::decode(code, from)?),
         _ => return Err(WireError::Malformed("operation")),
     })
-}
-
-/// A count and as many digests; memory is taken only for those that are there.
-fn digests(from: &mut Reader<'_>) -> Result<Vec<Vec<u8>>, WireError> {
-    let count = from.u32()?;
-    let mut digests = Vec::new();
-    for _ in 0..count {
-        digests.push(from.bytes()?.to_vec());
-    }
-    Ok(digests)
 }

@@ -37,7 +37,7 @@ fn request() -> impl Strategy<Value = Request> {
             "[a-z:/.]{0,20}"
         )
             .prop_map(|(label, algorithm, public_key, rp_id, origin)| {
-                Request::GenerateHeld {
+                Request::Held(HeldRequest::Generate {
                     label,
                     algorithm,
                     holder: Passkey {
@@ -45,14 +45,14 @@ fn request() -> impl Strategy<Value = Request> {
                         rp_id,
                         origin,
                     },
-                }
+                })
             }),
         (id.clone(), bytes(), vec(bytes(), 0..5)).prop_map(|(id, context, digests)| {
-            Request::Activate {
+            Request::Held(HeldRequest::Activate {
                 id,
                 context,
                 digests,
-            }
+            })
         }),
         (
             id.clone(),
@@ -64,7 +64,7 @@ fn request() -> impl Strategy<Value = Request> {
         )
             .prop_map(
                 |(id, scheme, message, client_data_json, authenticator_data, signature)| {
-                    Request::SignHeld {
+                    Request::Held(HeldRequest::Sign {
                         id,
                         scheme,
                         message,
@@ -73,7 +73,7 @@ fn request() -> impl Strategy<Value = Request> {
                             authenticator_data,
                             signature,
                         },
-                    }
+                    })
                 }
             ),
         label().prop_map(|label| Request::Find { label }),

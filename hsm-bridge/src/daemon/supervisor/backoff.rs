@@ -33,7 +33,7 @@ impl Backoff {
         let quarter = pause / 4;
         let cut = quarter.as_micros().min(u128::from(u64::MAX));
         let cut = u64::try_from(cut).unwrap_or(0);
-        pause - Duration::from_micros(if cut == 0 { 0 } else { noise % cut })
+        pause.saturating_sub(Duration::from_micros(noise.checked_rem(cut).unwrap_or(0)))
     }
 }
 

@@ -4,6 +4,7 @@
 //! overdue, and ends itself when the token is lost: what a vendor's library holds after that is not worth saving.
 
 mod connections;
+mod held;
 mod process;
 mod record;
 mod service;
@@ -67,7 +68,9 @@ impl Worker {
         token.health()?;
         let folder = &configuration.audit_folder;
         let recorder = Recorder::open(folder, LogId::from_bytes(token.random()?), &settings.name)?;
-        charge(&policy, folder)?;
+        if policy.counts_days() {
+            charge(&policy, folder)?;
+        }
         let watch = Watch::new(Duration::from_millis(configuration.call_limit_ms.into()));
         let service = Arc::new(Service::new(token, policy, recorder, watch));
         let canary = Duration::from_millis(configuration.canary_ms.into());

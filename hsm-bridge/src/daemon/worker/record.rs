@@ -10,7 +10,7 @@ use crate::{KeyId, KeyLabel, KeyStoreError, Signer};
 /// The audit log of one token.
 pub(super) struct Recorder(Log);
 
-fn unwritable(error: AuditError) -> KeyStoreError {
+fn unwritable(error: &AuditError) -> KeyStoreError {
     tracing::error!(%error, "the audit log cannot be written; no key is used until it can");
     KeyStoreError::TokenUnavailable("the audit log cannot be written".to_owned())
 }
@@ -26,7 +26,7 @@ impl Recorder {
             wall_clock(),
             Durability::Synced,
         )
-        .map_err(unwritable)?;
+        .map_err(|e| unwritable(&e))?;
         Ok(Self(log))
     }
 
@@ -42,7 +42,7 @@ impl Recorder {
                 wall_clock(),
                 Durability::Buffered,
             )
-            .map_err(unwritable)
+            .map_err(|e| unwritable(&e))
     }
 
     /// Notes what became of a use or of the attempt.
@@ -67,7 +67,7 @@ impl Recorder {
         self.0
             .append(&record, wall_clock(), durability)
             .map(|_| ())
-            .map_err(unwritable)
+            .map_err(|e| unwritable(&e))
     }
 
     /// Notes what is no use of a key but tells of one: a look that was refused, an activation that was begun.
@@ -96,17 +96,16 @@ impl Recorder {
         self.0
             .append(&record, wall_clock(), Durability::Buffered)
             .map(|_| ())
-            .map_err(unwritable)
+            .map_err(|e| unwritable(&e))
     }
 
     /// Signs the head of the log.
     pub(super) fn checkpoint(&self, signer: &dyn Signer) -> Result<(), KeyStoreError> {
         match self.0.checkpoint(signer, wall_clock()) {
-            Ok(_) => Ok(()),
+            // Overtaken: so many lines came meanwhile that the next checkpoint is due, and will do.
+            Ok(_) | Err(AuditError::Overtaken) => Ok(()),
             Err(AuditError::Signer(error)) => Err(error),
-            // So many lines came meanwhile that the next checkpoint is due: that one will do.
-            Err(AuditError::Overtaken) => Ok(()),
-            Err(error) => Err(unwritable(error)),
+            Err(error) => Err(unwritable(&error)),
         }
     }
 

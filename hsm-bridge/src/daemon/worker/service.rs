@@ -5,19 +5,19 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::record::{Recorder, word};
 use super::watch::{Watch, Watched};
-use crate::activation::{Assertion, HeldKeys, Holder, Holders, digest_of};
+use crate::activation::Holders;
 use crate::pkcs11::{KeyInfo, Token};
 use crate::policy::{Allowed, Ask, Now, Operation, Payload as Kind, Policy, Proof, Signature};
 use crate::scheme::Digest;
 use crate::tbs::Signing;
 use crate::verify::Signed;
-use crate::wire::{Answered, Payload, Reply, Request, RequestFrame};
+use crate::wire::{Payload, Reply, Request, RequestFrame};
 use crate::{Health, KeyId, KeyLabel, KeyStore, KeyStoreError, SecretStore, SignatureScheme};
 
 /// The token behind its policy.
 pub(super) struct Service {
     pub(super) token: Token,
-    holders: Holders,
+    pub(super) holders: Holders,
     pub(super) policy: Policy,
     pub(super) recorder: Recorder,
     watch: Watch,
@@ -84,17 +84,7 @@ impl Service {
                 scheme,
                 payload,
             } => self.sign(caller, id, scheme, &payload),
-            Request::Activate {
-                id,
-                context,
-                digests,
-            } => self.activate(caller, id, &context, &digests),
-            Request::SignHeld {
-                id,
-                scheme,
-                message,
-                assertion,
-            } => self.sign_held(caller, id, scheme, &message, &assertion),
+            Request::Held(request) => self.held(caller, request),
             other => self.use_key(caller, other),
         });
         answered.unwrap_or_else(Reply::Failed)
@@ -117,7 +107,7 @@ impl Service {
     }
 
     /// Refuses and records the look at a key of others.
-    fn hide(
+    pub(super) fn hide(
         &self,
         caller: &str,
         operation: &'static str,
@@ -222,65 +212,6 @@ impl Service {
         self.settle(&subject, digest.as_ref(), began, signed)
     }
 
-    /// Opens a record of digests that a holder may allow; who may sign with the key may ask.
-    fn activate(
-        &self,
-        caller: &str,
-        id: KeyId,
-        context: &[u8],
-        digests: &[Vec<u8>],
-    ) -> Result<Reply, KeyStoreError> {
-        let info = self.token.describe(id)?;
-        if !self.policy.may_see(caller, &info.label) {
-            return self.hide(caller, "activate", Some(&info.label), Some(id));
-        }
-        let digests: Vec<&[u8]> = digests.iter().map(Vec::as_slice).collect();
-        let activated = self.holders.activate(id, context, &digests);
-        let result = activated.as_ref().map_or_else(word, |_| crate::audit::DONE);
-        let digest = digests.first().copied();
-        self.recorder.noted(
-            caller,
-            "activate",
-            Some(&info.label),
-            Some(id),
-            digest,
-            result,
-        )?;
-        activated.map(Reply::Challenge)
-    }
-
-    fn sign_held(
-        &self,
-        caller: &str,
-        id: KeyId,
-        scheme: SignatureScheme,
-        message: &[u8],
-        answered: &Answered,
-    ) -> Result<Reply, KeyStoreError> {
-        let began = Instant::now();
-        let (subject, _) = self.subject(caller, Operation::Sign, id, Some(scheme))?;
-        let digest = scheme.digest(message);
-        let signed = self
-            .authorise(&subject, Some(Kind::Message))
-            .and_then(|allowed| {
-                if allowed.rules.proof != Some(Proof::Activation) {
-                    return Err(KeyStoreError::BadRequest(
-                        "this key has no holder to ask".to_owned(),
-                    ));
-                }
-                let assertion = Assertion {
-                    client_data_json: &answered.client_data_json,
-                    authenticator_data: &answered.authenticator_data,
-                    signature: &answered.signature,
-                };
-                self.holders
-                    .redeem(id, &digest_of(scheme, message), &assertion)?;
-                let signed = Signed::Message(message);
-                self.sign_checked(&subject, allowed, scheme, &signed, digest.as_ref())
-            });
-        self.settle(&subject, digest.as_ref(), began, signed)
-    }
-
     /// Signs what was checked, with a key that needs no proof beside.
     pub(super) fn sign_now(
         &self,
@@ -297,7 +228,7 @@ impl Service {
     }
 
     /// Signs what was checked; for keys whose records must last, the intent stands in the log before the token is asked.
-    fn sign_checked(
+    pub(super) fn sign_checked(
         &self,
         subject: &Subject<'_>,
         allowed: Allowed<'_>,
@@ -365,9 +296,9 @@ impl Service {
             scheme: None,
         };
         let subject = match &request {
-            Request::Generate { label, .. }
-            | Request::GenerateHeld { label, .. }
-            | Request::GenerateSecret { label, .. } => by_label(Operation::Generate, label),
+            Request::Generate { label, .. } | Request::GenerateSecret { label, .. } => {
+                by_label(Operation::Generate, label)
+            }
             Request::Wrap { kek, .. } => by_label(Operation::Wrap, kek),
             Request::Unwrap { kek, .. } => by_label(Operation::Unwrap, kek),
             Request::Hmac { key, .. } => by_label(Operation::Hmac, key),
@@ -385,16 +316,6 @@ impl Service {
     fn perform(&self, request: Request, proof: Option<Proof>) -> Result<Reply, KeyStoreError> {
         let token = &self.token;
         match request {
-            Request::GenerateHeld {
-                label,
-                algorithm,
-                holder,
-            } => {
-                let holder = Holder::new(&holder.public_key, &holder.rp_id, &holder.origin)?;
-                self.holders
-                    .generate_held(&label, algorithm, &holder)
-                    .map(Reply::Made)
-            }
             // A key that needs its holder's word is of no use without a holder.
             Request::Generate { .. } if proof == Some(Proof::Activation) => Err(
                 KeyStoreError::BadRequest("this key is made for a holder".to_owned()),

@@ -27,7 +27,7 @@ enum Check {
     /// The key is bound to structures; of those, only a list may be long.
     List(Box<CertListChecker>),
     /// The key signs anything.
-    Anything(Hasher),
+    Anything(Box<Hasher>),
 }
 
 impl<'a> Stream<'a> {
@@ -86,7 +86,7 @@ impl<'a> Open<'a> {
                 return Err(KeyStoreError::NotPermitted);
             }
             if !rules.is_bound() {
-                return Ok(Check::Anything(Hasher::of(scheme)));
+                return Ok(Check::Anything(Box::new(Hasher::of(scheme))));
             }
             rules
                 .list_checker(

@@ -17,7 +17,7 @@ const OURSELVES: &str = "bridge";
 /// How often it is looked whether there is something to do.
 const ROUND: Duration = Duration::from_millis(500);
 /// A checkpoint is made when the log has grown and the last is this old.
-const CHECKPOINT_AGE: Duration = Duration::from_secs(60);
+const CHECKPOINT_AGE: Duration = Duration::from_mins(1);
 /// A checkpoint is made at the latest after so many lines.
 const CHECKPOINT_LINES: u64 = 10_000;
 /// What a canary signs.

@@ -94,10 +94,10 @@ mod tests {
         assert_eq!(watch.overdue(at(1_100)), Some("sign"));
         drop(short);
         assert_eq!(watch.overdue(at(1_100)), None);
-        let _long = watch.begin("hmac", false, at(90_000), now);
+        let long = watch.begin("hmac", false, at(90_000), now);
         let _making = watch.begin("generate", true, at(90_000), now);
         assert_eq!(watch.overdue(at(5_100)), Some("hmac"));
-        drop(_long);
+        drop(long);
         assert_eq!(watch.overdue(at(50_099)), None);
         assert_eq!(watch.overdue(at(50_100)), Some("generate"));
     }
