@@ -72,8 +72,8 @@ impl Authenticator {
         // Relying party, user present and verified, counter.
         let authenticator_data = [&Sha256::digest(RP_ID)[..], &[0x05], &[0, 0, 0, 1]].concat();
         let mut signer = Passkey::new(MessageDigest::sha256(), &self.0).unwrap();
-        let signed = [&authenticator_data[..], &Sha256::digest(&client_data)].concat();
-        let signature = signer.sign_oneshot_to_vec(&signed).unwrap();
+        let covered = [&authenticator_data[..], &Sha256::digest(&client_data)].concat();
+        let signature = signer.sign_oneshot_to_vec(&covered).unwrap();
         Answer {
             client_data,
             authenticator_data,
@@ -147,10 +147,10 @@ fn a_key_of_a_person_signs_exactly_what_its_holder_allowed_and_once() {
     assert_eq!(sign(&ca, key, agreed, &answer), refused);
 
     // The holder's record lies beside the key; what was begun does not outlive the bridge.
-    let begun = one.answer(&begin());
+    let forgotten = one.answer(&begin());
     assert_eq!(daemon.stop(), Some(0));
     let again = house.serve();
-    assert_eq!(sign(&ca, key, agreed, &begun), refused);
+    assert_eq!(sign(&ca, key, agreed, &forgotten), refused);
     let signature = sign(&ca, key, agreed, &one.answer(&begin())).unwrap();
     OpenSslVerifier
         .verify(signer.public_key(), SCHEME, agreed, &signature)
