@@ -31,6 +31,11 @@ pub trait Signer: Send + Sync {
     fn public_key(&self) -> &SubjectPublicKeyInfoOwned;
     /// Signs `message`, hashed as the scheme says; ECDSA gives a DER `Ecdsa-Sig-Value` (RFC 3279 §2.2.3). The signature was verified.
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyStoreError>;
+    /// Signs several messages, each as [`Signer::sign`] does; the results stand in the order of the messages. A store that is reached
+    /// over a wire sends them ahead of the answers.
+    fn sign_batch(&self, messages: &[&[u8]]) -> Vec<Result<Vec<u8>, KeyStoreError>> {
+        messages.iter().map(|message| self.sign(message)).collect()
+    }
 }
 
 /// Symmetric keys that stay in the token.

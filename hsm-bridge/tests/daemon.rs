@@ -139,6 +139,38 @@ fn check_audit(house: &House) {
 }
 
 #[test]
+fn a_batch_is_signed_in_order_also_when_the_daemon_is_killed_in_the_middle() {
+    let house = House::build();
+    let daemon = house.serve();
+    let ca = house.client("ca");
+    let id = ca.generate(&label("sign/one"), KeyAlgorithm::P256).unwrap();
+    let signer = ca.signer(id, None).unwrap();
+    let messages: Vec<Vec<u8>> = (0..200_u8)
+        .map(|number| vec![number; 1 + 400 * usize::from(number)])
+        .collect();
+    let messages: Vec<&[u8]> = messages.iter().map(Vec::as_slice).collect();
+    let signatures = std::thread::scope(|scope| {
+        let batch = scope.spawn(|| signer.sign_batch(&messages));
+        daemon.kill();
+        let again = house.serve();
+        let signatures = batch.join().unwrap();
+        drop(again);
+        signatures
+    });
+    assert_eq!(signatures.len(), messages.len());
+    for (message, signature) in messages.iter().zip(signatures) {
+        OpenSslVerifier
+            .verify(
+                signer.public_key(),
+                signer.scheme(),
+                message,
+                &signature.unwrap(),
+            )
+            .unwrap();
+    }
+}
+
+#[test]
 fn a_killed_daemon_fails_calls_by_their_deadline_and_serves_the_same_client_again() {
     let house = House::build();
     let daemon = house.serve();

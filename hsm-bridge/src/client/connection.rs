@@ -102,6 +102,49 @@ impl Connection {
         self.reply(id)
     }
 
+    /// Sends requests ahead and reads their replies in order; stops at the first that does not come. There must be no more requests than
+    /// both sides can hold at once.
+    pub(super) fn exchange_ahead(
+        &mut self,
+        requests: &[Request],
+        deadline: Instant,
+    ) -> (Vec<Reply>, Option<Failure>) {
+        let mut replies = Vec::with_capacity(requests.len());
+        let failure = self.try_ahead(requests, deadline, &mut replies).err();
+        (replies, failure)
+    }
+
+    fn try_ahead(
+        &mut self,
+        requests: &[Request],
+        deadline: Instant,
+        replies: &mut Vec<Reply>,
+    ) -> Result<(), Failure> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Failure::Deadline);
+        }
+        self.limit(left).map_err(|_| Failure::Unsent)?;
+        let deadline_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
+        let first = self.next_id;
+        for request in requests {
+            let id = self.next_id;
+            self.next_id = self.next_id.wrapping_add(1);
+            self.outbound
+                .push(request.is_secret(), |to| {
+                    request.encode(id, deadline_ms, to);
+                })
+                .map_err(|e| Failure::Refused(KeyStoreError::BadRequest(e.to_string())))?;
+        }
+        self.outbound
+            .flush(&mut self.stream)
+            .map_err(Failure::Unanswered)?;
+        for number in 0..requests.len() as u64 {
+            replies.push(self.reply(first.wrapping_add(number))?);
+        }
+        Ok(())
+    }
+
     fn send(&mut self, request: &Request, id: u64, deadline_ms: u32) -> Result<(), Failure> {
         self.outbound
             .push(request.is_secret(), |to| {

@@ -126,6 +126,32 @@ impl Client {
         self.call_within(self.0.options.deadline, target, request, &[])
     }
 
+    /// Calls with several requests, sent ahead of their replies where they fit; what a lost connection left open is asked for singly.
+    fn call_ahead(
+        &self,
+        target: &Target,
+        requests: &[Request],
+    ) -> Vec<Result<Reply, KeyStoreError>> {
+        let deadline = Instant::now() + self.0.options.deadline;
+        let mut results = Vec::with_capacity(requests.len());
+        if let Ok(mut connection) = self.connection(target, deadline) {
+            let (replies, failure) = connection.exchange_ahead(requests, deadline);
+            results.extend(replies.into_iter().map(|reply| match reply {
+                Reply::Failed(error) => Err(error),
+                reply => Ok(reply),
+            }));
+            if failure.is_none() {
+                self.0.pool.put(connection);
+            } else {
+                self.0.pool.lost(connection);
+            }
+        }
+        for request in requests.iter().skip(results.len()) {
+            results.push(self.call(target, request));
+        }
+        results
+    }
+
     /// Sends an announcement and the message that it announces.
     fn call_long(
         &self,

@@ -12,6 +12,11 @@ use crate::{KeyStoreError, SignatureScheme, Signer};
 /// Messages up to this length travel in one frame; longer ones travel in pieces, so that the bridge sees them all the same.
 const MAX_WHOLE_MESSAGE: usize = 256 * 1024;
 
+/// How many requests of a batch travel ahead of their replies, and how many bytes of messages: less than the sockets hold, so that
+/// neither side waits for the other to read.
+const AHEAD: usize = 32;
+const AHEAD_BYTES: usize = 32 * 1024;
+
 pub(super) struct BridgeSigner {
     client: Client,
     key: Arc<KeyInfo>,
@@ -24,6 +29,16 @@ impl BridgeSigner {
             client,
             key,
             scheme,
+        }
+    }
+}
+
+impl BridgeSigner {
+    fn request(&self, message: &[u8]) -> Request {
+        Request::Sign {
+            id: self.key.id,
+            scheme: self.scheme,
+            payload: Payload::Message(message.to_vec()),
         }
     }
 }
@@ -45,17 +60,39 @@ impl Signer for BridgeSigner {
             let announcement = Request::SignLong { id, scheme, length };
             self.client.call_long(&target, &announcement, message)
         } else {
-            let payload = Payload::Message(message.to_vec());
-            let request = Request::Sign {
-                id,
-                scheme,
-                payload,
-            };
-            self.client.call(&target, &request)
+            self.client.call(&target, &self.request(message))
         };
         match reply? {
             Reply::Signature(signature) => Ok(signature),
             _ => Err(unexpected()),
         }
+    }
+
+    fn sign_batch(&self, messages: &[&[u8]]) -> Vec<Result<Vec<u8>, KeyStoreError>> {
+        let target = Target::Label(self.key.label.clone());
+        let mut results = Vec::with_capacity(messages.len());
+        let mut rest = messages;
+        while let Some((first, _)) = rest.split_first() {
+            let mut bytes = 0_usize;
+            let fits = rest.iter().take(AHEAD).take_while(|message| {
+                bytes = bytes.saturating_add(message.len());
+                bytes <= AHEAD_BYTES
+            });
+            let count = fits.count();
+            if count == 0 {
+                results.push(self.sign(first));
+                rest = rest.get(1..).unwrap_or_default();
+                continue;
+            }
+            let (ahead, later) = rest.split_at(count);
+            let requests: Vec<_> = ahead.iter().map(|message| self.request(message)).collect();
+            let replies = self.client.call_ahead(&target, &requests);
+            results.extend(replies.into_iter().map(|reply| match reply? {
+                Reply::Signature(signature) => Ok(signature),
+                _ => Err(unexpected()),
+            }));
+            rest = later;
+        }
+        results
     }
 }

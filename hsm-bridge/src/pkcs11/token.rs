@@ -58,6 +58,8 @@ pub struct TokenOptions {
     pub max_sessions: usize,
     /// What happens when the token is lost.
     pub when_lost: WhenLost,
+    /// Whether signers of this token verify each signature before they give it out.
+    pub verify: bool,
 }
 
 impl Default for TokenOptions {
@@ -66,6 +68,7 @@ impl Default for TokenOptions {
             session_copy: false,
             max_sessions: 16,
             when_lost: WhenLost::default(),
+            verify: true,
         }
     }
 }
@@ -437,6 +440,6 @@ impl Signer for TokenSigner {
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
         self.token
-            .sign(self.id, self.scheme, &Signed::Message(message), true)
+            .sign(self.id, self.scheme, &Signed::Message(message), self.token.0.options.verify)
     }
 }

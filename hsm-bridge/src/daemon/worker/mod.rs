@@ -63,6 +63,7 @@ impl Worker {
                 session_copy: settings.session_copy,
                 max_sessions: settings.max_sessions,
                 when_lost,
+                ..TokenOptions::default()
             },
         )?;
         token.health()?;
