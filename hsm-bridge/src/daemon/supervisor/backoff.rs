@@ -7,7 +7,7 @@ const FIRST: Duration = Duration::from_millis(50);
 /// The longest pause, before jitter.
 const LONGEST: Duration = Duration::from_secs(30);
 /// A worker that served this long had no failure in a row with the next.
-pub(super) const SOUND_AFTER: Duration = Duration::from_secs(10);
+pub(super) const SOUND_AFTER: Duration = Duration::from_secs(2);
 
 /// Failures in a row.
 #[derive(Debug, Default)]
