@@ -43,6 +43,7 @@ STEPS = [
     (PLAIN, steps_pki.keys),
     (PLAIN, steps_hostile.refused),
     (PLAIN, steps_hostile.large),
+    (PLAIN, steps_hostile.start_errors),
     (PLAIN, steps_pki.alone),
     (TLS, steps_pki.renewed),
     (PLAIN, steps_pki.killed),

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import shutil
+import subprocess
 import urllib.parse
+from pathlib import Path
 
 from client import Client
-from world import StepFailed, World, check, http
+from world import StepFailed, World, check, free_base, http
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 LARGE = 100 * 1024 * 1024
@@ -88,6 +92,43 @@ def _resident(pid: int) -> int:
     with open(f"/proc/{pid}/status") as status:
         line = next(line for line in status if line.startswith("VmRSS"))
     return int(line.split()[1]) // 1024
+
+
+def start_errors(world: World) -> str:
+    """What cannot start says why in one line: a port or folder in use, no bridge, a wrong PIN, a missing token."""
+    demo, elsewhere = str(world.programs / "demo"), world.work / "second"
+    base = str(world.base)
+    _one_line([demo, "--data", str(elsewhere), "--port-base", base], "is in use")
+    _one_line([demo, "--data", str(world.data), "--port-base", base], "in use by another start")
+    absent = str(world.work / "absent.sock")
+    for name in world.demo["health"]:
+        _one_line([str(world.programs / name), "serve", "--config", str(world.data / "romduol.toml")], absent,
+                  {f"ROMDUOL__{name.upper()}__BRIDGE_SOCKET": absent})
+    # A copy of the folder, on other ports, with what is wrong in it.
+    for part in ("token", "secrets", "ceremony"):
+        shutil.copytree(world.data / part, elsewhere / part, dirs_exist_ok=True)
+    purpose = json.loads((world.data / "purpose.json").read_text())
+    purpose["port_base"] = free_base()
+    (elsewhere / "purpose.json").write_text(json.dumps(purpose))
+    command = [demo, "--data", str(elsewhere), "--port-base", str(purpose["port_base"]), "--no-people"]
+    command += ["--tls"] if purpose["tls"] else []
+    command += ["--postgres", world.postgres] if purpose["postgres"] else []
+    pin = elsewhere / "secrets" / "online.pin"
+    right = pin.read_text()
+    pin.write_text("0" * len(right.strip()))
+    _one_line(command, "PIN")
+    pin.write_text(right)
+    shutil.rmtree(elsewhere / "token" / "tokens")
+    _one_line(command, "there is no token")
+    return "port, folder, three services without the bridge, PIN, token"
+
+
+def _one_line(command: list[str], words: str, environment: dict | None = None) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **(environment or {})})
+    what = f"{Path(command[0]).name} {' '.join(command[1:3])}"
+    check(done.returncode != 0, f"{what} started")
+    lines = done.stderr.strip().splitlines()
+    check(len(lines) == 1 and words in lines[0], f"{what} says {lines}, not one line with {words!r}")
 
 
 def quiet(world: World) -> str:

@@ -70,7 +70,7 @@ class World:
     def __init__(self, programs: Path, *, postgres: str | None = None, control: Path | None = None,
                  data: Path | None = None, base: int | None = None, tls: bool = False):
         self.programs = programs
-        self.postgres_control = control
+        self.postgres, self.postgres_control = postgres, control
         self._temporary = None
         if data is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="romduol-journey-", ignore_cleanup_errors=True)

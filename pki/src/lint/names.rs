@@ -7,9 +7,7 @@ use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
 use super::Subject;
-use crate::extension::{
-    self, ID_KP_DOCUMENT_SIGNING, ID_KP_EMAIL_PROTECTION, ID_KP_SERVER_AUTH,
-};
+use crate::extension::{self, ID_KP_DOCUMENT_SIGNING, ID_KP_EMAIL_PROTECTION, ID_KP_SERVER_AUTH};
 use crate::issue::{is_dns_name, is_mailbox, is_uri};
 use crate::name::Attribute;
 use crate::profile::SanKind;

@@ -260,12 +260,12 @@ impl Reader<'_> {
             .collect()
     }
 
-    /// The checks of a revision, oldest first.
+    /// The checks of a revision, oldest first; those of one moment by their kind, so that a page shows them in one order.
     pub fn list_checks(&mut self, case: Uuid, revision: u32) -> Result<Vec<CheckItem>, StoreError> {
         kyc_checks::table
             .filter(kyc_checks::case_id.eq(case.to_string()))
             .filter(kyc_checks::revision.eq(i64::from(revision)))
-            .order(kyc_checks::id)
+            .order((kyc_checks::at, kyc_checks::kind, kyc_checks::id))
             .select(CheckRow::as_select())
             .load(self.conn())?
             .into_iter()
