@@ -137,7 +137,7 @@ def quiet(world: World) -> str:
     secrets += [p["login"]["totp_secret"] for p in world.demo["people"] if p.get("login")]
     secrets += [c["secret"] for c in world.demo["clients"] if c.get("secret")]
     secrets += ["dara@example.org", "123456789", "ដារ៉ា"]
-    for log in (world.data / "log").iterdir():
+    for log in (path for path in (world.data / "log").rglob("*") if path.is_file()):
         text = log.read_text(errors="replace")
         check("panicked" not in text, f"{log.name} tells of a panic: {text[text.find('panicked') - 200:][:500]}")
         for secret in secrets:
@@ -146,8 +146,10 @@ def quiet(world: World) -> str:
 
 
 def audit(world: World) -> str:
-    """The audit chain of the provider is whole."""
+    """The audit chains of the provider and of the bridge are whole."""
     import judges
     settings = world.data / "romduol.toml"
     output = judges.run(world.programs / "idp", "audit", "verify", "--config", settings)
-    return json.dumps(output.strip().splitlines()[-1])
+    provider = output.strip().splitlines()[-1]
+    output = judges.run(world.programs / "hsm-bridge", "audit", "verify", world.data / "log" / "bridge" / "online")
+    return json.dumps([provider, output.strip().splitlines()[0]])

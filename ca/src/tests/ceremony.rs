@@ -166,7 +166,7 @@ async fn no_authority_runs_beside_a_root_key() {
     let refused = App::build(
         config,
         store,
-        std::sync::Arc::new(root),
+        std::sync::Arc::new(hsm_bridge::activation::Holders::new(root)),
         &Context::new(sources),
     );
     assert!(

@@ -7,7 +7,6 @@ use actix_web::http::StatusCode;
 use domain::audit::action;
 use futures_util::future::join_all;
 use hsm_bridge::activation::{Assertion, HeldKeys, Holder, Holders};
-use hsm_bridge::pkcs11::Token;
 use hsm_bridge::{
     Health, KeyAlgorithm, KeyId, KeyLabel, KeyStore, KeyStoreError, SignatureScheme, Signer,
 };
