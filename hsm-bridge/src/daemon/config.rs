@@ -34,6 +34,8 @@ pub struct Config {
     pub canary_ms: u32,
     /// How long a token that came back must have been sound before its callers return to it, in seconds.
     pub fail_back_after_s: u32,
+    /// Refuse to serve a token whose worker may not lock its memory; otherwise that is only said in the log.
+    pub require_locked_memory: bool,
     /// The tokens; the first serves every key that no route names.
     pub token: Vec<TokenSettings>,
     /// Which tokens serve which keys.
@@ -64,6 +66,26 @@ pub struct TokenSettings {
     /// Group id that the worker of this token runs under; the daemon's own when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gid: Option<u32>,
+    /// Files and folders that the worker of this token reads and writes, beside its audit log: the folder of a software token, the
+    /// device of a card. With these or `read_paths` it can open nothing else; with neither its user's rights alone decide.
+    pub paths: Vec<PathBuf>,
+    /// Files and folders that the worker of this token reads, beside shared libraries and the folder of its module: the module's
+    /// configuration.
+    pub read_paths: Vec<PathBuf>,
+    /// Whether the module reaches its token over a network; without it there are only Unix sockets for the worker.
+    pub network: bool,
+    /// Whether the worker is refused the system calls that no token needs, once its token is open.
+    pub seccomp: Switch,
+}
+
+/// A protection that can be taken off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Switch {
+    /// In force.
+    On,
+    /// Taken off.
+    Off,
 }
 
 /// The tokens that serve some keys, in order: the first that is sound is used.
@@ -100,6 +122,7 @@ impl Default for Config {
             silence_limit_ms: 2_000,
             canary_ms: 20_000,
             fail_back_after_s: 60,
+            require_locked_memory: false,
             token: Vec::new(),
             route: Vec::new(),
             socket: Vec::new(),
@@ -118,6 +141,10 @@ impl Default for TokenSettings {
             max_sessions: 16,
             uid: None,
             gid: None,
+            paths: Vec::new(),
+            read_paths: Vec::new(),
+            network: false,
+            seccomp: Switch::On,
         }
     }
 }

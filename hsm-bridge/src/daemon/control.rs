@@ -45,6 +45,7 @@ pub(super) struct Configuration {
     pub(super) call_limit_ms: u32,
     pub(super) audit_folder: PathBuf,
     pub(super) canary_ms: u32,
+    pub(super) require_locked_memory: bool,
 }
 
 /// From a worker to its supervisor.

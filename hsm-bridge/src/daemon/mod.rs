@@ -28,7 +28,7 @@ use rustix::fs::{FlockOperation, flock};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-pub use config::{Config, RouteSettings, SocketConfig, TokenSettings};
+pub use config::{Config, RouteSettings, SocketConfig, Switch, TokenSettings};
 pub use pin_file::read_pin;
 pub use worker::run as run_worker;
 
@@ -98,6 +98,7 @@ impl Daemon {
         let board = board(config)?;
         let mut processes = Vec::new();
         for (index, settings) in config.token.iter().enumerate() {
+            harden::hand_over(&config.audit_folder, settings)?;
             let board = Arc::clone(&board);
             let process = Process::start(config, &policy, index, settings, board)?;
             processes.push(Arc::new(process));
@@ -270,6 +271,7 @@ fn configuration(config: &Config, settings: &TokenSettings, policy: &str) -> Con
         call_limit_ms: config.call_limit_ms,
         audit_folder: config.audit_folder.join(&settings.name),
         canary_ms: config.canary_ms,
+        require_locked_memory: config.require_locked_memory,
     }
 }
 

@@ -40,6 +40,13 @@ pub fn run() -> Result<(), KeyStoreError> {
     let Some((configuration, pin)) = configured(&control)? else {
         return Ok(());
     };
+    let confined = match harden::confine(&configuration) {
+        Ok(confined) => confined,
+        Err(error) => {
+            say(&control, &Report::Failed((&error).into()));
+            return Ok(());
+        }
+    };
     // From here on the token may have been touched.
     say(&control, &Report::Alive);
     let lost: Arc<OnceLock<KeyStoreError>> = Arc::default();
@@ -52,7 +59,8 @@ pub fn run() -> Result<(), KeyStoreError> {
     }));
     let opened = pin_file::read(&mut File::from(pin))
         .map_err(|e| wrong("PIN file", &e))
-        .and_then(|pin| Worker::open(&configuration, pin, when_lost));
+        .and_then(|pin| Worker::open(&configuration, pin, when_lost))
+        .and_then(|worker| harden::seal(&configuration, &confined).map(|()| worker));
     match opened {
         Ok(worker) => {
             let worker = Arc::new(worker);
