@@ -4,6 +4,7 @@ mod audit;
 mod bench;
 mod init;
 mod listing;
+mod rewrap;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,6 +55,9 @@ enum Verb {
     },
     /// Initialise the first blank token of a module, SoftHSM's for example. Never touches a token that has a label already.
     Init(init::Arguments),
+    /// Wrap every sealed key under a new generation of the token's key, with the daemon stopped; goes on where an earlier run was cut
+    /// short. Offers the PIN once.
+    Rewrap(rewrap::Arguments),
     /// Measure signatures through the bridge beside the bare driver, on a SoftHSM token made for it.
     Bench(bench::Arguments),
     /// Own one token for the supervisor that started this process.
@@ -101,6 +105,7 @@ fn perform(verb: &Verb) -> Result<ExitCode, KeyStoreError> {
         Verb::Check(file) => return Ok(check(&file.load()?)),
         Verb::Keys(file) => listing::keys(&file.load()?)?,
         Verb::Tokens { module } => listing::tokens(module)?,
+        Verb::Rewrap(arguments) => return rewrap::run(arguments),
         Verb::Init(arguments) => init::run(arguments)?,
         Verb::Bench(arguments) => bench::run(arguments)?,
         Verb::Audit(verb) => return audit::run(verb),

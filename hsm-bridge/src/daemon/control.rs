@@ -44,6 +44,8 @@ pub(super) struct Configuration {
     pub(super) max_connections: usize,
     pub(super) call_limit_ms: u32,
     pub(super) audit_folder: PathBuf,
+    /// Where the token's sealed keys lie.
+    pub(super) sealed_folder: PathBuf,
     pub(super) canary_ms: u32,
     pub(super) require_locked_memory: bool,
 }

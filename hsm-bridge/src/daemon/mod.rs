@@ -10,6 +10,7 @@ mod control;
 mod front;
 mod harden;
 mod pin_file;
+mod rewrap;
 mod routes;
 mod socket;
 mod supervisor;
@@ -18,7 +19,7 @@ mod worker;
 use std::fs::{self, File};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
@@ -30,6 +31,7 @@ use signal_hook::iterator::Signals;
 
 pub use config::{Config, RouteSettings, SocketConfig, Switch, TokenSettings};
 pub use pin_file::read_pin;
+pub use rewrap::rewrap;
 pub use worker::run as run_worker;
 
 use crate::KeyStoreError;
@@ -270,9 +272,14 @@ fn configuration(config: &Config, settings: &TokenSettings, policy: &str) -> Con
         max_connections: config.max_connections,
         call_limit_ms: config.call_limit_ms,
         audit_folder: config.audit_folder.join(&settings.name),
+        sealed_folder: sealed_folder(config, settings),
         canary_ms: config.canary_ms,
         require_locked_memory: config.require_locked_memory,
     }
+}
+
+fn sealed_folder(config: &Config, settings: &TokenSettings) -> PathBuf {
+    config.state_folder.join("sealed").join(&settings.name)
 }
 
 fn warn_about_grants(config: &Config, policy: &Policy) {

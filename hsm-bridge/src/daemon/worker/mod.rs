@@ -9,6 +9,7 @@ mod process;
 mod record;
 mod service;
 mod stream;
+mod tiers;
 mod upkeep;
 mod watch;
 
@@ -25,6 +26,7 @@ use super::control::Configuration;
 use crate::audit::{self, LogId};
 use crate::pkcs11::{Token, TokenConfig, TokenOptions, WhenLost};
 use crate::policy::{Operation, Policy, Used};
+use crate::sealed::SealedKeys;
 use crate::{Health, KeyLabel, KeyStoreError};
 use connections::Connections;
 use record::Recorder;
@@ -72,8 +74,9 @@ impl Worker {
         if policy.counts_days() {
             charge(&policy, folder)?;
         }
+        let sealed = SealedKeys::open(token.clone(), configuration.sealed_folder.clone())?;
         let watch = Watch::new(Duration::from_millis(configuration.call_limit_ms.into()));
-        let service = Arc::new(Service::new(token, policy, recorder, watch));
+        let service = Arc::new(Service::new(token, sealed, policy, recorder, watch));
         let canary = Duration::from_millis(configuration.canary_ms.into());
         let canary = (!canary.is_zero()).then_some(canary);
         Ok(Self {

@@ -54,6 +54,7 @@ fn configuration(folder: &Path, token: TokenSettings) -> Configuration {
         max_connections: 1,
         call_limit_ms: 1,
         audit_folder: folder.join("audit").join("main"),
+        sealed_folder: folder.join("sealed").join("main"),
         canary_ms: 0,
         require_locked_memory: false,
     }
