@@ -101,6 +101,8 @@ impl Daemon {
         let mut processes = Vec::new();
         for (index, settings) in config.token.iter().enumerate() {
             harden::hand_over(&config.audit_folder, settings)?;
+            let sealed = sealed_folder(config, settings);
+            harden::hand_over_sealed(&config.state_folder, &sealed, settings)?;
             let board = Arc::clone(&board);
             let process = Process::start(config, &policy, index, settings, board)?;
             processes.push(Arc::new(process));

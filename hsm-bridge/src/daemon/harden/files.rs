@@ -13,7 +13,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 
 use super::wrong;
 use crate::KeyStoreError;
-use crate::daemon::config::TokenSettings;
+use crate::daemon::control::Configuration;
 
 /// The newest rights that are asked for; an older kernel enforces those it knows. `landlock(7)`.
 const LEVEL: ABI = ABI::V6;
@@ -45,6 +45,8 @@ const ITSELF: &str = "/proc/self";
 
 /// What Landlock keeps from this process.
 pub(super) struct Restricted {
+    /// Whether Landlock keeps anything at all.
+    pub(super) in_force: bool,
     /// Which level of Landlock is in force, in words.
     pub(super) level: String,
     /// Whether files are restricted, beside TCP, abstract sockets and signals.
@@ -54,10 +56,8 @@ pub(super) struct Restricted {
 }
 
 /// Restricts this thread and those it starts; a path of the configuration that is not there is an error.
-pub(super) fn restrict(
-    token: &TokenSettings,
-    audit_folder: &Path,
-) -> Result<Restricted, KeyStoreError> {
+pub(super) fn restrict(configuration: &Configuration) -> Result<Restricted, KeyStoreError> {
+    let token = &configuration.token;
     let paths = !token.paths.is_empty() || !token.read_paths.is_empty();
     let failed = |e: landlock::RulesetError| wrong("Landlock", &e);
     let mut ruleset = Ruleset::default()
@@ -76,7 +76,7 @@ pub(super) fn restrict(
     let mut ruleset = ruleset.create().map_err(failed)?;
     let mut itself = None;
     if paths {
-        ruleset = allow(ruleset, token, audit_folder)?;
+        ruleset = allow(ruleset, configuration)?;
         itself = PathFd::new(ITSELF).ok();
         if let Some(itself) = &itself {
             let rule = PathBeneath::new(itself, reading());
@@ -96,10 +96,8 @@ pub(super) fn restrict(
         LandlockStatus::NotEnabled => "nothing: not enabled in this kernel".to_owned(),
         LandlockStatus::NotImplemented => "nothing: this kernel has none".to_owned(),
     };
-    if status.ruleset == RulesetStatus::NotEnforced {
-        tracing::warn!(token = token.name, level, "Landlock is not in force");
-    }
     Ok(Restricted {
+        in_force: status.ruleset != RulesetStatus::NotEnforced,
         level,
         paths,
         _itself: itself,
@@ -122,9 +120,9 @@ fn recording() -> BitFlags<AccessFs> {
 
 fn allow(
     mut ruleset: RulesetCreated,
-    token: &TokenSettings,
-    audit_folder: &Path,
+    configuration: &Configuration,
 ) -> Result<RulesetCreated, KeyStoreError> {
+    let token = &configuration.token;
     let named = |path: &Path, e: &dyn std::fmt::Display| {
         KeyStoreError::Configuration(format!(
             "token '{}': Landlock: {}: {e}",
@@ -132,20 +130,27 @@ fn allow(
             path.display()
         ))
     };
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(audit_folder)
-        .map_err(|e| named(audit_folder, &e))?;
-    let mut rules: Vec<(PathBuf, BitFlags<AccessFs>)> = vec![
-        (token.module.clone(), reading()),
-        (audit_folder.to_owned(), recording()),
+    let mut rules: Vec<(PathBuf, BitFlags<AccessFs>)> = vec![(token.module.clone(), reading())];
+    let own = [
+        (&configuration.audit_folder, recording()),
+        (
+            &configuration.sealed_folder,
+            recording() | AccessFs::MakeDir,
+        ),
     ];
+    for (folder, access) in own {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(|e| named(folder, &e))?;
+        rules.push((folder.clone(), access));
+        // A new folder is made lasting by syncing the one above.
+        let above = folder.parent();
+        rules.extend(above.map(|it| (it.to_owned(), AccessFs::ReadDir.into())));
+    }
     // A module comes with siblings that it loads; one that is missing is reported by the loader, in better words.
     rules.extend(token.module.parent().map(|it| (it.to_owned(), reading())));
-    // A new folder is made lasting by syncing the one above.
-    let above = audit_folder.parent();
-    rules.extend(above.map(|it| (it.to_owned(), AccessFs::ReadDir.into())));
     rules.push((NOTHING.into(), reading() | AccessFs::WriteFile));
     rules.extend(SYSTEM.map(|path| (path.into(), reading())));
     if token.network {

@@ -1,4 +1,4 @@
-//! The audit folder of a worker with a user of its own: made and handed over by the supervisor, who alone can.
+//! The folders of a worker with a user of its own: made and handed over by the supervisor, who alone can.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -10,6 +10,8 @@ use crate::daemon::config::TokenSettings;
 
 /// Mode of the folder of a log.
 const PRIVATE: u32 = 0o700;
+/// What lets others walk through a folder to one that is theirs.
+const WALK: u32 = 0o011;
 /// Mode of the folder above it, which every worker must be able to walk through and to sync.
 const SHARED: u32 = 0o755;
 
@@ -33,11 +35,44 @@ pub(in crate::daemon) fn hand_over(
     })
 }
 
-fn give(above: &Path, folder: &Path, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
-    let mode = fs::metadata(above)?.permissions().mode();
-    if mode & SHARED != SHARED {
-        fs::set_permissions(above, fs::Permissions::from_mode(mode | SHARED))?;
+/// Does the same for a token's sealed keys, which lie below the folder of the daemon's own state.
+pub(in crate::daemon) fn hand_over_sealed(
+    state_folder: &Path,
+    sealed_folder: &Path,
+    token: &TokenSettings,
+) -> Result<(), KeyStoreError> {
+    if token.uid.is_none() && token.gid.is_none() {
+        return Ok(());
     }
+    let work = || {
+        open_to(state_folder, WALK)?;
+        let above = sealed_folder.parent().unwrap_or(state_folder);
+        DirBuilder::new()
+            .recursive(true)
+            .mode(PRIVATE)
+            .create(above)?;
+        give(above, sealed_folder, token.uid, token.gid)
+    };
+    work().map_err(|e: io::Error| {
+        KeyStoreError::Configuration(format!(
+            "giving {} to the user of token '{}': {e}",
+            sealed_folder.display(),
+            token.name
+        ))
+    })
+}
+
+/// Adds bits to a folder's mode.
+fn open_to(folder: &Path, bits: u32) -> io::Result<()> {
+    let mode = fs::metadata(folder)?.permissions().mode();
+    if mode & bits == bits {
+        return Ok(());
+    }
+    fs::set_permissions(folder, fs::Permissions::from_mode(mode | bits))
+}
+
+fn give(above: &Path, folder: &Path, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
+    open_to(above, SHARED)?;
     match DirBuilder::new().mode(PRIVATE).create(folder) {
         Ok(()) => File::open(above)?.sync_all()?,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -52,8 +87,18 @@ fn give(above: &Path, folder: &Path, uid: Option<u32>, gid: Option<u32>) -> io::
         return Ok(());
     }
     fs::set_permissions(folder, fs::Permissions::from_mode(PRIVATE))?;
-    for entry in fs::read_dir(folder)? {
-        lchown(entry?.path(), uid, gid)?;
-    }
+    give_content(folder, uid, gid)?;
     chown(folder, uid, gid)
+}
+
+/// Links are given, never followed.
+fn give_content(folder: &Path, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            give_content(&entry.path(), uid, gid)?;
+        }
+        lchown(entry.path(), uid, gid)?;
+    }
+    Ok(())
 }

@@ -27,21 +27,21 @@ pub(super) fn raise_limit() {
 }
 
 /// How it is with the memory of this process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Locked {
     /// All of it is locked, under a limit that allows for any amount.
     All,
     /// All of it is locked, as long as the process keeps `CAP_IPC_LOCK`.
     ByCapability,
-    /// None of it is.
-    Nothing,
+    /// None of it is, for this reason.
+    Nothing(String),
 }
 
 /// Locks all memory of this process, present and future, page by page as it is first used.
 ///
 /// Under a finite `RLIMIT_MEMLOCK`, and without the capability that stands above it, nothing is locked: a process that has used its
-/// limit up is refused every further allocation (`mlockall(2)`), and would end in the middle of its work. That is said, and is an
-/// error where locked memory is `required`.
+/// limit up is refused every further allocation (`mlockall(2)`), and would end in the middle of its work. That is an error where
+/// locked memory is `required`.
 pub(super) fn lock(required: bool) -> Result<Locked, KeyStoreError> {
     let held = capabilities(None).map_err(|e| wrong("capabilities", &e))?;
     let locked = match getrlimit(Resource::Memlock).current {
@@ -60,9 +60,5 @@ pub(super) fn lock(required: bool) -> Result<Locked, KeyStoreError> {
     if required {
         return Err(wrong("locking memory", &refusal));
     }
-    tracing::warn!(
-        reason = refusal,
-        "memory is not locked: secrets may reach the swap device"
-    );
-    Ok(Locked::Nothing)
+    Ok(Locked::Nothing(refusal))
 }

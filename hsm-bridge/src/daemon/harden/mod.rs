@@ -18,7 +18,7 @@ use rustix::process::{
 };
 use rustix::thread::{CapabilitySet, set_no_new_privs};
 
-pub(super) use folders::hand_over;
+pub(super) use folders::{hand_over, hand_over_sealed};
 use memory::Locked;
 
 use super::config::Switch;
@@ -54,55 +54,66 @@ pub(super) fn process() -> Result<(), KeyStoreError> {
 
 /// What stays in force for as long as it is kept.
 pub(super) struct Confined {
+    locked: Locked,
     files: files::Restricted,
 }
 
 /// Takes from a worker, before it has another thread: swap, supplementary groups, capabilities, files and TCP ports.
+///
+/// What could not be taken is said by [`seal`]: a token that does not open has one thing to say, and it is not this.
 pub(super) fn confine(configuration: &Configuration) -> Result<Confined, KeyStoreError> {
     let token = &configuration.token;
     let locked = memory::lock(configuration.require_locked_memory)?;
     let keep = match locked {
         Locked::ByCapability => CapabilitySet::IPC_LOCK,
-        Locked::All | Locked::Nothing => CapabilitySet::empty(),
+        Locked::All | Locked::Nothing(_) => CapabilitySet::empty(),
     };
     privileges::drop(token.uid.is_some() || token.gid.is_some(), keep)?;
-    let files = files::restrict(token, &configuration.audit_folder)?;
-    tracing::info!(
-        token = token.name,
-        memory = match locked {
-            Locked::All => "locked",
-            Locked::ByCapability => "locked by a capability that is kept for it",
-            Locked::Nothing => "not locked",
-        },
-        landlock = files.level,
-        files = if files.paths {
-            "restricted"
-        } else {
-            "not restricted: no paths are set for this token"
-        },
-        "confined"
-    );
-    Ok(Confined { files })
+    let files = files::restrict(configuration)?;
+    Ok(Confined { locked, files })
 }
 
-/// Takes from every thread of a worker whose token is open the system calls that it never needs.
+/// Takes from every thread of a worker whose token is open the system calls that it never needs, and says what is in force.
 pub(super) fn seal(
     configuration: &Configuration,
     confined: &Confined,
 ) -> Result<(), KeyStoreError> {
     let token = &configuration.token;
-    match token.seccomp {
-        Switch::On => {
-            calls::refuse(token.network)?;
-            tracing::info!(
-                token = token.name,
-                landlock = confined.files.level,
-                "sealed"
-            );
-        }
-        Switch::Off => {
-            tracing::warn!(token = token.name, "seccomp is off for this token");
-        }
+    if token.seccomp == Switch::On {
+        calls::refuse(token.network)?;
+    } else {
+        tracing::warn!(token = token.name, "seccomp is off for this token");
     }
+    if let Locked::Nothing(reason) = &confined.locked {
+        tracing::warn!(
+            token = token.name,
+            reason,
+            "memory is not locked: secrets may reach the swap device"
+        );
+    }
+    if !confined.files.in_force {
+        tracing::warn!(
+            token = token.name,
+            level = confined.files.level,
+            "Landlock is not in force"
+        );
+    }
+    tracing::info!(
+        token = token.name,
+        memory = match confined.locked {
+            Locked::All => "locked",
+            Locked::ByCapability => "locked by a capability that is kept for it",
+            Locked::Nothing(_) => "not locked",
+        },
+        landlock = confined.files.level,
+        files = if confined.files.paths {
+            "restricted"
+        } else {
+            "not restricted: no paths are set for this token"
+        },
+        network = token.network,
+        seccomp = ?token.seccomp,
+        "confined"
+    );
     Ok(())
 }

@@ -9,8 +9,8 @@ use super::super::calls::{REFUSED, REFUSED_HERE, X32, refusals, thread_starts};
 const ALLOW: u32 = 0x7fff_0000;
 const ERRNO: u32 = 0x0005_0000;
 const KILL_PROCESS: u32 = 0x8000_0000;
-const EPERM: u32 = ERRNO | 1;
-const ENOSYS: u32 = ERRNO | 38;
+const EPERM: u32 = ERRNO + 1;
+const ENOSYS: u32 = ERRNO + 38;
 /// `linux/audit.h`
 #[cfg(target_arch = "x86_64")]
 const HERE: u32 = 0xc000_003e;

@@ -65,7 +65,7 @@ fn harden(configuration: &Configuration) -> bool {
     process().unwrap();
     let confined = confine(configuration).unwrap();
     seal(configuration, &confined).unwrap();
-    !confined.files.level.starts_with("nothing")
+    confined.files.in_force
 }
 
 fn code<T>(result: io::Result<T>) -> Option<i32> {
