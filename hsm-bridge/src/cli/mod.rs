@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use hsm_bridge::KeyStoreError;
 use hsm_bridge::daemon::{self, Config};
+use hsm_bridge::{KeyLabel, KeyStoreError};
 use tracing_subscriber::EnvFilter;
 
 /// Exit status for a refused or locked PIN; a supervisor must not start the daemon again before an operator acted.
@@ -47,6 +47,14 @@ enum Verb {
     Check(ConfigFile),
     /// List the keys in the token. Offers the PIN once.
     Keys(ConfigFile),
+    /// Print how a key was made, as JSON: module, token, mechanism and the key's attributes as the token showed them then. Offers the
+    /// PIN once.
+    Evidence {
+        /// Label of the key.
+        label: KeyLabel,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
     /// List the tokens that a module shows. Needs no PIN.
     Tokens {
         /// Path of the PKCS#11 module.
@@ -104,6 +112,7 @@ fn perform(verb: &Verb) -> Result<ExitCode, KeyStoreError> {
         Verb::Worker => daemon::run_worker()?,
         Verb::Check(file) => return Ok(check(&file.load()?)),
         Verb::Keys(file) => listing::keys(&file.load()?)?,
+        Verb::Evidence { label, file } => listing::evidence(&file.load()?, label)?,
         Verb::Tokens { module } => listing::tokens(module)?,
         Verb::Rewrap(arguments) => return rewrap::run(arguments),
         Verb::Init(arguments) => init::run(arguments)?,

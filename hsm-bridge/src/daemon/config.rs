@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::access::LoginMode;
 use super::routes::Routes;
 use crate::KeyStoreError;
 
@@ -54,8 +55,14 @@ pub struct TokenSettings {
     pub module: PathBuf,
     /// Label of the token in that module.
     pub label: String,
+    /// How the token is logged in to: `pin-file`; `credential` for a systemd credential of the name in `pin_file`; `protected-path`
+    /// for a PIN that a person enters at the token; `preloaded` for a token that a quorum of persons logs in, which is awaited.
+    pub login: LoginMode,
     /// File that holds the user PIN; only its owner may be able to read it.
     pub pin_file: PathBuf,
+    /// What the token wants to be told when a key is made: `generic`, `softhsm`, `kryoptic`, `luna`, `nshield`, `yubihsm`, `cloudhsm`,
+    /// `ykcs`, or the path of a file of one's own, with a `/` in it.
+    pub template: String,
     /// Sign with session copies of the keys: faster on software tokens.
     pub session_copy: bool,
     /// How many sessions the token is asked for at most.
@@ -136,7 +143,9 @@ impl Default for TokenSettings {
             name: "main".to_owned(),
             module: "/usr/lib/softhsm/libsofthsm2.so".into(),
             label: "romduol".to_owned(),
+            login: LoginMode::PinFile,
             pin_file: ".romduol/secrets/token.pin".into(),
+            template: "generic".to_owned(),
             session_copy: true,
             max_sessions: 16,
             uid: None,
@@ -232,6 +241,7 @@ impl Config {
                     token.name
                 )));
             }
+            token.check_login()?;
             if token.max_sessions == 0 {
                 return Err(wrong("[[bridge.token]]: max_sessions must be at least 1"));
             }
@@ -298,6 +308,11 @@ mod tests {
             ("[bridge]\n".to_owned(), "[[bridge.token]]"),
             (with_token("pin = \"1234\"\n"), "pin"),
             (with_token("max_sessions = 0\n"), "max_sessions"),
+            (with_token("login = \"quorum\"\n"), "quorum"),
+            (
+                with_token("login = \"credential\"\npin_file = \"a/b\"\n"),
+                "name of a credential",
+            ),
             (with_token("[[bridge.token]]\n"), "names two"),
             (
                 with_token("[[bridge.route]]\nkeys = \"ca/*\"\ntokens = [\"other\"]\n"),

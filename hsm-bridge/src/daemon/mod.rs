@@ -4,6 +4,7 @@
 //! a vendor's library shares the memory of its caller. A connection is handed to the worker of the key it is for, so that a use of a
 //! key costs one hop. Every use is checked against the policy before and written to the audit log after.
 
+mod access;
 mod board;
 mod config;
 mod control;
@@ -29,13 +30,14 @@ use rustix::fs::{FlockOperation, flock};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+pub use access::LoginMode;
 pub use config::{Config, RouteSettings, SocketConfig, Switch, TokenSettings};
 pub use pin_file::read_pin;
 pub use rewrap::rewrap;
 pub use worker::run as run_worker;
 
 use crate::KeyStoreError;
-use crate::pkcs11::{Token, TokenConfig, WhenLost};
+use crate::pkcs11::WhenLost;
 use crate::policy::Policy;
 use board::Board;
 use control::Configuration;
@@ -84,9 +86,9 @@ impl Daemon {
         let board = board(config)?;
         let mut workers = Vec::new();
         for (index, settings) in config.token.iter().enumerate() {
-            let pin = read_pin(&settings.pin_file)?;
+            let access = settings.access()?;
             let configuration = configuration(config, settings, &policy);
-            let worker = Worker::open(&configuration, pin, WhenLost::Reopen)?;
+            let worker = Worker::open(&configuration, access, WhenLost::Reopen)?;
             board.set(index, State::Ready(Instant::now()));
             workers.push(Arc::new(worker));
         }
@@ -326,14 +328,7 @@ pub fn check(config: &Config) -> Vec<String> {
 }
 
 fn check_token(settings: &TokenSettings) -> Vec<String> {
-    let opened = read_pin(&settings.pin_file).and_then(|pin| {
-        Token::open(&TokenConfig {
-            module: settings.module.clone(),
-            label: settings.label.clone(),
-            pin,
-        })
-    });
-    match opened.and_then(|token| token.list_keys()) {
+    match settings.open().and_then(|token| token.list_keys()) {
         Err(error) => vec![error.to_string()],
         Ok(keys) => keys
             .into_iter()

@@ -2,10 +2,9 @@
 
 use std::time::SystemTime;
 
-use super::{Config, TokenSettings, harden, lock, prepare, read_pin, sealed_folder};
+use super::{Config, TokenSettings, harden, lock, prepare, sealed_folder};
 use crate::KeyStoreError;
 use crate::audit::{DONE, Durability, KeyOperation, Log, LogId, Record};
-use crate::pkcs11::{Token, TokenConfig};
 use crate::sealed::{self, Rewrapped};
 
 /// Who the audit log names for what is done at the command line.
@@ -23,11 +22,7 @@ pub fn rewrap(
     harden::process()?;
     prepare(config)?;
     let _lock = lock(config)?;
-    let token = Token::open(&TokenConfig {
-        module: settings.module.clone(),
-        label: settings.label.clone(),
-        pin: read_pin(&settings.pin_file)?,
-    })?;
+    let token = settings.open()?;
     let wrong = |e: &dyn std::fmt::Display| KeyStoreError::Configuration(format!("audit log: {e}"));
     let folder = config.audit_folder.join(&settings.name);
     let log = Log::open(&folder, LogId::from_bytes(token.random()?), now).map_err(|e| wrong(&e))?;

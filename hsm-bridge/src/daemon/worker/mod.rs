@@ -20,11 +20,10 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 pub use process::run;
 
-use secrecy::SecretString;
-
+use super::access::Access;
 use super::control::Configuration;
 use crate::audit::{self, LogId};
-use crate::pkcs11::{Token, TokenConfig, TokenOptions, WhenLost};
+use crate::pkcs11::WhenLost;
 use crate::policy::{Operation, Policy, Used};
 use crate::sealed::SealedKeys;
 use crate::{Health, KeyLabel, KeyStoreError};
@@ -50,24 +49,12 @@ impl Worker {
     /// Opens the token, with one login.
     pub(super) fn open(
         configuration: &Configuration,
-        pin: SecretString,
+        access: Access,
         when_lost: WhenLost,
     ) -> Result<Self, KeyStoreError> {
         let policy = Policy::parse(&configuration.policy).map_err(KeyStoreError::Configuration)?;
         let settings = &configuration.token;
-        let token = Token::open_with(
-            &TokenConfig {
-                module: settings.module.clone(),
-                label: settings.label.clone(),
-                pin,
-            },
-            TokenOptions {
-                session_copy: settings.session_copy,
-                max_sessions: settings.max_sessions,
-                when_lost,
-                ..TokenOptions::default()
-            },
-        )?;
+        let token = settings.open_with(access, when_lost, Some(wall_clock))?;
         token.health()?;
         let folder = &configuration.audit_folder;
         let recorder = Recorder::open(folder, LogId::from_bytes(token.random()?), &settings.name)?;
