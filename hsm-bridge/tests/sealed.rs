@@ -2,13 +2,14 @@
 #![expect(
     clippy::unwrap_used,
     unreachable_pub,
-    dead_code,
     reason = "a test fails by panicking, and its support module is private to it and shared with others"
 )]
 
 mod support;
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::path::Path;
 use std::sync::mpsc;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -249,6 +250,56 @@ fn a_new_generation_is_made_while_the_daemon_is_stopped() {
             "generation 2: 5 rewrapped, 0 before, 0 failed"
         ]
     );
+}
+
+#[test]
+fn a_confined_worker_keeps_its_keys_through_a_change_of_user_and_generation() {
+    let house = house();
+    let settings = |more: &str| {
+        let text = fs::read_to_string(house.path("romduol.toml")).unwrap();
+        let (before, after) = text.split_once("name = 'house'\n").unwrap();
+        let text = format!("{before}name = 'house'\n{more}\n{after}");
+        fs::write(house.path("romduol.toml"), text).unwrap();
+    };
+    settings("paths = ['tokens']\nread_paths = ['softhsm2.conf']");
+    let daemon = house.serve();
+    let idp = house.client("idp");
+    let ids =
+        ["idp/one", "idp/two"].map(|name| idp.generate(&label(name), KeyAlgorithm::P256).unwrap());
+    idp.destroy(ids[1]).unwrap();
+    assert_eq!(daemon.stop(), Some(0));
+    if fs::metadata("/proc/self").unwrap().uid() == 0 {
+        settings("uid = 65534\ngid = 65534");
+        support::set_mode(&house.path(""), 0o711);
+        give(&house.path("tokens"), 65_534);
+    } else {
+        println!("not run: changing the user takes root");
+    }
+    for generation in 2..4 {
+        let daemon = house.serve();
+        let idp = house.client("idp");
+        signs(&idp, ids[0], b"x").unwrap();
+        let name = format!("idp/of-{generation}");
+        idp.generate(&label(&name), KeyAlgorithm::P256).unwrap();
+        assert_eq!(daemon.stop(), Some(0));
+        let done = house.run("rewrap", &["--config", "romduol.toml"]);
+        assert!(done.status.success(), "{done:?}");
+        // The command line was run by somebody else, and SoftHSM's new files are that one's.
+        if fs::metadata("/proc/self").unwrap().uid() == 0 {
+            give(&house.path("tokens"), 65_534);
+        }
+    }
+    let _daemon = house.serve();
+    signs(&house.client("idp"), ids[0], b"x").unwrap();
+}
+
+fn give(path: &Path, to: u32) {
+    if path.is_dir() {
+        for entry in fs::read_dir(path).unwrap() {
+            give(&entry.unwrap().path(), to);
+        }
+    }
+    chown(path, Some(to), Some(to)).unwrap();
 }
 
 #[test]

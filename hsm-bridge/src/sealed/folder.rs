@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -148,6 +148,11 @@ impl Folder {
                 .truncate(true)
                 .mode(0o600)
                 .open(&beside)?;
+            // Written by an operator, it is still for the worker to read.
+            let (owner, own) = (fs::metadata(&leaf)?, file.metadata()?);
+            if (owner.uid(), owner.gid()) != (own.uid(), own.gid()) {
+                fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+            }
             file.write_all(bytes)?;
             file.sync_all()?;
             fs::rename(&beside, leaf.join(name.text()))?;
