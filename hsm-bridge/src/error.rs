@@ -47,6 +47,21 @@ pub enum KeyStoreError {
     Configuration(String),
 }
 
+/// What a token is called that only a quorum of persons can log in.
+const AWAITING_QUORUM: &str = "awaiting quorum";
+
+impl KeyStoreError {
+    /// A token that nobody of ours can log in: it is used as soon as its custodians have done so.
+    pub fn awaiting_quorum() -> Self {
+        Self::TokenUnavailable(AWAITING_QUORUM.to_owned())
+    }
+
+    /// Whether a token awaits its custodians.
+    pub fn is_awaiting_quorum(&self) -> bool {
+        matches!(self, Self::TokenUnavailable(why) if why == AWAITING_QUORUM)
+    }
+}
+
 /// Why a signature was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]

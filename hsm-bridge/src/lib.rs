@@ -29,6 +29,8 @@ pub mod pkcs11;
 #[cfg(feature = "token")]
 pub mod policy;
 #[cfg(feature = "token")]
+pub mod sealed;
+#[cfg(feature = "token")]
 pub mod tbs;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -104,6 +104,21 @@ impl Holders {
         Ok(Arc::clone(known.entry(key).or_insert(holder)))
     }
 
+    /// Opens a record of digests for a key that has a holder.
+    pub(crate) fn begin(
+        &self,
+        key: KeyId,
+        context: &[u8],
+        digests: &[&[u8]],
+    ) -> Result<[u8; 32], KeyStoreError> {
+        let digests = digests.iter().map(|digest| digest.to_vec()).collect();
+        let nonce = self.token.random()?;
+        let challenge = self
+            .activations
+            .begin(key, context, digests, nonce, Instant::now())?;
+        Ok(challenge.bytes)
+    }
+
     /// Uses up the holder's word for these digests; only then may they be signed.
     pub(crate) fn redeem(
         &self,
@@ -111,14 +126,24 @@ impl Holders {
         digest: &[u8],
         assertion: &Assertion<'_>,
     ) -> Result<(), KeyStoreError> {
-        let holder = self.holder(key)?;
+        self.redeem_of(key, &*self.holder(key)?, digest, assertion)
+    }
+
+    /// Does as [`Holders::redeem`], for a key whose holder is known from elsewhere.
+    pub(crate) fn redeem_of(
+        &self,
+        key: KeyId,
+        holder: &Holder,
+        digest: &[u8],
+        assertion: &Assertion<'_>,
+    ) -> Result<(), KeyStoreError> {
         let redemption = Redemption {
             key,
             digests: &[digest],
             assertion: *assertion,
         };
         self.activations
-            .redeem(&redemption, &holder, Instant::now(), &OpenSslVerifier)
+            .redeem(&redemption, holder, Instant::now(), &OpenSslVerifier)
             .map_err(|error| {
                 tracing::warn!(key = %key, %error, "a signature was not activated");
                 error.into()
@@ -186,12 +211,7 @@ impl HeldKeys for Holders {
     ) -> Result<[u8; 32], KeyStoreError> {
         // A key without a holder could never be released.
         self.holder(key)?;
-        let digests = digests.iter().map(|digest| digest.to_vec()).collect();
-        let nonce = self.token.random()?;
-        let challenge = self
-            .activations
-            .begin(key, context, digests, nonce, Instant::now())?;
-        Ok(challenge.bytes)
+        self.begin(key, context, digests)
     }
 
     fn sign_held(

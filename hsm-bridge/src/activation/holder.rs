@@ -80,6 +80,14 @@ impl Holder {
         key: KeyId,
         mac: impl FnOnce(&[u8]) -> Result<[u8; MAC_LENGTH], KeyStoreError>,
     ) -> Result<Vec<u8>, KeyStoreError> {
+        let mut record = self.body(key)?;
+        let mac = mac(&covered(&record))?;
+        record.extend_from_slice(&mac);
+        Ok(record)
+    }
+
+    /// Writes the record for a place that authenticates it by itself.
+    pub(crate) fn body(&self, key: KeyId) -> Result<Vec<u8>, KeyStoreError> {
         let refused = || KeyStoreError::BadRequest("the holder cannot be encoded".to_owned());
         let public_key = self.public_key.to_der().map_err(|_| refused())?;
         let mut record = vec![VERSION];
@@ -93,9 +101,7 @@ impl Holder {
             record.extend_from_slice(&length.to_be_bytes());
             record.extend_from_slice(part);
         }
-        let mac = mac(&covered(&record))?;
-        record.extend_from_slice(&mac);
-        if record.len() > MAX_HOLDER_RECORD {
+        if record.len() > MAX_HOLDER_RECORD - MAC_LENGTH {
             return Err(refused());
         }
         Ok(record)
@@ -119,6 +125,12 @@ impl Holder {
         if !openssl::memcmp::eq(&mac(&covered(body))?, found) {
             return Err(refused("was changed"));
         }
+        Self::from_body(body, key)
+    }
+
+    /// Reads what [`Holder::body`] wrote for the same key.
+    pub(crate) fn from_body(body: &[u8], key: KeyId) -> Result<Self, KeyStoreError> {
+        let refused = |what| KeyStoreError::KeyRefused(format!("its holder's record {what}"));
         let malformed = || refused("cannot be read");
         let (version, rest) = body.split_first().ok_or_else(malformed)?;
         let (owner, rest) = rest.split_first_chunk::<20>().ok_or_else(malformed)?;

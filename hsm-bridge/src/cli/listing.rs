@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use hsm_bridge::daemon::{Config, TokenSettings, read_pin};
-use hsm_bridge::pkcs11::{Token, TokenConfig, list_tokens};
-use hsm_bridge::{KeyStoreError, SecretPurpose};
+use hsm_bridge::daemon::{Config, TokenSettings};
+use hsm_bridge::pkcs11::list_tokens;
+use hsm_bridge::{KeyLabel, KeyStoreError, SecretPurpose};
 
 pub(super) fn tokens(module: &Path) -> Result<(), KeyStoreError> {
     let tokens = list_tokens(module)?;
@@ -35,12 +35,26 @@ pub(super) fn keys(config: &Config) -> Result<(), KeyStoreError> {
     Ok(())
 }
 
+/// Prints how the key of a label was made, for every token that has it.
+pub(super) fn evidence(config: &Config, label: &KeyLabel) -> Result<(), KeyStoreError> {
+    let mut found = false;
+    for settings in &config.token {
+        match settings.open()?.evidence(label) {
+            Ok(evidence) => println!("{evidence}"),
+            Err(KeyStoreError::UnknownKey(_)) => continue,
+            Err(error) => return Err(error),
+        }
+        found = true;
+    }
+    if found {
+        Ok(())
+    } else {
+        Err(KeyStoreError::UnknownKey(label.to_string()))
+    }
+}
+
 fn keys_of(settings: &TokenSettings) -> Result<(), KeyStoreError> {
-    let token = Token::open(&TokenConfig {
-        module: settings.module.clone(),
-        label: settings.label.clone(),
-        pin: read_pin(&settings.pin_file)?,
-    })?;
+    let token = settings.open()?;
     for key in token.list_keys()? {
         match key {
             Ok(key) => println!("{:48} {:8} {}", key.label, key.algorithm, key.id),

@@ -4,13 +4,14 @@ mod audit;
 mod bench;
 mod init;
 mod listing;
+mod rewrap;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use hsm_bridge::KeyStoreError;
 use hsm_bridge::daemon::{self, Config};
+use hsm_bridge::{KeyLabel, KeyStoreError};
 use tracing_subscriber::EnvFilter;
 
 /// Exit status for a refused or locked PIN; a supervisor must not start the daemon again before an operator acted.
@@ -46,6 +47,14 @@ enum Verb {
     Check(ConfigFile),
     /// List the keys in the token. Offers the PIN once.
     Keys(ConfigFile),
+    /// Print how a key was made, as JSON: module, token, mechanism and the key's attributes as the token showed them then. Offers the
+    /// PIN once.
+    Evidence {
+        /// Label of the key.
+        label: KeyLabel,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
     /// List the tokens that a module shows. Needs no PIN.
     Tokens {
         /// Path of the PKCS#11 module.
@@ -54,6 +63,9 @@ enum Verb {
     },
     /// Initialise the first blank token of a module, SoftHSM's for example. Never touches a token that has a label already.
     Init(init::Arguments),
+    /// Wrap every sealed key under a new generation of the token's key, with the daemon stopped; goes on where an earlier run was cut
+    /// short. Offers the PIN once.
+    Rewrap(rewrap::Arguments),
     /// Measure signatures through the bridge beside the bare driver, on a SoftHSM token made for it.
     Bench(bench::Arguments),
     /// Own one token for the supervisor that started this process.
@@ -100,7 +112,9 @@ fn perform(verb: &Verb) -> Result<ExitCode, KeyStoreError> {
         Verb::Worker => daemon::run_worker()?,
         Verb::Check(file) => return Ok(check(&file.load()?)),
         Verb::Keys(file) => listing::keys(&file.load()?)?,
+        Verb::Evidence { label, file } => listing::evidence(&file.load()?, label)?,
         Verb::Tokens { module } => listing::tokens(module)?,
+        Verb::Rewrap(arguments) => return rewrap::run(arguments),
         Verb::Init(arguments) => init::run(arguments)?,
         Verb::Bench(arguments) => bench::run(arguments)?,
         Verb::Audit(verb) => return audit::run(verb),

@@ -99,7 +99,8 @@ impl Board {
         left
     }
 
-    /// Waits until every token was opened or could not be; an error means that none was, and is the first one's.
+    /// Waits until every token was opened or could not be; an error means that none was, and is the first one's. A token that awaits its
+    /// custodians is worth waiting for.
     pub(super) fn first_outcome(&self) -> Result<(), KeyStoreError> {
         let mut known = self.known();
         while known.states.contains(&State::Starting) {
@@ -112,6 +113,7 @@ impl Board {
         for state in &known.states {
             match state {
                 State::Ready(_) | State::Starting => return Ok(()),
+                State::Down(error) if error.is_awaiting_quorum() => return Ok(()),
                 State::Down(error) | State::Stopped(error) => {
                     first.get_or_insert_with(|| error.clone());
                 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::access::LoginMode;
 use super::routes::Routes;
 use crate::KeyStoreError;
 
@@ -34,6 +35,8 @@ pub struct Config {
     pub canary_ms: u32,
     /// How long a token that came back must have been sound before its callers return to it, in seconds.
     pub fail_back_after_s: u32,
+    /// Refuse to serve a token whose worker may not lock its memory; otherwise that is only said in the log.
+    pub require_locked_memory: bool,
     /// The tokens; the first serves every key that no route names.
     pub token: Vec<TokenSettings>,
     /// Which tokens serve which keys.
@@ -52,8 +55,14 @@ pub struct TokenSettings {
     pub module: PathBuf,
     /// Label of the token in that module.
     pub label: String,
+    /// How the token is logged in to: `pin-file`; `credential` for a systemd credential of the name in `pin_file`; `protected-path`
+    /// for a PIN that a person enters at the token; `preloaded` for a token that a quorum of persons logs in, which is awaited.
+    pub login: LoginMode,
     /// File that holds the user PIN; only its owner may be able to read it.
     pub pin_file: PathBuf,
+    /// What the token wants to be told when a key is made: `generic`, `softhsm`, `kryoptic`, `luna`, `nshield`, `yubihsm`, `cloudhsm`,
+    /// `ykcs`, or the path of a file of one's own, with a `/` in it.
+    pub template: String,
     /// Sign with session copies of the keys: faster on software tokens.
     pub session_copy: bool,
     /// How many sessions the token is asked for at most.
@@ -64,6 +73,26 @@ pub struct TokenSettings {
     /// Group id that the worker of this token runs under; the daemon's own when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gid: Option<u32>,
+    /// Files and folders that the worker of this token reads and writes, beside its audit log: the folder of a software token, the
+    /// device of a card. With these or `read_paths` it can open nothing else; with neither its user's rights alone decide.
+    pub paths: Vec<PathBuf>,
+    /// Files and folders that the worker of this token reads, beside shared libraries and the folder of its module: the module's
+    /// configuration.
+    pub read_paths: Vec<PathBuf>,
+    /// Whether the module reaches its token over a network; without it there are only Unix sockets for the worker.
+    pub network: bool,
+    /// Whether the worker is refused the system calls that no token needs, once its token is open.
+    pub seccomp: Switch,
+}
+
+/// A protection that can be taken off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Switch {
+    /// In force.
+    On,
+    /// Taken off.
+    Off,
 }
 
 /// The tokens that serve some keys, in order: the first that is sound is used.
@@ -100,6 +129,7 @@ impl Default for Config {
             silence_limit_ms: 2_000,
             canary_ms: 20_000,
             fail_back_after_s: 60,
+            require_locked_memory: false,
             token: Vec::new(),
             route: Vec::new(),
             socket: Vec::new(),
@@ -113,11 +143,17 @@ impl Default for TokenSettings {
             name: "main".to_owned(),
             module: "/usr/lib/softhsm/libsofthsm2.so".into(),
             label: "romduol".to_owned(),
+            login: LoginMode::PinFile,
             pin_file: ".romduol/secrets/token.pin".into(),
+            template: "generic".to_owned(),
             session_copy: true,
             max_sessions: 16,
             uid: None,
             gid: None,
+            paths: Vec::new(),
+            read_paths: Vec::new(),
+            network: false,
+            seccomp: Switch::On,
         }
     }
 }
@@ -205,6 +241,7 @@ impl Config {
                     token.name
                 )));
             }
+            token.check_login()?;
             if token.max_sessions == 0 {
                 return Err(wrong("[[bridge.token]]: max_sessions must be at least 1"));
             }
@@ -271,6 +308,11 @@ mod tests {
             ("[bridge]\n".to_owned(), "[[bridge.token]]"),
             (with_token("pin = \"1234\"\n"), "pin"),
             (with_token("max_sessions = 0\n"), "max_sessions"),
+            (with_token("login = \"quorum\"\n"), "quorum"),
+            (
+                with_token("login = \"credential\"\npin_file = \"a/b\"\n"),
+                "name of a credential",
+            ),
             (with_token("[[bridge.token]]\n"), "names two"),
             (
                 with_token("[[bridge.route]]\nkeys = \"ca/*\"\ntokens = [\"other\"]\n"),

@@ -27,7 +27,7 @@ const MAX_MESSAGE: usize = 256 * 1024;
 /// From the supervisor to its worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Order {
-    /// The first message: what to open and what to allow; the PIN file comes along as a descriptor.
+    /// The first message: what to open and what to allow; the PIN file, where there is one, comes along as a descriptor.
     Configure(Box<Configuration>),
     /// Serve a connection of this caller, which comes along as a descriptor.
     Serve { caller: String },
@@ -44,7 +44,10 @@ pub(super) struct Configuration {
     pub(super) max_connections: usize,
     pub(super) call_limit_ms: u32,
     pub(super) audit_folder: PathBuf,
+    /// Where the token's sealed keys lie.
+    pub(super) sealed_folder: PathBuf,
     pub(super) canary_ms: u32,
+    pub(super) require_locked_memory: bool,
 }
 
 /// From a worker to its supervisor.

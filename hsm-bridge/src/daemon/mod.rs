@@ -4,12 +4,14 @@
 //! a vendor's library shares the memory of its caller. A connection is handed to the worker of the key it is for, so that a use of a
 //! key costs one hop. Every use is checked against the policy before and written to the audit log after.
 
+mod access;
 mod board;
 mod config;
 mod control;
 mod front;
 mod harden;
 mod pin_file;
+mod rewrap;
 mod routes;
 mod socket;
 mod supervisor;
@@ -18,7 +20,7 @@ mod worker;
 use std::fs::{self, File};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
@@ -28,12 +30,14 @@ use rustix::fs::{FlockOperation, flock};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-pub use config::{Config, RouteSettings, SocketConfig, TokenSettings};
+pub use access::LoginMode;
+pub use config::{Config, RouteSettings, SocketConfig, Switch, TokenSettings};
 pub use pin_file::read_pin;
+pub use rewrap::rewrap;
 pub use worker::run as run_worker;
 
 use crate::KeyStoreError;
-use crate::pkcs11::{Token, TokenConfig, WhenLost};
+use crate::pkcs11::WhenLost;
 use crate::policy::Policy;
 use board::Board;
 use control::Configuration;
@@ -82,9 +86,9 @@ impl Daemon {
         let board = board(config)?;
         let mut workers = Vec::new();
         for (index, settings) in config.token.iter().enumerate() {
-            let pin = read_pin(&settings.pin_file)?;
+            let access = settings.access()?;
             let configuration = configuration(config, settings, &policy);
-            let worker = Worker::open(&configuration, pin, WhenLost::Reopen)?;
+            let worker = Worker::open(&configuration, access, WhenLost::Reopen)?;
             board.set(index, State::Ready(Instant::now()));
             workers.push(Arc::new(worker));
         }
@@ -98,6 +102,9 @@ impl Daemon {
         let board = board(config)?;
         let mut processes = Vec::new();
         for (index, settings) in config.token.iter().enumerate() {
+            harden::hand_over(&config.audit_folder, settings)?;
+            let sealed = sealed_folder(config, settings);
+            harden::hand_over_sealed(&config.state_folder, &sealed, settings)?;
             let board = Arc::clone(&board);
             let process = Process::start(config, &policy, index, settings, board)?;
             processes.push(Arc::new(process));
@@ -269,8 +276,14 @@ fn configuration(config: &Config, settings: &TokenSettings, policy: &str) -> Con
         max_connections: config.max_connections,
         call_limit_ms: config.call_limit_ms,
         audit_folder: config.audit_folder.join(&settings.name),
+        sealed_folder: sealed_folder(config, settings),
         canary_ms: config.canary_ms,
+        require_locked_memory: config.require_locked_memory,
     }
+}
+
+fn sealed_folder(config: &Config, settings: &TokenSettings) -> PathBuf {
+    config.state_folder.join("sealed").join(&settings.name)
 }
 
 fn warn_about_grants(config: &Config, policy: &Policy) {
@@ -315,14 +328,7 @@ pub fn check(config: &Config) -> Vec<String> {
 }
 
 fn check_token(settings: &TokenSettings) -> Vec<String> {
-    let opened = read_pin(&settings.pin_file).and_then(|pin| {
-        Token::open(&TokenConfig {
-            module: settings.module.clone(),
-            label: settings.label.clone(),
-            pin,
-        })
-    });
-    match opened.and_then(|token| token.list_keys()) {
+    match settings.open().and_then(|token| token.list_keys()) {
         Err(error) => vec![error.to_string()],
         Ok(keys) => keys
             .into_iter()

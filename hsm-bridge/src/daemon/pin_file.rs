@@ -15,8 +15,21 @@ const MAX_PIN_BYTES: u64 = 256;
 /// Permission bits of group and world.
 const OTHERS: u32 = 0o077;
 
+/// The same but for reading by the group: where systemd grants a service its credential by an access control list, the mode shows the
+/// list's mask in the place of the group (acl(5)).
+const OTHERS_THAN_SERVICE: u32 = 0o037;
+
 /// Opens a PIN file that only its owner may read.
 pub(super) fn open(path: &Path) -> Result<File, KeyStoreError> {
+    open_guarded(path, OTHERS)
+}
+
+/// Opens a credential that systemd laid down for this service alone.
+pub(super) fn open_credential(path: &Path) -> Result<File, KeyStoreError> {
+    open_guarded(path, OTHERS_THAN_SERVICE)
+}
+
+fn open_guarded(path: &Path, others: u32) -> Result<File, KeyStoreError> {
     let wrong = |e: &dyn std::fmt::Display| {
         KeyStoreError::Configuration(format!("PIN file {}: {e}", path.display()))
     };
@@ -25,7 +38,7 @@ pub(super) fn open(path: &Path) -> Result<File, KeyStoreError> {
     if !found.is_file() {
         return Err(wrong(&"is not a file"));
     }
-    if found.mode() & OTHERS != 0 {
+    if found.mode() & others != 0 {
         return Err(wrong(&format_args!(
             "has mode {:04o}, so others may read it; set it to 0600",
             found.mode() & 0o7777

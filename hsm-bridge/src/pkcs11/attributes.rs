@@ -4,12 +4,13 @@ use cryptoki::error::Error;
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 
-use crate::{KeyAlgorithm, KeyLabel, SecretPurpose};
+use super::template::Template;
+use super::token::Fault;
+use crate::{KeyAlgorithm, KeyLabel, KeyStoreError, SecretPurpose};
 
 /// DER of the named-curve OID that CKA_EC_PARAMS takes.
 const SECP256R1: &[u8] = &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
 const SECP384R1: &[u8] = &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22];
-const ED25519: &[u8] = &[0x06, 0x03, 0x2b, 0x65, 0x70];
 /// 65537, the only public exponent made here.
 const RSA_PUBLIC_EXPONENT: &[u8] = &[0x01, 0x00, 0x01];
 /// Length in bytes of every symmetric key made here.
@@ -26,8 +27,14 @@ const USES: [AttributeType; 7] = [
     AttributeType::Derive,
 ];
 
-pub(super) fn public_template(label: &KeyLabel, algorithm: KeyAlgorithm) -> Vec<Attribute> {
-    let mut template = vec![
+/// What a public key is made with; `id` is its CKA_ID where that must be known beforehand.
+pub(super) fn public_template(
+    template: &Template,
+    label: &KeyLabel,
+    algorithm: KeyAlgorithm,
+    id: Option<&[u8]>,
+) -> Vec<Attribute> {
+    let mut attributes = vec![
         Attribute::Token(true),
         Attribute::Private(false),
         Attribute::Verify(true),
@@ -36,20 +43,28 @@ pub(super) fn public_template(label: &KeyLabel, algorithm: KeyAlgorithm) -> Vec<
         Attribute::Label(label.as_str().into()),
     ];
     match algorithm {
-        KeyAlgorithm::P256 => template.push(Attribute::EcParams(SECP256R1.into())),
-        KeyAlgorithm::P384 => template.push(Attribute::EcParams(SECP384R1.into())),
-        KeyAlgorithm::Ed25519 => template.push(Attribute::EcParams(ED25519.into())),
+        KeyAlgorithm::P256 => attributes.push(Attribute::EcParams(SECP256R1.into())),
+        KeyAlgorithm::P384 => attributes.push(Attribute::EcParams(SECP384R1.into())),
+        KeyAlgorithm::Ed25519 => {
+            attributes.push(Attribute::EcParams(template.edwards25519().into()));
+        }
         KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => {
             let bits = algorithm.rsa_bits().unwrap_or_default() as u64;
-            template.push(Attribute::ModulusBits(bits.into()));
-            template.push(Attribute::PublicExponent(RSA_PUBLIC_EXPONENT.into()));
+            attributes.push(Attribute::ModulusBits(bits.into()));
+            attributes.push(Attribute::PublicExponent(RSA_PUBLIC_EXPONENT.into()));
         }
     }
-    template
+    attributes.extend(id.map(|id| Attribute::Id(id.into())));
+    template.of_public(attributes)
 }
 
-pub(super) fn private_template(label: &KeyLabel) -> Vec<Attribute> {
-    vec![
+/// What a private key is made with; `id` is its CKA_ID where that must be known beforehand.
+pub(super) fn private_template(
+    template: &Template,
+    label: &KeyLabel,
+    id: Option<&[u8]>,
+) -> Vec<Attribute> {
+    let mut attributes = vec![
         Attribute::Token(true),
         Attribute::Private(true),
         Attribute::Sensitive(true),
@@ -60,16 +75,20 @@ pub(super) fn private_template(label: &KeyLabel) -> Vec<Attribute> {
         Attribute::Unwrap(false),
         Attribute::Derive(false),
         Attribute::Label(label.as_str().into()),
-    ]
+    ];
+    attributes.extend(id.map(|id| Attribute::Id(id.into())));
+    template.of_private(attributes)
 }
 
+/// What a symmetric key is made with.
 pub(super) fn secret_template(
+    template: &Template,
     label: &KeyLabel,
     id: &[u8],
     purpose: SecretPurpose,
 ) -> Vec<Attribute> {
     let encrypts = purpose == SecretPurpose::KeyEncryption;
-    vec![
+    template.of_secret(vec![
         Attribute::Token(true),
         Attribute::Private(true),
         Attribute::Sensitive(true),
@@ -84,7 +103,7 @@ pub(super) fn secret_template(
         Attribute::Derive(false),
         Attribute::Label(label.as_str().into()),
         Attribute::Id(id.into()),
-    ]
+    ])
 }
 
 /// What the driver demands of a protected object.
@@ -137,7 +156,8 @@ pub(super) fn check_protected(
     Ok(None)
 }
 
-fn truth(attribute: &Attribute) -> Option<bool> {
+/// The value of an attribute that is a flag.
+pub(super) fn truth(attribute: &Attribute) -> Option<bool> {
     match attribute {
         Attribute::Token(value)
         | Attribute::Private(value)
@@ -152,7 +172,15 @@ fn truth(attribute: &Attribute) -> Option<bool> {
         | Attribute::Encrypt(value)
         | Attribute::Wrap(value)
         | Attribute::Unwrap(value)
-        | Attribute::Derive(value) => Some(*value),
+        | Attribute::Derive(value)
+        | Attribute::Verify(value)
+        | Attribute::VerifyRecover(value)
+        | Attribute::Modifiable(value)
+        | Attribute::Copyable(value)
+        | Attribute::Destroyable(value)
+        | Attribute::AlwaysAuthenticate(value)
+        | Attribute::WrapWithTrusted(value)
+        | Attribute::Trusted(value) => Some(*value),
         _ => None,
     }
 }
@@ -173,4 +201,16 @@ pub(super) fn by_id(class: ObjectClass, id: &[u8]) -> [Attribute; 3] {
         Attribute::Token(true),
         Attribute::Id(id.into()),
     ]
+}
+
+/// The label of an object, which must be one of ours.
+pub(super) fn label_of(session: &Session, object: ObjectHandle) -> Result<KeyLabel, Fault> {
+    let refused = |why: &str| Fault::Refused(KeyStoreError::KeyRefused(why.to_owned()));
+    let found = session.get_attributes(object, &[AttributeType::Label])?;
+    let Some(Attribute::Label(bytes)) = found.first() else {
+        return Err(refused("an object without a label"));
+    };
+    let text = std::str::from_utf8(bytes).ok();
+    text.and_then(|text| KeyLabel::parse(text).ok())
+        .ok_or_else(|| refused("an object whose label is not one of ours"))
 }

@@ -8,12 +8,39 @@ use super::keys::single;
 use super::token::Fault;
 use crate::KeyLabel;
 
-/// Who made a data object, as its CKA_APPLICATION says.
-const APPLICATION: &[u8] = b"romduol hsm-bridge";
+/// What a data object is, as its CKA_APPLICATION says; a key may have one of each kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The holder of a key.
+    Holder,
+    /// How a key was made.
+    Evidence,
+}
 
-/// The record under a label.
-pub(super) fn read(session: &Session, label: &KeyLabel) -> Result<Option<Vec<u8>>, Fault> {
-    let template = attributes::by_label(ObjectClass::DATA, label);
+impl Kind {
+    const ALL: [Self; 2] = [Self::Holder, Self::Evidence];
+
+    fn application(self) -> Attribute {
+        let name: &[u8] = match self {
+            Self::Holder => b"romduol hsm-bridge",
+            Self::Evidence => b"romduol hsm-bridge evidence",
+        };
+        Attribute::Application(name.into())
+    }
+
+    fn of(self, label: &KeyLabel) -> [Attribute; 4] {
+        let [class, token, label] = attributes::by_label(ObjectClass::DATA, label);
+        [class, token, label, self.application()]
+    }
+}
+
+/// The record of a kind under a label.
+pub(super) fn read(
+    session: &Session,
+    kind: Kind,
+    label: &KeyLabel,
+) -> Result<Option<Vec<u8>>, Fault> {
+    let template = kind.of(label);
     let Some(object) = single(session, &template, label)? else {
         return Ok(None);
     };
@@ -24,25 +51,31 @@ pub(super) fn read(session: &Session, label: &KeyLabel) -> Result<Option<Vec<u8>
     }))
 }
 
-/// Writes the record of a label that has none.
-pub(super) fn write(session: &Session, label: &KeyLabel, value: &[u8]) -> Result<(), Fault> {
+/// Writes the record of a kind for a label that has none.
+pub(super) fn write(
+    session: &Session,
+    kind: Kind,
+    label: &KeyLabel,
+    value: &[u8],
+) -> Result<(), Fault> {
     session.create_object(&[
         Attribute::Class(ObjectClass::DATA),
         Attribute::Token(true),
         Attribute::Private(true),
         Attribute::Modifiable(false),
-        Attribute::Application(APPLICATION.into()),
+        kind.application(),
         Attribute::Label(label.as_str().into()),
         Attribute::Value(value.into()),
     ])?;
     Ok(())
 }
 
-/// Takes the record of a label away, if there is one.
+/// Takes the records of a label away, if there are any.
 pub(super) fn remove(session: &Session, label: &KeyLabel) -> Result<(), Fault> {
-    let template = attributes::by_label(ObjectClass::DATA, label);
-    if let Some(object) = single(session, &template, label)? {
-        session.destroy_object(object)?;
+    for kind in Kind::ALL {
+        if let Some(object) = single(session, &kind.of(label), label)? {
+            session.destroy_object(object)?;
+        }
     }
     Ok(())
 }

@@ -8,9 +8,11 @@ use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, SessionState};
 use spki::SubjectPublicKeyInfoOwned;
 
+use super::evidence::{self, Witness};
 use super::live::Live;
+use super::template::{Namer, TokenId};
 use super::token::Fault;
-use super::{attributes, mechanism, public_object};
+use super::{attributes, data, mechanism, public_object};
 use crate::verify::PublicKey;
 use crate::{KeyAlgorithm, KeyId, KeyLabel, KeyStoreError, SecretPurpose};
 
@@ -75,35 +77,48 @@ fn logged_in(session: &Session) -> Result<(), Fault> {
 }
 
 /// Refuses a label that any private or secret key carries already.
-pub(super) fn check_free(session: &Session, label: &KeyLabel) -> Result<(), Fault> {
+pub(super) fn check_free(namer: &Namer<'_>, label: &KeyLabel) -> Result<(), Fault> {
+    let session = namer.session;
     for class in [
         ObjectClass::PRIVATE_KEY,
         ObjectClass::SECRET_KEY,
         ObjectClass::PUBLIC_KEY,
     ] {
-        if !session
-            .find_objects(&attributes::by_label(class, label))?
-            .is_empty()
-        {
+        let Some(template) = namer.by_label(class, label) else {
+            continue;
+        };
+        // The public half of a key that is gone may stay where it cannot be destroyed.
+        let lasts = class == ObjectClass::PUBLIC_KEY && !namer.template.destroys_public();
+        if !lasts && !session.find_objects(&template)?.is_empty() {
             return Err(Fault::Refused(KeyStoreError::KeyExists(label.to_string())));
         }
     }
     logged_in(session)
 }
 
-/// Makes a key pair and leaves nothing behind when the token's work does not pass inspection.
+/// Makes a key pair, with evidence of it beside where that is kept, and leaves nothing behind when the token's work does not pass
+/// inspection.
 pub(super) fn generate(
-    session: &Session,
+    witness: &Witness<'_>,
     label: &KeyLabel,
     algorithm: KeyAlgorithm,
 ) -> Result<KeyId, Fault> {
-    check_free(session, label)?;
+    let namer = &witness.namer;
+    let session = namer.session;
+    namer.template.allows(algorithm).map_err(Fault::Refused)?;
+    let given = namer.beforehand(label)?;
+    check_free(namer, label)?;
     let (public, private) = session.generate_key_pair(
         &mechanism::generates(algorithm),
-        &attributes::public_template(label, algorithm),
-        &attributes::private_template(label),
+        &attributes::public_template(namer.template, label, algorithm, given.as_deref()),
+        &attributes::private_template(namer.template, label, given.as_deref()),
     )?;
-    let inspected = inspect(session, public, private, algorithm);
+    let made = Made {
+        public,
+        private,
+        algorithm,
+    };
+    let inspected = inspect(witness, label, &made, given.is_some());
     if inspected.is_err() {
         for object in [private, public] {
             if let Err(error) = session.destroy_object(object) {
@@ -114,45 +129,80 @@ pub(super) fn generate(
     inspected
 }
 
-fn inspect(
-    session: &Session,
+/// A key pair that the token has just made.
+struct Made {
     public: ObjectHandle,
     private: ObjectHandle,
     algorithm: KeyAlgorithm,
+}
+
+fn inspect(
+    witness: &Witness<'_>,
+    label: &KeyLabel,
+    made: &Made,
+    named: bool,
 ) -> Result<KeyId, Fault> {
-    if let Some(flaw) = attributes::check_protected(session, private, &[AttributeType::Sign])? {
+    let session = witness.namer.session;
+    if let Some(flaw) = attributes::check_protected(session, made.private, &[AttributeType::Sign])?
+    {
         return Err(refused(format_args!(
             "the token made a private key whose {flaw}"
         )));
     }
-    let public_key = public_object::read(session, public)?;
-    if KeyAlgorithm::of(&public_key) != Some(algorithm) {
+    let public_key = public_object::read(session, made.public)?;
+    if KeyAlgorithm::of(&public_key) != Some(made.algorithm) {
         return Err(refused(format_args!(
-            "the token made something else than {algorithm}"
+            "the token made something else than {}",
+            made.algorithm
         )));
     }
     let id = KeyId::of(&public_key).map_err(Fault::Refused)?;
-    for object in [public, private] {
-        session.update_attributes(object, &[Attribute::Id(id.as_bytes().into())])?;
+    if !named {
+        for object in [made.public, made.private] {
+            session.update_attributes(object, &[Attribute::Id(id.as_bytes().into())])?;
+        }
+    }
+    if witness.namer.template.keeps_evidence() {
+        let halves = evidence::Halves {
+            public: made.public,
+            private: made.private,
+            public_key: &public_key,
+        };
+        let text = witness.pair(label, made.algorithm, &halves)?;
+        data::write(session, data::Kind::Evidence, label, text.as_bytes())?;
     }
     Ok(id)
+}
+
+/// The private half of a key and the CKA_ID that its halves share.
+pub(super) fn private_of(
+    namer: &Namer<'_>,
+    id: KeyId,
+) -> Result<Option<(ObjectHandle, TokenId)>, Fault> {
+    let Some(token_id) = namer.locate(id)? else {
+        return logged_in(namer.session).map(|()| None);
+    };
+    let template = attributes::by_id(ObjectClass::PRIVATE_KEY, &token_id);
+    let found = single(namer.session, &template, id)?;
+    Ok(found.map(|private| (private, token_id)))
 }
 
 /// Resolves a key pair by id, once per stretch of the token's life; `copy` asks for a session copy, faster on software tokens.
 pub(super) fn resolve(
     live: &Live,
-    session: &Session,
+    namer: &Namer<'_>,
     id: KeyId,
     copy: bool,
 ) -> Result<KeyPair, Fault> {
+    let session = namer.session;
     let unknown = || Fault::Refused(KeyStoreError::UnknownKey(id.to_string()));
-    let private = single(
-        session,
-        &attributes::by_id(ObjectClass::PRIVATE_KEY, id.as_bytes()),
-        id,
-    )?;
-    let private = private.ok_or_else(unknown)?;
-    let info = describe(session, id)?;
+    let (private, token_id) = private_of(namer, id)?.ok_or_else(unknown)?;
+    let (info, _) = describe(namer, &token_id)?;
+    if info.id != id {
+        return Err(refused(format_args!(
+            "{id} is not the id of its own public key"
+        )));
+    }
     if let Some(flaw) = attributes::check_protected(session, private, &[AttributeType::Sign])? {
         return Err(refused(format_args!("{}: {flaw}", info.label)));
     }
@@ -169,81 +219,88 @@ pub(super) fn resolve(
     })
 }
 
-/// Reads the public half of a key pair and checks that the id is its own.
-fn describe(session: &Session, id: KeyId) -> Result<KeyInfo, Fault> {
-    let public = single(
-        session,
-        &attributes::by_id(ObjectClass::PUBLIC_KEY, id.as_bytes()),
-        id,
-    )?
-    .ok_or_else(|| refused(format_args!("{id} has no public half in the token")))?;
-    let public_key = public_object::read(session, public)?;
-    if KeyId::of(&public_key).map_err(Fault::Refused)? != id {
-        return Err(refused(format_args!(
-            "{id} is not the id of its own public key"
-        )));
-    }
+/// Reads the public half of a key pair, and gives its object as well.
+pub(super) fn describe(
+    namer: &Namer<'_>,
+    token_id: &[u8],
+) -> Result<(KeyInfo, ObjectHandle), Fault> {
+    let name = || our_id(token_id).map_or_else(|| format!("{token_id:02x?}"), |id| id.to_string());
+    let template = attributes::by_id(ObjectClass::PUBLIC_KEY, token_id);
+    let public = single(namer.session, &template, name())?
+        .ok_or_else(|| refused(format_args!("{} has no public half in the token", name())))?;
+    let public_key = public_object::read(namer.session, public)?;
     let algorithm = KeyAlgorithm::of(&public_key).ok_or_else(|| refused("unknown kind of key"))?;
-    Ok(KeyInfo {
-        id,
-        label: label_of(session, public)?,
+    let info = KeyInfo {
+        id: KeyId::of(&public_key).map_err(Fault::Refused)?,
+        label: namer.label_of(public)?,
         algorithm,
         public_key,
-    })
-}
-
-pub(super) fn label_of(session: &Session, object: ObjectHandle) -> Result<KeyLabel, Fault> {
-    let found = session.get_attributes(object, &[AttributeType::Label])?;
-    let Some(Attribute::Label(bytes)) = found.first() else {
-        return Err(refused("an object without a label"));
     };
-    let text = std::str::from_utf8(bytes).map_err(refused)?;
-    KeyLabel::parse(text).map_err(|_| refused("an object whose label is not one of ours"))
+    Ok((info, public))
 }
 
-/// Looks a private key up by label and reads its id.
-pub(super) fn find(session: &Session, label: &KeyLabel) -> Result<Option<KeyId>, Fault> {
-    let Some(private) = single(
-        session,
-        &attributes::by_label(ObjectClass::PRIVATE_KEY, label),
-        label,
-    )?
-    else {
+/// The private key of a label.
+pub(super) fn private_by_label(
+    namer: &Namer<'_>,
+    label: &KeyLabel,
+) -> Result<Option<ObjectHandle>, Fault> {
+    match namer.by_label(ObjectClass::PRIVATE_KEY, label) {
+        Some(template) => single(namer.session, &template, label),
+        None => Ok(None),
+    }
+}
+
+/// Looks a private key up by label and tells its id.
+pub(super) fn find(namer: &Namer<'_>, label: &KeyLabel) -> Result<Option<KeyId>, Fault> {
+    let Some(private) = private_by_label(namer, label)? else {
         return Ok(None);
     };
-    id_of(session, private)?.map_or_else(
+    id_of(namer, private)?.map_or_else(
         || Err(refused(format_args!("{label} has no id of ours"))),
         |id| Ok(Some(id)),
     )
 }
 
-fn id_of(session: &Session, object: ObjectHandle) -> Result<Option<KeyId>, Fault> {
-    let found = session.get_attributes(object, &[AttributeType::Id])?;
-    let Some(Attribute::Id(bytes)) = found.first() else {
-        return Ok(None);
-    };
-    Ok(bytes.as_slice().try_into().ok().map(KeyId::from_bytes))
+/// A CKA_ID as the id of a key.
+fn our_id(token_id: &[u8]) -> Option<KeyId> {
+    token_id.try_into().ok().map(KeyId::from_bytes)
 }
 
-/// Removes both halves of a key pair, the private one first.
-pub(super) fn destroy(session: &Session, id: KeyId) -> Result<(), Fault> {
-    let private = single(
-        session,
-        &attributes::by_id(ObjectClass::PRIVATE_KEY, id.as_bytes()),
-        id,
-    )?
-    .ok_or_else(|| Fault::Refused(KeyStoreError::UnknownKey(id.to_string())))?;
+/// The id of a private key: its CKA_ID, or what its public half says where CKA_ID is none of ours.
+fn id_of(namer: &Namer<'_>, private: ObjectHandle) -> Result<Option<KeyId>, Fault> {
+    let Some(token_id) = namer.token_id(private)? else {
+        return Ok(None);
+    };
+    if namer.template.derives_ids() {
+        return Ok(our_id(&token_id));
+    }
+    Ok(Some(describe(namer, &token_id)?.0.id))
+}
+
+/// Removes what is beside a key pair and both its halves, the private one before the public one.
+pub(super) fn destroy(namer: &Namer<'_>, id: KeyId) -> Result<(), Fault> {
+    let session = namer.session;
+    let (private, token_id) = private_of(namer, id)?
+        .ok_or_else(|| Fault::Refused(KeyStoreError::UnknownKey(id.to_string())))?;
+    match namer.label_of(private) {
+        Ok(label) => data::remove(session, &label)?,
+        // Nothing of ours is beside a key whose label is none of ours.
+        Err(Fault::Refused(_)) => {}
+        Err(fault) => return Err(fault),
+    }
     session.destroy_object(private)?;
-    for public in
-        session.find_objects(&attributes::by_id(ObjectClass::PUBLIC_KEY, id.as_bytes()))?
-    {
-        session.destroy_object(public)?;
+    if namer.template.destroys_public() {
+        let template = attributes::by_id(ObjectClass::PUBLIC_KEY, &token_id);
+        for public in session.find_objects(&template)? {
+            session.destroy_object(public)?;
+        }
     }
     Ok(())
 }
 
 /// Every key pair whose private half is in the token; one that cannot be described is reported as such.
-pub(super) fn list(session: &Session) -> Result<Vec<Result<KeyInfo, KeyStoreError>>, Fault> {
+pub(super) fn list(namer: &Namer<'_>) -> Result<Vec<Result<KeyInfo, KeyStoreError>>, Fault> {
+    let session = namer.session;
     let mut keys = Vec::new();
     logged_in(session)?;
     let ours = [
@@ -251,8 +308,8 @@ pub(super) fn list(session: &Session) -> Result<Vec<Result<KeyInfo, KeyStoreErro
         Attribute::Token(true),
     ];
     for private in session.find_objects(&ours)? {
-        let described = match id_of(session, private)? {
-            Some(id) => describe(session, id),
+        let described = match namer.token_id(private)? {
+            Some(token_id) => describe_ours(namer, &token_id),
             None => Err(refused("a private key without an id of ours")),
         };
         match described {
@@ -262,4 +319,16 @@ pub(super) fn list(session: &Session) -> Result<Vec<Result<KeyInfo, KeyStoreErro
         }
     }
     Ok(keys)
+}
+
+/// Describes a key pair and checks that its CKA_ID is one that this driver gave it.
+fn describe_ours(namer: &Namer<'_>, token_id: &[u8]) -> Result<KeyInfo, Fault> {
+    let (info, _) = describe(namer, token_id)?;
+    if namer.template.derives_ids() && info.id.as_bytes() != token_id {
+        return Err(refused(format_args!(
+            "{} does not carry the id of its own public key",
+            info.label
+        )));
+    }
+    Ok(info)
 }

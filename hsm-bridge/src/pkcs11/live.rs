@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use cryptoki::context::Pkcs11;
 use cryptoki::object::ObjectHandle;
-use cryptoki::session::{Session, SessionState, UserType};
+use cryptoki::session::{Session, SessionState};
 use cryptoki::slot::Slot;
 
+use super::evidence::About;
 use super::keys::KeyPair;
 use super::pin::PinGate;
 use super::recovery::Class;
@@ -70,7 +71,7 @@ impl Live {
         let anchor = context
             .open_rw_session(slot)
             .map_err(|e| recovery::answer(&e))?;
-        pin.attempt(|pin| anchor.login(UserType::User, Some(pin)))?;
+        pin.enter(&anchor)?;
         Ok(Self {
             context,
             slot,
@@ -149,13 +150,18 @@ impl Live {
     /// Logs in again on the anchor session.
     pub(super) fn login(&self, pin: &PinGate) -> Result<(), KeyStoreError> {
         let anchor = lock(&self.anchor);
-        pin.attempt(|pin| anchor.login(UserType::User, Some(pin)))
+        pin.enter(&anchor)
     }
 
     /// Whether the anchor session is logged in; an error means that it does not answer.
     pub(super) fn logged_in(&self) -> Result<bool, cryptoki::error::Error> {
         let info = lock(&self.anchor).get_session_info()?;
         Ok(matches!(info.session_state(), SessionState::RwUser))
+    }
+
+    /// What module and token say about themselves.
+    pub(super) fn about(&self) -> Result<About, cryptoki::error::Error> {
+        About::read(&self.context, self.slot)
     }
 
     /// Notes that the token has just done what it was asked.

@@ -6,6 +6,7 @@
 
 mod attributes;
 mod data;
+mod evidence;
 mod init;
 mod keys;
 mod live;
@@ -15,9 +16,13 @@ mod pin;
 mod public_object;
 pub mod recovery;
 mod secrets;
+mod template;
 mod token;
 
+pub use evidence::Clock;
 pub use init::{TokenSummary, init_token, list_tokens};
 pub use keys::{KeyInfo, SecretInfo};
+pub use pin::Login;
 pub use secrecy::SecretString;
+pub use template::Template;
 pub use token::{Token, TokenConfig, TokenOptions, WhenLost};

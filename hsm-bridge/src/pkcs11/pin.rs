@@ -4,38 +4,68 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use cryptoki::error::{Error, RvError};
+use cryptoki::session::{Session, SessionState, UserType};
 use secrecy::SecretString;
 
 use super::recovery::{self, Class};
 use crate::KeyStoreError;
 
+/// How a token is logged in to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Login {
+    /// With the PIN that was handed in.
+    #[default]
+    Pin,
+    /// With what a person enters at the token itself, its keypad for example: no PIN is handed to it (PKCS#11 v3.0 §5.6.8).
+    ProtectedPath,
+    /// Not by us: a quorum of persons has logged the module in. A session that is not logged in awaits them.
+    Preloaded,
+}
+
 /// Guards a PIN against being tried until the token locks.
 pub(super) struct PinGate {
     pin: SecretString,
+    login: Login,
     refused: Mutex<Option<KeyStoreError>>,
     attempts: AtomicU32,
 }
 
 impl PinGate {
-    pub(super) fn new(pin: SecretString) -> Self {
+    pub(super) fn new(pin: SecretString, login: Login) -> Self {
         Self {
             pin,
+            login,
             refused: Mutex::new(None),
             attempts: AtomicU32::new(0),
         }
     }
 
-    /// Runs `login` with the PIN unless the PIN was refused before; attempts never run side by side.
-    pub(super) fn attempt(
+    /// Logs the token in on its anchor session, or sees that others have done so.
+    pub(super) fn enter(&self, anchor: &Session) -> Result<(), KeyStoreError> {
+        if self.login != Login::Preloaded {
+            return self.attempt(|pin| anchor.login(UserType::User, pin));
+        }
+        let info = anchor
+            .get_session_info()
+            .map_err(|e| recovery::answer(&e))?;
+        match info.session_state() {
+            SessionState::RwUser => Ok(()),
+            _ => Err(KeyStoreError::awaiting_quorum()),
+        }
+    }
+
+    /// Runs `login` with the PIN, if one is offered, unless it was refused before; attempts never run side by side.
+    fn attempt(
         &self,
-        login: impl FnOnce(&SecretString) -> Result<(), Error>,
+        login: impl FnOnce(Option<&SecretString>) -> Result<(), Error>,
     ) -> Result<(), KeyStoreError> {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = refused.as_ref() {
             return Err(error.clone());
         }
         self.attempts.fetch_add(1, Ordering::Relaxed);
-        match login(&self.pin) {
+        let pin = (self.login == Login::Pin).then_some(&self.pin);
+        match login(pin) {
             Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(()),
             Err(error) => {
                 let answer = recovery::answer(&error);
@@ -60,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_refused_pin_is_offered_once() {
-        let gate = PinGate::new("1234".into());
+        let gate = PinGate::new("1234".into(), Login::Pin);
         let mut calls = 0;
         for _ in 0..5 {
             let result = gate.attempt(|_| {
@@ -74,9 +104,22 @@ mod tests {
 
     #[test]
     fn an_absent_token_does_not_burn_the_pin() {
-        let gate = PinGate::new("1234".into());
+        let gate = PinGate::new("1234".into(), Login::Pin);
         let absent = gate.attempt(|_| Err(Error::Pkcs11(RvError::DeviceRemoved, Function::Login)));
         assert!(matches!(absent, Err(KeyStoreError::TokenUnavailable(_))));
         assert_eq!(gate.attempt(|_| Ok(())), Ok(()));
+    }
+
+    #[test]
+    fn a_protected_path_is_offered_no_pin_and_no_second_try_either() {
+        let gate = PinGate::new("1234".into(), Login::ProtectedPath);
+        for _ in 0..2 {
+            let result = gate.attempt(|pin| {
+                assert!(pin.is_none());
+                Err(Error::Pkcs11(RvError::PinIncorrect, Function::Login))
+            });
+            assert_eq!(result, Err(KeyStoreError::PinRefused));
+        }
+        assert_eq!(gate.attempts(), 1);
     }
 }

@@ -10,10 +10,12 @@ use cryptoki::session::Session;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::keys::{SecretInfo, check_free, label_of, single};
+use super::evidence::Witness;
+use super::keys::{SecretInfo, check_free, single};
 use super::live::Live;
+use super::template::{GcmNonce, Namer};
 use super::token::Fault;
-use super::{attributes, mechanism};
+use super::{attributes, data, mechanism};
 use crate::{DataKey, KeyLabel, KeyStoreError, SecretPurpose};
 
 /// The only format of wrapped keys so far.
@@ -27,30 +29,52 @@ fn bad(why: &str) -> Fault {
     Fault::Refused(KeyStoreError::BadRequest(why.to_owned()))
 }
 
+/// Makes a symmetric key, with evidence of it beside where that is kept, and leaves nothing behind when it does not pass inspection.
 pub(super) fn generate(
-    session: &Session,
+    witness: &Witness<'_>,
     label: &KeyLabel,
     purpose: SecretPurpose,
 ) -> Result<(), Fault> {
-    check_free(session, label)?;
+    let namer = &witness.namer;
+    let session = namer.session;
+    namer
+        .template
+        .allows_secret(purpose)
+        .map_err(Fault::Refused)?;
+    check_free(namer, label)?;
     let id = Sha256::digest(label.as_str());
     let id = id
         .first_chunk::<20>()
         .ok_or_else(|| bad("digest too short"))?;
-    let template = attributes::secret_template(label, id, purpose);
+    let template = attributes::secret_template(namer.template, label, id, purpose);
     let key = session.generate_key(&mechanism::generates_secret(purpose), &template)?;
-    match attributes::check_protected(session, key, attributes::uses_of(purpose)) {
-        Ok(None) => Ok(()),
-        flawed => {
-            session.destroy_object(key)?;
-            match flawed? {
-                Some(flaw) => Err(Fault::Refused(KeyStoreError::KeyRefused(format!(
-                    "the token made a secret key whose {flaw}"
-                )))),
-                None => Ok(()),
-            }
-        }
+    let inspected = inspect(witness, label, purpose, key);
+    if inspected.is_err()
+        && let Err(error) = session.destroy_object(key)
+    {
+        tracing::error!(key = %label, %error, "a refused key could not be removed from the token");
     }
+    inspected
+}
+
+fn inspect(
+    witness: &Witness<'_>,
+    label: &KeyLabel,
+    purpose: SecretPurpose,
+    key: ObjectHandle,
+) -> Result<(), Fault> {
+    let namer = &witness.namer;
+    let uses = attributes::uses_of(purpose);
+    if let Some(flaw) = attributes::check_protected(namer.session, key, uses)? {
+        return Err(Fault::Refused(KeyStoreError::KeyRefused(format!(
+            "the token made a secret key whose {flaw}"
+        ))));
+    }
+    if namer.template.keeps_evidence() {
+        let text = witness.secret(label, purpose, key)?;
+        data::write(namer.session, data::Kind::Evidence, label, text.as_bytes())?;
+    }
+    Ok(())
 }
 
 /// The handle of a secret of one purpose, searched for once.
@@ -81,7 +105,10 @@ fn resolve(
     Ok(key)
 }
 
-fn purpose_of(session: &Session, key: ObjectHandle) -> Result<Option<SecretPurpose>, Fault> {
+pub(super) fn purpose_of(
+    session: &Session,
+    key: ObjectHandle,
+) -> Result<Option<SecretPurpose>, Fault> {
     let found = session.get_attributes(key, &[AttributeType::KeyType])?;
     let Some(Attribute::KeyType(kind)) = found.first() else {
         return Ok(None);
@@ -100,21 +127,32 @@ fn header(kek: &KeyLabel) -> Result<Vec<u8>, Fault> {
 
 pub(super) fn wrap(
     live: &Live,
-    session: &Session,
+    namer: &Namer<'_>,
     kek: &KeyLabel,
     aad: &[u8],
     key: &DataKey,
 ) -> Result<Vec<u8>, Fault> {
+    let session = namer.session;
     let handle = resolve(live, session, kek, SecretPurpose::KeyEncryption)?;
     let mut wrapped = header(kek)?;
     let bound = [wrapped.as_slice(), aad].concat();
     let mut nonce = [0; NONCE_LENGTH];
-    session.generate_random_slice(&mut nonce)?;
+    let by_token = namer.template.gcm_nonce() == GcmNonce::Token;
+    if !by_token {
+        session.generate_random_slice(&mut nonce)?;
+    }
     let sealed = {
         let parameters = GcmParams::new(&mut nonce, &bound, TAG_BITS.into())?;
         session.encrypt(&Mechanism::AesGcm(parameters), handle, key.as_bytes())?
     };
-    // Read after the call: some tokens choose the nonce themselves and write it back.
+    // Read after the call: some tokens choose the nonce themselves and write it back. One that was to do so and did not has used a
+    // nonce of zeros, as it will for the next key; what it made must not be used.
+    if by_token && nonce == [0; NONCE_LENGTH] {
+        return Err(Fault::Refused(KeyStoreError::Configuration(format!(
+            "template '{}': the token makes no nonces for AES-GCM",
+            namer.template.name()
+        ))));
+    }
     wrapped.extend_from_slice(&nonce);
     wrapped.extend_from_slice(&sealed);
     Ok(wrapped)
@@ -180,14 +218,15 @@ pub(super) fn hmac(
 }
 
 /// Every secret key of ours in the token.
-pub(super) fn list(session: &Session) -> Result<Vec<Result<SecretInfo, KeyStoreError>>, Fault> {
+pub(super) fn list(namer: &Namer<'_>) -> Result<Vec<Result<SecretInfo, KeyStoreError>>, Fault> {
+    let session = namer.session;
     let mut secrets = Vec::new();
     for key in session.find_objects(&[
         Attribute::Class(ObjectClass::SECRET_KEY),
         Attribute::Token(true),
     ])? {
         let purpose = purpose_of(session, key)?;
-        match (label_of(session, key), purpose) {
+        match (attributes::label_of(session, key), purpose) {
             (Ok(label), Some(purpose)) => secrets.push(Ok(SecretInfo { label, purpose })),
             (Err(Fault::Refused(error)), _) => secrets.push(Err(error)),
             (Ok(label), None) => {

@@ -8,10 +8,12 @@ use cryptoki::session::Session;
 use secrecy::SecretString;
 use spki::SubjectPublicKeyInfoOwned;
 
+use super::evidence::{Clock, Witness};
 use super::keys::{self, KeyInfo, KeyPair, SecretInfo};
 use super::live::{Live, lock};
-use super::pin::PinGate;
+use super::pin::{Login, PinGate};
 use super::recovery::{self, Class};
+use super::template::{Namer, Template};
 use super::{data, mechanism, secrets};
 use crate::verify::Signed;
 use crate::{
@@ -26,7 +28,7 @@ pub struct TokenConfig {
     pub module: PathBuf,
     /// Label of the token in that module.
     pub label: String,
-    /// User PIN; offered once, never again after a refusal.
+    /// User PIN; offered once, never again after a refusal, and not at all by a login that needs none.
     pub pin: SecretString,
 }
 
@@ -58,6 +60,12 @@ pub struct TokenOptions {
     pub max_sessions: usize,
     /// What happens when the token is lost.
     pub when_lost: WhenLost,
+    /// How the token is logged in to.
+    pub login: Login,
+    /// What the token wants to be told when a key is made.
+    pub template: Template,
+    /// Who tells the time in evidence of how a key was made; without a clock it has none.
+    pub clock: Option<Clock>,
     /// Whether signers of this token verify each signature before they give it out.
     pub verify: bool,
 }
@@ -68,6 +76,9 @@ impl Default for TokenOptions {
             session_copy: false,
             max_sessions: 16,
             when_lost: WhenLost::default(),
+            login: Login::default(),
+            template: Template::default(),
+            clock: None,
             verify: true,
         }
     }
@@ -114,7 +125,7 @@ impl Token {
         let token = Self(Arc::new(Inner {
             module: config.module.clone(),
             label: config.label.clone(),
-            pin: PinGate::new(config.pin.clone()),
+            pin: PinGate::new(config.pin.clone(), options.login),
             options,
             live: Mutex::new(None),
             making: Mutex::new(()),
@@ -142,12 +153,12 @@ impl Token {
 
     /// Every key pair in the token; an object that is not one of ours is an error in its place.
     pub fn list_keys(&self) -> Result<Vec<Result<KeyInfo, KeyStoreError>>, KeyStoreError> {
-        self.call(|_, session| keys::list(session))
+        self.call(|_, session| keys::list(&self.namer(session)))
     }
 
     /// Every symmetric key in the token; an object that is not one of ours is an error in its place.
     pub fn list_secrets(&self) -> Result<Vec<Result<SecretInfo, KeyStoreError>>, KeyStoreError> {
-        self.call(|_, session| secrets::list(session))
+        self.call(|_, session| secrets::list(&self.namer(session)))
     }
 
     /// Random bytes from the token.
@@ -188,19 +199,39 @@ impl Token {
 
     /// The record beside the key of a label.
     pub(crate) fn record(&self, label: &KeyLabel) -> Result<Option<Vec<u8>>, KeyStoreError> {
-        self.call(|_, session| data::read(session, label))
+        self.call(|_, session| data::read(session, data::Kind::Holder, label))
     }
 
     /// Writes the record beside the key of a label that has none.
     pub(crate) fn set_record(&self, label: &KeyLabel, value: &[u8]) -> Result<(), KeyStoreError> {
-        self.call(|_, session| data::write(session, label, value))
+        self.call(|_, session| data::write(session, data::Kind::Holder, label, value))
+    }
+
+    /// How the key of a label was made, as JSON: what was kept beside it, or else what can be read of it now.
+    pub fn evidence(&self, label: &KeyLabel) -> Result<String, KeyStoreError> {
+        self.call(|live, session| self.witness(live, session).recall(label))
+    }
+
+    fn namer<'a>(&'a self, session: &'a Session) -> Namer<'a> {
+        Namer {
+            template: &self.0.options.template,
+            session,
+        }
+    }
+
+    fn witness<'a>(&'a self, live: &'a Live, session: &'a Session) -> Witness<'a> {
+        Witness {
+            namer: self.namer(session),
+            live,
+            clock: self.0.options.clock,
+        }
     }
 
     fn key(&self, live: &Live, session: &Session, id: KeyId) -> Result<Arc<KeyPair>, Fault> {
         if let Some(key) = live.key(id) {
             return Ok(key);
         }
-        let key = keys::resolve(live, session, id, self.0.options.session_copy)?;
+        let key = keys::resolve(live, &self.namer(session), id, self.0.options.session_copy)?;
         Ok(live.remember_key(id, key))
     }
 
@@ -345,11 +376,11 @@ pub(crate) fn unfit(info: &KeyInfo, scheme: SignatureScheme) -> KeyStoreError {
 impl KeyStore for Token {
     fn generate(&self, label: &KeyLabel, algorithm: KeyAlgorithm) -> Result<KeyId, KeyStoreError> {
         let _one_at_a_time = lock(&self.0.making);
-        self.call(|_, session| keys::generate(session, label, algorithm))
+        self.call(|live, session| keys::generate(&self.witness(live, session), label, algorithm))
     }
 
     fn find(&self, label: &KeyLabel) -> Result<Option<KeyId>, KeyStoreError> {
-        self.call(|_, session| keys::find(session, label))
+        self.call(|_, session| keys::find(&self.namer(session), label))
     }
 
     fn signer(
@@ -373,10 +404,7 @@ impl KeyStore for Token {
     fn destroy(&self, id: KeyId) -> Result<(), KeyStoreError> {
         self.call(|live, session| {
             let resolved = live.key(id);
-            if let Some(key) = &resolved {
-                data::remove(session, &key.info.label)?;
-            }
-            keys::destroy(session, id)?;
+            keys::destroy(&self.namer(session), id)?;
             live.forget_key(id);
             if let Some(key) = resolved
                 && self.0.options.session_copy
@@ -397,11 +425,11 @@ impl SecretStore for Token {
         purpose: SecretPurpose,
     ) -> Result<(), KeyStoreError> {
         let _one_at_a_time = lock(&self.0.making);
-        self.call(|_, session| secrets::generate(session, label, purpose))
+        self.call(|live, session| secrets::generate(&self.witness(live, session), label, purpose))
     }
 
     fn wrap(&self, kek: &KeyLabel, aad: &[u8], key: &DataKey) -> Result<Vec<u8>, KeyStoreError> {
-        self.call(|live, session| secrets::wrap(live, session, kek, aad, key))
+        self.call(|live, session| secrets::wrap(live, &self.namer(session), kek, aad, key))
     }
 
     fn unwrap(&self, kek: &KeyLabel, aad: &[u8], wrapped: &[u8]) -> Result<DataKey, KeyStoreError> {
@@ -439,7 +467,11 @@ impl Signer for TokenSigner {
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
-        self.token
-            .sign(self.id, self.scheme, &Signed::Message(message), self.token.0.options.verify)
+        self.token.sign(
+            self.id,
+            self.scheme,
+            &Signed::Message(message),
+            self.token.0.options.verify,
+        )
     }
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::key_rules::{Bound, KeyRules, Structure};
+use super::key_rules::{Bound, KeyRules, Structure, Tier};
 use super::rate::Budget;
 use super::rules_file::{CertListTable, CertificateTable, pinned};
 use super::{DigestName, Grant, KeyEntry, Operation, Pattern, Policy, Proof, Window};
@@ -25,7 +25,7 @@ struct PolicyFile {
 #[serde(deny_unknown_fields)]
 struct GrantTable {
     caller: Spanned<String>,
-    keys: Pattern,
+    keys: Spanned<Pattern>,
     operations: Spanned<Vec<Operation>>,
     rate: Option<NonZeroU32>,
     per_day: Option<NonZeroU64>,
@@ -43,6 +43,7 @@ struct KeyTable {
     certificate: Option<Spanned<CertificateTable>>,
     certificate_list: Option<Spanned<CertListTable>>,
     proof: Option<Proof>,
+    tier: Option<Spanned<Tier>>,
     verify: Option<Spanned<bool>>,
     #[serde(default)]
     durable: bool,
@@ -89,6 +90,9 @@ fn grant(table: GrantTable) -> Result<Grant, Slip> {
     if table.caller.get_ref().is_empty() {
         return wrong(table.caller.span(), "caller is empty");
     }
+    if table.keys.get_ref().is_of_the_bridge() {
+        return wrong(table.keys.span(), "keys below bridge/ are the bridge's own");
+    }
     if table.operations.get_ref().is_empty() {
         return wrong(table.operations.span(), "operations is empty");
     }
@@ -102,7 +106,7 @@ fn grant(table: GrantTable) -> Result<Grant, Slip> {
     }
     Ok(Grant {
         caller: table.caller.into_inner(),
-        keys: table.keys,
+        keys: table.keys.into_inner(),
         operations: table.operations.into_inner(),
         budget: Budget::new(
             table.rate.map(NonZeroU32::get),
@@ -120,11 +124,21 @@ fn key_entry(table: &KeyTable) -> Result<KeyEntry, Slip> {
         let what = "verify = false for a key that signs certificates or lists";
         return Err((spanned.span(), what.to_owned()));
     }
+    let tier = table
+        .tier
+        .as_ref()
+        .map_or(Tier::Token, |tier| *tier.get_ref());
+    if let (Some(_), Some(spanned), Tier::Sealed) = (&bound, &table.tier, tier) {
+        let what =
+            "tier = \"sealed\" for a key that signs certificates or lists: it stays in the token";
+        return Err((spanned.span(), what.to_owned()));
+    }
     Ok(KeyEntry {
         keys: table.keys.get_ref().clone(),
         rules: KeyRules {
             bound,
             proof: table.proof,
+            tier,
             verify,
             durable: table.durable,
         },

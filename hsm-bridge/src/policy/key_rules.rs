@@ -38,6 +38,17 @@ pub enum Proof {
     Activation,
 }
 
+/// Where a key lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tier {
+    /// In the token, for its whole life.
+    #[default]
+    Token,
+    /// In a file that only the token opens, and in the worker's memory while it is used.
+    Sealed,
+}
+
 /// The structures a key is bound to; at least one of the two.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Bound {
@@ -51,6 +62,8 @@ pub struct KeyRules {
     pub(super) bound: Option<Bound>,
     /// The proof that every signature needs.
     pub proof: Option<Proof>,
+    /// Where the key is made and lives.
+    pub tier: Tier,
     /// Whether a signature is verified before it is given out.
     pub verify: bool,
     /// Whether the audit line is on disk before the answer leaves.
@@ -61,6 +74,7 @@ pub struct KeyRules {
 pub(super) const DEFAULT: KeyRules = KeyRules {
     bound: None,
     proof: None,
+    tier: Tier::Token,
     verify: true,
     durable: false,
 };

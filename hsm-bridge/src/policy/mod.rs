@@ -14,7 +14,7 @@ mod window;
 use std::path::Path;
 use std::time::{Instant, SystemTime};
 
-pub use key_rules::{Content, KeyRules, Payload, Proof};
+pub use key_rules::{Content, KeyRules, Payload, Proof, Tier};
 pub use operation::{DigestName, Operation};
 pub use pattern::Pattern;
 pub use window::Window;

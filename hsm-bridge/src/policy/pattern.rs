@@ -4,6 +4,9 @@ use serde::Deserialize;
 
 use crate::KeyLabel;
 
+/// Labels of the bridge's own keys begin with this.
+const OWN: &str = "bridge/";
+
 /// One label, or everything below a prefix (`idp/*`).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -33,6 +36,14 @@ impl Pattern {
         match self {
             Self::Exact(exact) => exact == label,
             Self::Below(prefix) => label.as_str().starts_with(prefix.as_str()),
+        }
+    }
+
+    /// Whether only labels below `bridge/` are covered, whose keys the bridge uses for itself.
+    pub(super) fn is_of_the_bridge(&self) -> bool {
+        match self {
+            Self::Exact(label) => label.as_str().starts_with(OWN),
+            Self::Below(prefix) => prefix.starts_with(OWN),
         }
     }
 

@@ -5,8 +5,10 @@
     reason = "a test fails by panicking"
 )]
 
+mod logins;
 mod matrix;
 mod recovery;
 mod signatures;
 mod stage;
+mod templates;
 mod vendors;

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hsm_bridge::pkcs11::{TokenOptions, WhenLost};
+use hsm_bridge::pkcs11::{Token, TokenOptions, WhenLost};
+use hsm_bridge::testing::USER_PIN;
 use hsm_bridge::{DataKey, KeyAlgorithm, KeyStore, KeyStoreError, SecretPurpose, SecretStore};
 use strict_token::{Function, Profile};
 
 use crate::stage::{Stage, label, strict_test};
+use crate::templates::{from_text, template};
 
 /// Making, finding, using and destroying keys by several threads at once.
-fn keys_work(stage: &Stage) {
-    let key = stage.ready(KeyAlgorithm::P256);
+fn keys_work(stage: &Stage, options: TokenOptions) {
+    let key = stage.ready_with(KeyAlgorithm::P256, options);
     std::thread::scope(|scope| {
         for _ in 0..6 {
             scope.spawn(|| {
@@ -30,8 +32,8 @@ fn keys_work(stage: &Stage) {
 }
 
 /// Wrapping of data keys, and MACs.
-fn secrets_work(stage: &Stage) {
-    let token = stage.open();
+fn secrets_work(stage: &Stage, options: TokenOptions) {
+    let token = Token::open_with(&stage.config(USER_PIN), options).unwrap();
     let (kek, mac) = (label("test/kek"), label("test/mac"));
     token
         .generate_secret(&kek, SecretPurpose::KeyEncryption)
@@ -53,32 +55,42 @@ fn secrets_work(stage: &Stage) {
 }
 
 strict_test!(plain, Profile::Plain, "", |stage| {
-    keys_work(&stage);
-    secrets_work(&stage);
+    for options in [TokenOptions::default(), template("softhsm")] {
+        keys_work(&stage, options);
+    }
+    secrets_work(&stage, TokenOptions::default());
 });
 
 strict_test!(luna_like, Profile::LunaLike, "", |stage| {
-    keys_work(&stage);
-    secrets_work(&stage);
+    keys_work(&stage, template("luna"));
+    secrets_work(&stage, template("luna"));
 });
 
 strict_test!(nshield_like, Profile::NshieldLike, "", |stage| {
-    keys_work(&stage);
-    secrets_work(&stage);
+    keys_work(&stage, template("nshield"));
+    secrets_work(&stage, template("nshield"));
 });
 
 strict_test!(kryoptic_like, Profile::KryopticLike, "", |stage| {
-    keys_work(&stage);
-    secrets_work(&stage);
+    keys_work(&stage, template("kryoptic"));
+    secrets_work(&stage, template("kryoptic"));
 });
 
 strict_test!(yubihsm_like, Profile::YubihsmLike, "", |stage| {
-    keys_work(&stage);
-    // It has no AES-GCM: a key for it is made and cannot be used, which is said.
-    let token = stage.open();
-    token
-        .generate_secret(&label("test/kek"), SecretPurpose::KeyEncryption)
-        .unwrap();
+    keys_work(&stage, template("yubihsm"));
+    let make = |options: TokenOptions, name| {
+        let token = Token::open_with(&stage.config(USER_PIN), options).unwrap();
+        let made = token.generate_secret(&label(name), SecretPurpose::KeyEncryption);
+        (token, made)
+    };
+    // It has no AES-GCM: who says so beforehand gets no key for it, who does not gets one that cannot be used, which is said.
+    let (_, refused) = make(template("yubihsm"), "test/none");
+    assert!(
+        matches!(&refused, Err(KeyStoreError::BadRequest(why)) if why.contains("'yubihsm'")),
+        "{refused:?}"
+    );
+    let (token, kek) = make(TokenOptions::default(), "test/kek");
+    kek.unwrap();
     let answer = token.wrap(&label("test/kek"), b"", &DataKey::from_bytes([5; 32]));
     assert!(
         matches!(answer, Err(KeyStoreError::BadRequest(_))),
@@ -86,9 +98,50 @@ strict_test!(yubihsm_like, Profile::YubihsmLike, "", |stage| {
     );
 });
 
-strict_test!(cloudhsm_like, Profile::CloudhsmLike, "", |stage| {
-    keys_work(&stage);
-    secrets_work(&stage);
+/// What such a cluster does not know, as its table of attributes has it.
+const UNKNOWN_TO_CLOUDHSM: &str = "missing_attributes = ['SIGN_RECOVER']\n\
+     refuse_private = { SIGN_RECOVER = 'ATTRIBUTE_TYPE_INVALID' }";
+
+strict_test!(
+    cloudhsm_like,
+    Profile::CloudhsmLike,
+    UNKNOWN_TO_CLOUDHSM,
+    |stage| {
+        keys_work(&stage, template("cloudhsm"));
+        stage.control.reset_counters();
+        secrets_work(&stage, template("cloudhsm"));
+        // It makes its own nonces, and is not asked for random bytes that it would overwrite.
+        assert_eq!(stage.control.calls(Function::GenerateRandom), 0);
+    }
+);
+
+strict_test!(ykcs_like, Profile::YkcsLike, "", |stage| {
+    // A template that says what need not be said is refused, and nothing is left behind.
+    let plain = stage.open();
+    let answer = plain.generate(&label("test/key"), KeyAlgorithm::P256);
+    assert!(
+        matches!(answer, Err(KeyStoreError::BadRequest(_))),
+        "{answer:?}"
+    );
+    assert_eq!(plain.list_keys().unwrap().len(), 0);
+    let slots = "base = 'ykcs'\n[places]\n'test/key' = '02'\n'test/other' = '9c'\n";
+    keys_work(&stage, from_text(slots));
+    let token = Token::open_with(&stage.config(USER_PIN), from_text(slots)).unwrap();
+    let other = token
+        .generate(&label("test/other"), KeyAlgorithm::P384)
+        .unwrap();
+    assert_eq!(token.describe(other).unwrap().label, label("test/other"));
+    for (name, expected) in [("test/other", "key exists"), ("test/third", "no place")] {
+        let answer = token.generate(&label(name), KeyAlgorithm::P256);
+        let said = answer.map_err(|e| e.to_string());
+        assert!(
+            said.as_ref().is_err_and(|said| said.contains(expected)),
+            "{name}: {said:?}"
+        );
+    }
+    let keys = token.list_keys().unwrap();
+    let ids: Vec<_> = keys.into_iter().map(|key| key.unwrap().id).collect();
+    assert_eq!(ids, [other]);
 });
 
 strict_test!(

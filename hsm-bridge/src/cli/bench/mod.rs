@@ -4,6 +4,7 @@
 
 mod place;
 mod recovery;
+mod sealed;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -151,6 +152,7 @@ fn measure(arguments: &Arguments, folder: &Path) -> Result<Vec<Row>, KeyStoreErr
             )
         },
     ];
+    rows.extend(sealed::measure(&place, seconds)?);
     rows.extend(recovery::measure(&place)?);
     Ok(rows)
 }

@@ -17,6 +17,7 @@ const ROUTES: usize = 2;
 const POLICY: &str = "[[grant]]\ncaller = 'bench'\nkeys = 'bench/*'\noperations = ['generate', 'sign']\n\
     [[grant]]\ncaller = 'bench'\nkeys = 'both/*'\noperations = ['generate', 'sign']\n\
     [[key]]\nkeys = 'bench/fast/*'\nverify = false\n\
+    [[key]]\nkeys = 'bench/sealed/*'\ntier = 'sealed'\nverify = false\n\
     [[key]]\nkeys = 'bench/durable/*'\ndurable = true\n";
 
 /// The folder with token, PIN files, policy and configuration.

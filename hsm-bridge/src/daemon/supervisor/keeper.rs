@@ -15,11 +15,12 @@ use super::{ORDER_LIMIT, Shared};
 use crate::KeyStoreError;
 use crate::daemon::board::Board;
 use crate::daemon::control::{Configuration, Control, Order, Report};
-use crate::daemon::pin_file;
 use crate::daemon::routes::State;
 
 /// How often a stopped token's PIN file is looked at, in case an operator wrote it anew.
 const OPERATOR_PAUSE: Duration = Duration::from_secs(1);
+/// How often a token that awaits its custodians is looked at, by a new process each time: some modules see a login only then.
+const QUORUM_PAUSE: Duration = Duration::from_secs(1);
 /// How long a worker may take to begin; it has not touched the token before its first report.
 const START_LIMIT: Duration = Duration::from_secs(20);
 /// How long a worker may take to finish when the daemon stops.
@@ -35,6 +36,12 @@ pub(super) struct Keeper {
     pub(super) configuration: Configuration,
     pub(super) guard: PinGuard,
     pub(super) silence_limit: Duration,
+}
+
+/// A PIN that is offered.
+struct Offer {
+    file: File,
+    version: Version,
 }
 
 /// A worker's end.
@@ -57,6 +64,7 @@ impl Keeper {
     /// Runs until the daemon stops.
     pub(super) fn run(self) {
         let mut backoff = Backoff::default();
+        let mut awaiting = false;
         while !self.shared.stopping() {
             let ended = self.one_life().unwrap_or_else(|ended| ended);
             self.shared.state().control = None;
@@ -64,11 +72,27 @@ impl Keeper {
                 return;
             }
             let token = self.name();
+            let awaited = std::mem::replace(&mut awaiting, ended.error.is_awaiting_quorum());
             let pause = match &ended.error {
                 KeyStoreError::PinRefused | KeyStoreError::PinLocked => {
-                    tracing::error!(token, error = %ended.error, "stopped until an operator acts: write the PIN file anew");
+                    let offers_pin = self.configuration.token.login.offers_pin();
+                    let act = if offers_pin {
+                        "write the PIN file anew"
+                    } else {
+                        "start the daemon anew"
+                    };
+                    tracing::error!(token, error = %ended.error, "stopped until an operator acts: {act}");
                     self.board.set(self.index, State::Stopped(ended.error));
+                    // Whoever enters the PIN at the token is not asked again and again until it locks.
+                    while !offers_pin && !self.shared.pause(OPERATOR_PAUSE) {}
                     OPERATOR_PAUSE
+                }
+                error if awaiting => {
+                    if !awaited {
+                        tracing::warn!(token, %error, "its custodians must log it in; it will be used as soon as they have");
+                    }
+                    self.board.set(self.index, State::Down(ended.error));
+                    QUORUM_PAUSE
                 }
                 error => {
                     let pause =
@@ -90,21 +114,35 @@ impl Keeper {
 
     /// From the PIN to the end of the process.
     fn one_life(&self) -> Result<Ended, Ended> {
-        let pin = pin_file::open(&self.configuration.token.pin_file)?;
-        let version = Version::of(&pin).map_err(|e| self.wrong("PIN file", &e))?;
-        self.guard.offer(version)?;
+        let offer = match self.configuration.token.pin_source()? {
+            Some(file) => {
+                let version = Version::of(&file).map_err(|e| self.wrong("PIN file", &e))?;
+                self.guard.offer(version)?;
+                Some(Offer { file, version })
+            }
+            None => None,
+        };
         let (control, mut child) = match self.spawn() {
             Ok(started) => started,
             Err(error) => {
                 let error = self.wrong("starting a worker", &error);
-                self.guard.settle(version, Err(&error))?;
+                self.settle(offer.as_ref(), Err(&error))?;
                 return Err(error.into());
             }
         };
-        let ended = self.attend(&control, &pin, version);
+        let ended = self.attend(&control, offer.as_ref());
         drop(control);
         self.reap(&mut child, self.shared.stopping());
         Ok(ended)
+    }
+
+    /// Notes what became of the PIN, where one was offered.
+    fn settle(
+        &self,
+        offer: Option<&Offer>,
+        result: Result<(), &KeyStoreError>,
+    ) -> Result<(), KeyStoreError> {
+        offer.map_or(Ok(()), |offer| self.guard.settle(offer.version, result))
     }
 
     fn wrong(&self, what: &str, error: &io::Error) -> KeyStoreError {
@@ -130,9 +168,9 @@ impl Keeper {
     }
 
     /// Configures a worker and listens to it until it ends, hangs or falls silent.
-    fn attend(&self, control: &Control, pin: &File, version: Version) -> Ended {
+    fn attend(&self, control: &Control, offer: Option<&Offer>) -> Ended {
         let mut ready = None;
-        let error = match self.listen(control, pin, version, &mut ready) {
+        let error = match self.listen(control, offer, &mut ready) {
             Ok(error) => error,
             Err(error) => self.wrong("control socket", &error),
         };
@@ -144,7 +182,7 @@ impl Keeper {
         // Where even that is unknown, the attempt stays noted.
         if ended.served.is_none()
             && ended.error != KeyStoreError::OutcomeUnknown
-            && let Err(error) = self.guard.settle(version, Err(&ended.error))
+            && let Err(error) = self.settle(offer, Err(&ended.error))
         {
             return error.into();
         }
@@ -154,13 +192,12 @@ impl Keeper {
     fn listen(
         &self,
         control: &Control,
-        pin: &File,
-        version: Version,
+        offer: Option<&Offer>,
         ready: &mut Option<Instant>,
     ) -> io::Result<KeyStoreError> {
         control.send(
             &Order::Configure(Box::new(self.configuration.clone())),
-            Some(pin.as_fd()),
+            offer.map(|offer| offer.file.as_fd()),
         )?;
         control.limit(Some(START_LIMIT))?;
         let mut heard = false;
@@ -177,7 +214,7 @@ impl Keeper {
                 }
                 Ok(Some((Report::Ready, _))) => {
                     let now = Instant::now();
-                    if let Err(error) = self.guard.settle(version, Ok(())) {
+                    if let Err(error) = self.settle(offer, Ok(())) {
                         return Ok(error);
                     }
                     *ready = Some(now);

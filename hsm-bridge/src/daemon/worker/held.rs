@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::record::word;
 use super::service::{Outcome, Service, Subject};
-use crate::activation::{Assertion, HeldKeys, Holder, digest_of};
+use crate::activation::{Assertion, Holder, digest_of};
 use crate::audit::DONE;
 use crate::policy::{Operation, Payload as Kind, Proof};
 use crate::verify::Signed;
@@ -48,13 +48,13 @@ impl Service {
             label: Some(label.clone()),
             id: None,
             scheme: None,
+            tier: self.policy.rules(label).tier,
         };
         let outcome = self.authorise(&subject, None).and_then(|allowed| {
             let holder = Holder::new(&holder.public_key, &holder.rp_id, &holder.origin)?;
             Ok(Outcome {
                 reply: self
-                    .holders
-                    .generate_held(label, algorithm, &holder)
+                    .make_held_key(label, algorithm, &holder, allowed.rules)
                     .map(Reply::Made),
                 intent: None,
                 durable: allowed.rules.durable,
@@ -71,13 +71,13 @@ impl Service {
         context: &[u8],
         digests: &[Vec<u8>],
     ) -> Result<Reply, KeyStoreError> {
-        let info = self.token.describe(id)?;
+        let info = self.key_info(id)?;
         let label = &info.label;
         if !self.policy.may_see(caller, label) {
             return self.hide(caller, "activate", Some(label), Some(id));
         }
         let digests: Vec<&[u8]> = digests.iter().map(Vec::as_slice).collect();
-        let activated = self.holders.activate(id, context, &digests);
+        let activated = self.activate_key(id, context, &digests);
         let result = activated.as_ref().map_or_else(word, |_| DONE);
         let digest = digests.first().copied();
         self.recorder
@@ -108,8 +108,7 @@ impl Service {
                 authenticator_data: &answered.authenticator_data,
                 signature: &answered.signature,
             };
-            self.holders
-                .redeem(id, &digest_of(scheme, message), &assertion)?;
+            self.redeem(id, &digest_of(scheme, message), &assertion)?;
             let signed = Signed::Message(message);
             self.sign_checked(&subject, allowed, scheme, &signed, digest.as_ref())
         });

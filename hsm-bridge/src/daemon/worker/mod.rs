@@ -9,6 +9,7 @@ mod process;
 mod record;
 mod service;
 mod stream;
+mod tiers;
 mod upkeep;
 mod watch;
 
@@ -19,12 +20,12 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 pub use process::run;
 
-use secrecy::SecretString;
-
+use super::access::Access;
 use super::control::Configuration;
 use crate::audit::{self, LogId};
-use crate::pkcs11::{Token, TokenConfig, TokenOptions, WhenLost};
+use crate::pkcs11::WhenLost;
 use crate::policy::{Operation, Policy, Used};
+use crate::sealed::SealedKeys;
 use crate::{Health, KeyLabel, KeyStoreError};
 use connections::Connections;
 use record::Recorder;
@@ -48,32 +49,21 @@ impl Worker {
     /// Opens the token, with one login.
     pub(super) fn open(
         configuration: &Configuration,
-        pin: SecretString,
+        access: Access,
         when_lost: WhenLost,
     ) -> Result<Self, KeyStoreError> {
         let policy = Policy::parse(&configuration.policy).map_err(KeyStoreError::Configuration)?;
         let settings = &configuration.token;
-        let token = Token::open_with(
-            &TokenConfig {
-                module: settings.module.clone(),
-                label: settings.label.clone(),
-                pin,
-            },
-            TokenOptions {
-                session_copy: settings.session_copy,
-                max_sessions: settings.max_sessions,
-                when_lost,
-                ..TokenOptions::default()
-            },
-        )?;
+        let token = settings.open_with(access, when_lost, Some(wall_clock))?;
         token.health()?;
         let folder = &configuration.audit_folder;
         let recorder = Recorder::open(folder, LogId::from_bytes(token.random()?), &settings.name)?;
         if policy.counts_days() {
             charge(&policy, folder)?;
         }
+        let sealed = SealedKeys::open(token.clone(), configuration.sealed_folder.clone())?;
         let watch = Watch::new(Duration::from_millis(configuration.call_limit_ms.into()));
-        let service = Arc::new(Service::new(token, policy, recorder, watch));
+        let service = Arc::new(Service::new(token, sealed, policy, recorder, watch));
         let canary = Duration::from_millis(configuration.canary_ms.into());
         let canary = (!canary.is_zero()).then_some(canary);
         Ok(Self {

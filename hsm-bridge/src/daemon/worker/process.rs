@@ -14,9 +14,10 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::Worker;
 use crate::KeyStoreError;
+use crate::daemon::access::Access;
 use crate::daemon::control::{Configuration, Control, Order, Report};
-use crate::daemon::{harden, pin_file};
-use crate::pkcs11::WhenLost;
+use crate::daemon::harden;
+use crate::pkcs11::{Template, WhenLost};
 
 /// How long the replies that are due may take to be written before a worker without its token ends.
 const LAST_WORDS: Duration = Duration::from_millis(20);
@@ -40,6 +41,16 @@ pub fn run() -> Result<(), KeyStoreError> {
     let Some((configuration, pin)) = configured(&control)? else {
         return Ok(());
     };
+    // Before the confinement, which the site's own template is no part of.
+    let template = Template::load(&configuration.token.template);
+    let confined = template.and_then(|template| Ok((template, harden::confine(&configuration)?)));
+    let (template, confined) = match confined {
+        Ok(ready) => ready,
+        Err(error) => {
+            say(&control, &Report::Failed((&error).into()));
+            return Ok(());
+        }
+    };
     // From here on the token may have been touched.
     say(&control, &Report::Alive);
     let lost: Arc<OnceLock<KeyStoreError>> = Arc::default();
@@ -50,9 +61,11 @@ pub fn run() -> Result<(), KeyStoreError> {
             beat.unpark();
         }
     }));
-    let opened = pin_file::read(&mut File::from(pin))
-        .map_err(|e| wrong("PIN file", &e))
-        .and_then(|pin| Worker::open(&configuration, pin, when_lost));
+    let settings = &configuration.token;
+    let opened = settings
+        .read_pin(pin.map(File::from))
+        .and_then(|pin| Worker::open(&configuration, Access { template, pin }, when_lost))
+        .and_then(|worker| harden::seal(&configuration, &confined).map(|()| worker));
     match opened {
         Ok(worker) => {
             let worker = Arc::new(worker);
@@ -76,7 +89,10 @@ fn ignore_terminal() -> Result<(), KeyStoreError> {
     Ok(())
 }
 
-fn configured(control: &Control) -> Result<Option<(Box<Configuration>, OwnedFd)>, KeyStoreError> {
+/// What a worker starts with; the descriptor is that of the PIN, where one is offered.
+type Start = (Box<Configuration>, Option<OwnedFd>);
+
+fn configured(control: &Control) -> Result<Option<Start>, KeyStoreError> {
     let first = control.receive::<Order>().map_err(|e| {
         wrong(
             "control socket; a worker is started by its supervisor alone",
@@ -84,7 +100,11 @@ fn configured(control: &Control) -> Result<Option<(Box<Configuration>, OwnedFd)>
         )
     })?;
     match first {
-        Some((Order::Configure(configuration), Some(pin))) => Ok(Some((configuration, pin))),
+        Some((Order::Configure(configuration), pin))
+            if configuration.token.login.offers_pin() == pin.is_some() =>
+        {
+            Ok(Some((configuration, pin)))
+        }
         None => Ok(None),
         Some(_) => Err(wrong(
             "control socket",

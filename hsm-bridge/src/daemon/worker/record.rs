@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::service::{Outcome, Subject, wall_clock};
 use crate::audit::{AuditError, Durability, KeyOperation, Log, LogId, Record, Sequence};
+use crate::policy::Tier;
 use crate::{KeyId, KeyLabel, KeyStoreError, Signer};
 
 /// The audit log of one token.
@@ -131,7 +132,10 @@ fn operation<'a>(subject: &'a Subject<'_>, digest: Option<&'a [u8]>) -> KeyOpera
         key_id: subject.id,
         scheme: subject.scheme,
         digest,
-        detail: None,
+        detail: match subject.tier {
+            Tier::Sealed => Some("tier sealed"),
+            Tier::Token => None,
+        },
     }
 }
 

@@ -7,16 +7,20 @@ use super::record::{Recorder, word};
 use super::watch::{Watch, Watched};
 use crate::activation::Holders;
 use crate::pkcs11::{KeyInfo, Token};
-use crate::policy::{Allowed, Ask, Now, Operation, Payload as Kind, Policy, Proof, Signature};
+use crate::policy::{
+    Allowed, Ask, KeyRules, Now, Operation, Payload as Kind, Policy, Proof, Signature, Tier,
+};
 use crate::scheme::Digest;
+use crate::sealed::SealedKeys;
 use crate::tbs::Signing;
 use crate::verify::Signed;
 use crate::wire::{Payload, Reply, Request, RequestFrame};
-use crate::{Health, KeyId, KeyLabel, KeyStore, KeyStoreError, SecretStore, SignatureScheme};
+use crate::{Health, KeyId, KeyLabel, KeyStoreError, SecretStore, SignatureScheme};
 
 /// The token behind its policy.
 pub(super) struct Service {
     pub(super) token: Token,
+    pub(super) sealed: SealedKeys,
     pub(super) holders: Holders,
     pub(super) policy: Policy,
     pub(super) recorder: Recorder,
@@ -30,6 +34,8 @@ pub(super) struct Subject<'a> {
     pub(super) label: Option<KeyLabel>,
     pub(super) id: Option<KeyId>,
     pub(super) scheme: Option<SignatureScheme>,
+    /// Where the key lives, or is to live.
+    pub(super) tier: Tier,
 }
 
 /// The wall clock, in its one place of the worker: windows, days and records follow it.
@@ -42,10 +48,17 @@ pub(super) fn wall_clock() -> SystemTime {
 }
 
 impl Service {
-    pub(super) fn new(token: Token, policy: Policy, recorder: Recorder, watch: Watch) -> Self {
+    pub(super) fn new(
+        token: Token,
+        sealed: SealedKeys,
+        policy: Policy,
+        recorder: Recorder,
+        watch: Watch,
+    ) -> Self {
         Self {
             holders: Holders::new(token.clone()),
             token,
+            sealed,
             policy,
             recorder,
             watch,
@@ -94,12 +107,12 @@ impl Service {
         if !self.policy.may_see(caller, label) {
             return self.hide(caller, "find", Some(label), None);
         }
-        self.token.find(label).map(Reply::Found)
+        self.find_key(label).map(Reply::Found)
     }
 
     /// A caller that may not see a key learns no more than that it may not.
     fn describe(&self, caller: &str, id: KeyId) -> Result<Reply, KeyStoreError> {
-        let info = self.token.describe(id)?;
+        let info = self.key_info(id)?;
         if !self.policy.may_see(caller, &info.label) {
             return self.hide(caller, "describe", Some(&info.label), Some(id));
         }
@@ -134,9 +147,9 @@ impl Service {
         id: KeyId,
         scheme: Option<SignatureScheme>,
     ) -> Result<(Subject<'a>, Option<Arc<KeyInfo>>), KeyStoreError> {
-        let info = match self.token.describe(id) {
-            Ok(info) => Some(info),
-            Err(KeyStoreError::UnknownKey(_)) => None,
+        let (info, tier) = match self.key_info_and_tier(id) {
+            Ok((info, tier)) => (Some(info), tier),
+            Err(KeyStoreError::UnknownKey(_)) => (None, Tier::Token),
             Err(error) => return Err(error),
         };
         let subject = Subject {
@@ -145,6 +158,7 @@ impl Service {
             label: info.as_ref().map(|info| info.label.clone()),
             id: Some(id),
             scheme,
+            tier,
         };
         Ok((subject, info))
     }
@@ -248,8 +262,7 @@ impl Service {
         };
         Ok(Outcome {
             reply: self
-                .token
-                .sign(id, scheme, signed, rules.verify)
+                .sign_key(id, scheme, signed, rules)
                 .map(Reply::Signature),
             intent,
             durable: rules.durable,
@@ -294,11 +307,14 @@ impl Service {
             label: Some(label.clone()),
             id: None,
             scheme: None,
+            tier: Tier::Token,
         };
         let subject = match &request {
-            Request::Generate { label, .. } | Request::GenerateSecret { label, .. } => {
-                by_label(Operation::Generate, label)
-            }
+            Request::Generate { label, .. } => Subject {
+                tier: self.policy.rules(label).tier,
+                ..by_label(Operation::Generate, label)
+            },
+            Request::GenerateSecret { label, .. } => by_label(Operation::Generate, label),
             Request::Wrap { kek, .. } => by_label(Operation::Wrap, kek),
             Request::Unwrap { kek, .. } => by_label(Operation::Unwrap, kek),
             Request::Hmac { key, .. } => by_label(Operation::Hmac, key),
@@ -306,24 +322,24 @@ impl Service {
             _ => return Err(not_a_use()),
         };
         let outcome = self.authorise(&subject, None).map(|allowed| Outcome {
-            reply: self.perform(request, allowed.rules.proof),
+            reply: self.perform(request, allowed.rules),
             intent: None,
             durable: allowed.rules.durable,
         });
         self.settle(&subject, None, began, outcome)
     }
 
-    fn perform(&self, request: Request, proof: Option<Proof>) -> Result<Reply, KeyStoreError> {
+    fn perform(&self, request: Request, rules: &KeyRules) -> Result<Reply, KeyStoreError> {
         let token = &self.token;
         match request {
             // A key that needs its holder's word is of no use without a holder.
-            Request::Generate { .. } if proof == Some(Proof::Activation) => Err(
-                KeyStoreError::BadRequest("this key is made for a holder".to_owned()),
-            ),
+            Request::Generate { .. } if rules.proof.is_some() => Err(KeyStoreError::BadRequest(
+                "this key is made for a holder".to_owned(),
+            )),
             Request::Generate { label, algorithm } => {
-                token.generate(&label, algorithm).map(Reply::Made)
+                self.make_key(&label, algorithm, rules).map(Reply::Made)
             }
-            Request::Destroy { id } => token.destroy(id).map(|()| Reply::Done),
+            Request::Destroy { id } => self.destroy_key(id).map(|()| Reply::Done),
             Request::GenerateSecret { label, purpose } => {
                 token.generate_secret(&label, purpose).map(|()| Reply::Done)
             }

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::service::{Outcome, Service, Subject};
-use crate::policy::Operation;
+use crate::policy::{Operation, Tier};
 use crate::wire::Reply;
 use crate::{KeyAlgorithm, KeyId, KeyLabel, KeyStore, KeyStoreError, Signer};
 
@@ -139,6 +139,7 @@ impl Rounds {
             label: Some(keys.label.clone()),
             id: Some(keys.id),
             scheme: Some(keys.signer.scheme()),
+            tier: Tier::Token,
         };
         let signed = self
             .service

@@ -3,7 +3,7 @@
 use der::Decode;
 use spki::SubjectPublicKeyInfoOwned;
 
-use super::super::Proof;
+use super::super::{Proof, Tier};
 use super::*;
 use crate::tbs::Signing;
 
@@ -72,6 +72,21 @@ fn the_narrowest_entry_holds_whatever_the_order() {
         assert_eq!(seen("a/b/x"), (false, false, false));
         assert_eq!(seen("a/b/c"), (false, true, true));
         assert_eq!(seen("a"), (false, true, false));
+    }
+}
+
+#[test]
+fn keys_stay_in_the_token_unless_their_rule_says_otherwise() {
+    let text = "[[key]]\nkeys = \"sign/*\"\ntier = \"sealed\"\nproof = \"activation\"\n\
+        [[key]]\nkeys = \"sign/officials/*\"\n[[key]]\nkeys = \"idp/*\"\ntier = \"token\"\n";
+    let policy = Policy::parse(text).unwrap();
+    for (key, tier) in [
+        ("sign/one", Tier::Sealed),
+        ("sign/officials/one", Tier::Token),
+        ("idp/one", Tier::Token),
+        ("ca/one", Tier::Token),
+    ] {
+        assert_eq!(policy.rules(&label(key)).tier, tier, "{key}");
     }
 }
 

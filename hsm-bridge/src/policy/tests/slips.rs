@@ -39,6 +39,14 @@ fn slips_are_refused_with_line_and_word() {
         (format!("{KEY}proof = \"none\""), 3, "none"),
         (format!("{KEY}verify = \"yes\""), 3, "yes"),
         (format!("{KEY}durable = 1"), 3, "1"),
+        (format!("{KEY}tier = \"embedded\""), 3, "embedded"),
+        (
+            format!("{KEY}signs = [\"certificate-list\"]\ntier = \"sealed\""),
+            4,
+            "stays in the token",
+        ),
+        (GRANT.replace("a/b", "bridge/*"), 3, "bridge's own"),
+        (GRANT.replace("a/b", "bridge/sealed/g1"), 3, "bridge's own"),
         (format!("{KEY}signs = []"), 3, "signs"),
         (
             format!("{KEY}signs = [\"certificates\"]"),
