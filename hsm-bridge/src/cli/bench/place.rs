@@ -11,7 +11,7 @@ use hsm_bridge::{Health, KeyStoreError, Signer};
 use super::{Arguments, DriverFigures, HOPS, STANDBY, TOKEN, failed, signer};
 
 /// Routes of the daemon; a call for health asks the token of each.
-const ROUTES: usize = 2;
+const ROUTES: u32 = 2;
 
 /// Keys below `bench/fast` go out as the token made them, like those of the bare driver beside; all others are verified first.
 const POLICY: &str = "[[grant]]\ncaller = 'bench'\nkeys = 'bench/*'\noperations = ['generate', 'sign']\n\
@@ -163,7 +163,7 @@ impl Serving {
         let client = Client::connect_with(
             &self.socket,
             ClientOptions {
-                connections: ROUTES,
+                connections: ROUTES as usize,
                 ..ClientOptions::default()
             },
         )?;
@@ -176,6 +176,6 @@ impl Serving {
         times.sort_unstable();
         Ok(times
             .get(HOPS / 2)
-            .map_or(f64::NAN, |time| time.as_secs_f64() * 1e6 / ROUTES as f64))
+            .map_or(f64::NAN, |time| (*time / ROUTES).as_secs_f64() * 1e6))
     }
 }
