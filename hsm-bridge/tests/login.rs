@@ -98,3 +98,32 @@ fn a_credential_of_systemd_opens_the_token_and_evidence_tells_how_a_key_was_made
     let said = String::from_utf8_lossy(&lost.stderr).into_owned();
     assert!(said.contains("credential"), "{said}");
 }
+
+#[test]
+fn a_refused_credential_is_offered_once_however_often_the_service_is_started() {
+    let (house, control) = house("login = 'credential'\npin_file = 'token-pin'");
+    let folder = house.path("credentials");
+    fs::create_dir(&folder).unwrap();
+    let start = |pin: &str| {
+        // As systemd does: a new file at every start.
+        let path = folder.join("token-pin");
+        let _first_time = fs::remove_file(&path);
+        fs::write(&path, pin).unwrap();
+        support::set_mode(&path, 0o400);
+        let mut command = house.command("serve", &["--log", "warn"]);
+        command.env("CREDENTIALS_DIRECTORY", &folder);
+        command
+    };
+    for _ in 0..3 {
+        let ended = start("0000-wrong").output().unwrap();
+        assert_eq!(ended.status.code(), Some(77), "{ended:?}");
+    }
+    assert_eq!((control.login_attempts(), control.wrong_pins()), (1, 1));
+    // The operator acts: the right PIN, and the memory of the wrong one removed.
+    fs::remove_file(house.path("state/main.pin.json")).unwrap();
+    let right = fs::read_to_string(house.path("user.pin")).unwrap();
+    let daemon = support::Running(start(&right).spawn().unwrap());
+    connect(&house, Duration::from_secs(20)).unwrap();
+    assert_eq!(daemon.stop(), Some(0));
+    assert_eq!((control.login_attempts(), control.wrong_pins()), (2, 1));
+}

@@ -21,7 +21,8 @@ pub enum LoginMode {
     /// With the PIN in `pin_file`.
     #[default]
     PinFile,
-    /// With the PIN in the systemd credential that `pin_file` names.
+    /// With the PIN in the systemd credential that `pin_file` names. One that was refused is offered again only when the daemon's memory
+    /// of it, `NAME.pin.json` in the state folder, is removed: systemd writes a credential anew at every start.
     Credential,
     /// With what a person enters at the token itself; no PIN is handed to it.
     ProtectedPath,

@@ -238,19 +238,29 @@ impl Live {
 pub(super) fn slot_by_label(context: &Pkcs11, label: &str) -> Result<Slot, KeyStoreError> {
     let mut found = Vec::new();
     let mut others = Vec::new();
+    let mut unread = None;
     for slot in context
-        .get_slots_with_initialized_token()
+        .get_slots_with_token()
         .map_err(|e| recovery::answer(&e))?
     {
-        let info = context
-            .get_token_info(slot)
-            .map_err(|e| recovery::answer(&e))?;
+        // A token that cannot be read for a moment, since another process is writing to it, is no fault of the one that is looked for.
+        let info = match context.get_token_info(slot) {
+            Ok(info) if !info.token_initialized() => continue,
+            Ok(info) => info,
+            Err(error) => {
+                unread.get_or_insert(error);
+                continue;
+            }
+        };
         let name = info.label().trim_end();
         if name == label {
             found.push(slot);
         } else {
             others.push(name.to_owned());
         }
+    }
+    if let (true, Some(error)) = (found.is_empty(), unread) {
+        return Err(recovery::answer(&error));
     }
     match found.as_slice() {
         [slot] => Ok(*slot),

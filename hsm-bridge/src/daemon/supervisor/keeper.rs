@@ -13,6 +13,7 @@ use super::backoff::Backoff;
 use super::pin_guard::{PinGuard, Version};
 use super::{ORDER_LIMIT, Shared};
 use crate::KeyStoreError;
+use crate::daemon::access::LoginMode;
 use crate::daemon::board::Board;
 use crate::daemon::control::{Configuration, Control, Order, Report};
 use crate::daemon::routes::State;
@@ -75,11 +76,14 @@ impl Keeper {
             let awaited = std::mem::replace(&mut awaiting, ended.error.is_awaiting_quorum());
             let pause = match &ended.error {
                 KeyStoreError::PinRefused | KeyStoreError::PinLocked => {
-                    let offers_pin = self.configuration.token.login.offers_pin();
-                    let act = if offers_pin {
-                        "write the PIN file anew"
-                    } else {
-                        "start the daemon anew"
+                    let login = self.configuration.token.login;
+                    let offers_pin = login.offers_pin();
+                    let act = match login {
+                        LoginMode::PinFile => "write the PIN file anew",
+                        LoginMode::Credential => {
+                            "set the credential and remove what the state folder says of this PIN"
+                        }
+                        LoginMode::ProtectedPath | LoginMode::Preloaded => "start the daemon anew",
                     };
                     tracing::error!(token, error = %ended.error, "stopped until an operator acts: {act}");
                     self.board.set(self.index, State::Stopped(ended.error));
@@ -116,7 +120,11 @@ impl Keeper {
     fn one_life(&self) -> Result<Ended, Ended> {
         let offer = match self.configuration.token.pin_source()? {
             Some(file) => {
-                let version = Version::of(&file).map_err(|e| self.wrong("PIN file", &e))?;
+                let version = match self.configuration.token.login {
+                    LoginMode::Credential => Version::of_credential(&file),
+                    _ => Version::of(&file),
+                };
+                let version = version.map_err(|e| self.wrong("PIN file", &e))?;
                 self.guard.offer(version)?;
                 Some(Offer { file, version })
             }

@@ -1,7 +1,8 @@
 //! One attempt per PIN: what became of the PIN in a file is remembered, across restarts, by the identity of that file's content.
 //!
 //! Nothing about the PIN itself is kept, not even a hash: a short PIN would be found from it. A version is the file's inode, size and
-//! time of change, so writing the file anew is the operator's act that allows another attempt.
+//! time of change, so writing the file anew is the operator's act that allows another attempt. A systemd credential is written anew at
+//! every start of the service, whoever starts it: only its size counts, and the act is to remove what is remembered here.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -39,6 +40,17 @@ pub(super) struct Version {
 }
 
 impl Version {
+    /// The version of an open credential.
+    pub(super) fn of_credential(file: &File) -> io::Result<Self> {
+        Ok(Self {
+            device: 0,
+            inode: 0,
+            size: file.metadata()?.size(),
+            changed_s: 0,
+            changed_ns: 0,
+        })
+    }
+
     /// The version of an open file.
     pub(super) fn of(file: &File) -> io::Result<Self> {
         let found = file.metadata()?;
