@@ -29,7 +29,7 @@ _token_rates: dict[Path, float] = {}
 
 
 def token_rate(world: World, setting) -> float:
-    """P-256 signatures a second of the bare driver on two threads, each verified: the baseline of what signs. Taken once
+    """P-256 signatures a second of the bare driver on two threads, none verified: the baseline of what signs. Taken once
     in a run, for all areas."""
     if world.programs not in _token_rates:
         runs = [_once(world, 1) for _ in range(setting.runs)]

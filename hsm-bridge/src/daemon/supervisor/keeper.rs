@@ -9,6 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tracing::level_filters::LevelFilter;
+
 use super::backoff::Backoff;
 use super::pin_guard::{PinGuard, Version};
 use super::{ORDER_LIMIT, Shared};
@@ -165,6 +167,8 @@ impl Keeper {
         command
             .arg("worker")
             .arg0(format!("hsm-bridge worker {}", self.name()))
+            // The worker logs what this process logs.
+            .env("ROMDUOL_LOG", LevelFilter::current().to_string())
             .stdin(Stdio::from(theirs));
         if let Some(gid) = self.configuration.token.gid {
             command.gid(gid);
