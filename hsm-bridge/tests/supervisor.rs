@@ -170,6 +170,28 @@ fn a_call_that_hangs_costs_its_worker_and_nobody_else() {
 }
 
 #[test]
+fn a_module_that_hangs_while_it_is_opened_does_not_hold_up_the_other_token() {
+    let pair = Pair::build("fail_back_after_s = 0\nopen_limit_ms = 500");
+    let daemon = pair.house.serve();
+    let ca = pair.client("ca", Duration::from_secs(20));
+    let ca_signer = signer(&ca, "sign/one");
+    assert_eq!(daemon.stop(), Some(0));
+    pair.control.always(Function::Initialize, Fault::Hang);
+    let daemon = pair.house.serve();
+    sign_and_verify(
+        signer(&pair.house.client("idp"), "idp/one").as_ref(),
+        b"meanwhile",
+    )
+    .unwrap();
+    pair.control.clear_all();
+    while let Err(error) = sign_and_verify(ca_signer.as_ref(), b"after") {
+        assert!(matches!(error, KeyStoreError::UnknownKey(_)), "{error}");
+    }
+    assert_eq!(daemon.stop(), Some(0));
+    assert_eq!(pair.control.wrong_pins(), 0);
+}
+
+#[test]
 fn a_stopped_worker_is_found_by_its_silence() {
     let pair = Pair::build("fail_back_after_s = 0\nsilence_limit_ms = 500");
     let daemon = pair.house.serve();

@@ -31,6 +31,8 @@ pub struct Config {
     pub call_limit_ms: u32,
     /// How long a worker may be silent before it is replaced, in milliseconds.
     pub silence_limit_ms: u32,
+    /// How long a worker may take to load its module and to log in, in milliseconds.
+    pub open_limit_ms: u32,
     /// How long a token may be idle before a signature is made to see that it still can, in milliseconds; 0 for never.
     pub canary_ms: u32,
     /// How long a token that came back must have been sound before its callers return to it, in seconds.
@@ -127,6 +129,7 @@ impl Default for Config {
             max_connections: 64,
             call_limit_ms: 5_000,
             silence_limit_ms: 2_000,
+            open_limit_ms: 60_000,
             canary_ms: 20_000,
             fail_back_after_s: 60,
             require_locked_memory: false,
@@ -223,6 +226,7 @@ impl Config {
         let limits = [
             ("max_connections", self.max_connections == 0),
             ("call_limit_ms", self.call_limit_ms == 0),
+            ("open_limit_ms", self.open_limit_ms == 0),
             (
                 "silence_limit_ms",
                 self.silence_limit_ms < SHORTEST_SILENCE_MS,

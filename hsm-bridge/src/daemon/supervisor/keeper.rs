@@ -39,6 +39,7 @@ pub(super) struct Keeper {
     pub(super) configuration: Configuration,
     pub(super) guard: PinGuard,
     pub(super) silence_limit: Duration,
+    pub(super) open_limit: Duration,
 }
 
 /// A PIN that is offered.
@@ -212,17 +213,23 @@ impl Keeper {
             offer.map(|offer| offer.file.as_fd()),
         )?;
         control.limit(Some(START_LIMIT))?;
-        let mut heard = false;
+        let mut heard = None;
         loop {
             let received = control.receive::<Report>();
             if ready.is_none() && self.shared.stopping() {
                 return Ok(self.unavailable("stopping"));
             }
             match received {
-                Ok(Some((Report::Alive, _))) if heard => {}
                 Ok(Some((Report::Alive, _))) => {
-                    heard = true;
-                    control.limit(Some(self.silence_limit))?;
+                    if heard.is_none() {
+                        control.limit(Some(self.silence_limit))?;
+                    }
+                    let since = *heard.get_or_insert_with(Instant::now);
+                    // It reports from another thread than the one that may hang in the module.
+                    if ready.is_none() && since.elapsed() >= self.open_limit {
+                        tracing::error!(token = self.name(), "the token does not open");
+                        return Ok(self.vanished(true, "it did not open in time"));
+                    }
                 }
                 Ok(Some((Report::Ready, _))) => {
                     let now = Instant::now();
@@ -248,10 +255,16 @@ impl Keeper {
                     return Ok(self.unavailable("hung"));
                 }
                 Ok(Some((Report::Failed(failure), _))) => return Ok(failure.into()),
-                Ok(None) => return Ok(self.vanished(heard && ready.is_none(), "its worker ended")),
+                Ok(None) => {
+                    return Ok(
+                        self.vanished(heard.is_some() && ready.is_none(), "its worker ended")
+                    );
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     tracing::error!(token = self.name(), "the worker is silent");
-                    return Ok(self.vanished(heard && ready.is_none(), "its worker fell silent"));
+                    return Ok(
+                        self.vanished(heard.is_some() && ready.is_none(), "its worker fell silent")
+                    );
                 }
                 Err(error) => return Err(error),
             }

@@ -78,6 +78,7 @@ impl Process {
             configuration: super::configuration(config, settings, policy),
             guard: PinGuard::new(&config.state_folder, &settings.name),
             silence_limit: Duration::from_millis(config.silence_limit_ms.into()),
+            open_limit: Duration::from_millis(config.open_limit_ms.into()),
         };
         let thread = std::thread::Builder::new()
             .name(format!("keep-{}", settings.name))
