@@ -7,6 +7,10 @@
 //!
 //! Invariant: a private key is made in the token, serves one purpose and never leaves; no signature leaves before it was verified.
 
+// The command line speaks of this crate by its name, as every program does.
+#[cfg(feature = "token")]
+extern crate self as hsm_bridge;
+
 mod algorithm;
 pub mod ecdsa;
 mod error;
@@ -20,6 +24,8 @@ pub mod scheme;
 pub mod activation;
 #[cfg(feature = "token")]
 pub mod audit;
+#[cfg(feature = "token")]
+pub mod cli;
 #[cfg(feature = "token")]
 pub mod client;
 #[cfg(feature = "token")]

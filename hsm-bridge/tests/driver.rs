@@ -1,4 +1,4 @@
-//! What every PKCS#11 token must do for us, tried on SoftHSM.
+//! What every PKCS#11 token must do for us, tried on SoftHSM or on the module that `ROMDUOL_TEST_MODULE` names.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use cryptoki::context::Pkcs11;
@@ -6,7 +6,7 @@ use cryptoki::mechanism::Mechanism;
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass};
 use cryptoki::session::{Session, UserType};
 use hsm_bridge::pkcs11::Token;
-use hsm_bridge::testing::{SOFTHSM_MODULE, SoftHsm, USER_PIN};
+use hsm_bridge::testing::{self, SoftHsm, USER_PIN};
 use hsm_bridge::verify::OpenSslVerifier;
 use hsm_bridge::{
     DataKey, Health, KeyAlgorithm, KeyId, KeyLabel, KeyStore, KeyStoreError, SecretPurpose,
@@ -20,7 +20,7 @@ fn label(text: &str) -> KeyLabel {
 /// The token as its vendor's tools would open it, beside our driver.
 fn raw_session(hsm: &SoftHsm) -> Session {
     hsm.open().unwrap();
-    let module = Pkcs11::new(SOFTHSM_MODULE).unwrap();
+    let module = Pkcs11::new(testing::module()).unwrap();
     let slot = module
         .get_slots_with_initialized_token()
         .unwrap()

@@ -84,8 +84,8 @@ impl ConfigFile {
     }
 }
 
-/// Runs the verb and turns its outcome into an exit status.
-pub(crate) fn run() -> ExitCode {
+/// Runs the verb of this process's arguments and turns its outcome into an exit status.
+pub fn run() -> ExitCode {
     let cli = Cli::parse();
     tracing_subscriber::fmt()
         .json()

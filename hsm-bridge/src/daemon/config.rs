@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::access::LoginMode;
 use super::routes::Routes;
 use crate::KeyStoreError;
+use crate::pkcs11::linked;
 
 /// A worker reports ten times a second; less than this many milliseconds of silence means nothing.
 const SHORTEST_SILENCE_MS: u32 = 500;
@@ -53,7 +54,7 @@ pub struct Config {
 pub struct TokenSettings {
     /// The name of the token in this file and in records.
     pub name: String,
-    /// Path of the PKCS#11 module.
+    /// Path of the PKCS#11 module; `embedded:FILE` for the software token that a build with it has linked in, FILE ending in `.sql`.
     pub module: PathBuf,
     /// Label of the token in that module.
     pub label: String,
@@ -246,6 +247,7 @@ impl Config {
                 )));
             }
             token.check_login()?;
+            linked::check(&token.module)?;
             if token.max_sessions == 0 {
                 return Err(wrong("[[bridge.token]]: max_sessions must be at least 1"));
             }

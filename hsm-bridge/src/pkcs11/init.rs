@@ -5,7 +5,7 @@ use std::path::Path;
 use cryptoki::session::UserType;
 use secrecy::SecretString;
 
-use super::{module, recovery};
+use super::{linked, module, recovery};
 use crate::KeyStoreError;
 
 /// PKCS#11 pads token labels to this many bytes.
@@ -38,6 +38,7 @@ pub fn init_token(
             "a token label has 1 to {MAX_TOKEN_LABEL} bytes"
         )));
     }
+    linked::make(module)?;
     if list_tokens(module)?
         .iter()
         .any(|token| token.label == label)
@@ -66,7 +67,8 @@ pub fn init_token(
     let session = context.open_rw_session(slot).map_err(answer)?;
     session.login(UserType::So, Some(so_pin)).map_err(answer)?;
     session.init_pin(user_pin).map_err(answer)?;
-    session.logout().map_err(answer)
+    session.logout().map_err(answer)?;
+    linked::prepare(module)
 }
 
 /// Every initialised token a module shows.

@@ -9,6 +9,7 @@ mod data;
 mod evidence;
 mod init;
 mod keys;
+pub(crate) mod linked;
 mod live;
 mod mechanism;
 mod module;
@@ -22,6 +23,8 @@ mod token;
 pub use evidence::Clock;
 pub use init::{TokenSummary, init_token, list_tokens};
 pub use keys::{KeyInfo, SecretInfo};
+#[cfg(feature = "embedded")]
+pub use linked::{Prepare, prepare_with};
 pub use pin::Login;
 pub use secrecy::SecretString;
 pub use template::Template;

@@ -7,6 +7,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
 
+use super::linked;
 use crate::KeyStoreError;
 
 /// Loads a module, or hands out the one loaded before; `C_Initialize` from two threads at once would be undefined.
@@ -18,6 +19,11 @@ pub(super) fn load(path: &Path) -> Result<Pkcs11, KeyStoreError> {
         .unwrap_or_else(PoisonError::into_inner);
     if let Some(context) = modules.get(path) {
         return Ok(context.clone());
+    }
+    if linked::file(path).is_some() {
+        let context = linked::open(path)?;
+        modules.insert(path.to_owned(), context.clone());
+        return Ok(context);
     }
     if !path.exists() {
         return Err(KeyStoreError::TokenUnavailable(format!(

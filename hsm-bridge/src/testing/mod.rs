@@ -1,7 +1,10 @@
 //! A SoftHSM token for tests, in one line. All tokens of a process live in one folder, since the module reads its configuration once.
+//!
+//! The suites that any token must pass run on another module when [`MODULE_VARIABLE`] names one.
 
 mod environment;
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process;
@@ -15,6 +18,10 @@ use crate::pkcs11::{Token, TokenConfig, TokenOptions, init_token};
 
 /// Where Debian's package `softhsm2` puts the module.
 pub const SOFTHSM_MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
+/// The environment variable that names another module than SoftHSM to the suites that any token must pass.
+pub const MODULE_VARIABLE: &str = "ROMDUOL_TEST_MODULE";
+/// How many blank tokens kryoptic is given; unlike SoftHSM it makes none of its own.
+const BLANK_TOKENS: u32 = 32;
 /// The user PIN of every test token.
 pub const USER_PIN: &str = "test-user-1234";
 /// The security officer's PIN of every test token.
@@ -24,6 +31,11 @@ const FOLDER_PREFIX: &str = "softhsm-test-";
 
 /// SoftHSM aborts the process when slots are listed while a token is being made.
 static SLOTS: Mutex<()> = Mutex::new(());
+
+/// The module that the tests are about.
+pub fn module() -> PathBuf {
+    std::env::var_os(MODULE_VARIABLE).map_or_else(|| SOFTHSM_MODULE.into(), PathBuf::from)
+}
 
 /// A fresh token of its own in this process's folder of tokens.
 #[derive(Debug, Clone)]
@@ -42,19 +54,14 @@ impl SoftHsm {
             MADE.fetch_add(1, Ordering::Relaxed)
         );
         let _one_at_a_time = SLOTS.lock().unwrap_or_else(PoisonError::into_inner);
-        init_token(
-            Path::new(SOFTHSM_MODULE),
-            &label,
-            &SO_PIN.into(),
-            &USER_PIN.into(),
-        )?;
+        init_token(&module(), &label, &SO_PIN.into(), &USER_PIN.into())?;
         Ok(Self { label })
     }
 
     /// What opens this token.
     pub fn config(&self) -> TokenConfig {
         TokenConfig {
-            module: SOFTHSM_MODULE.into(),
+            module: module(),
             label: self.label.clone(),
             pin: USER_PIN.into(),
         }
@@ -109,16 +116,32 @@ fn folder() -> Result<&'static Path, KeyStoreError> {
                 folder.display()
             ))
         })?;
-        environment::name_configuration(&file);
+        environment::name_configuration(&[
+            ("SOFTHSM2_CONF", &file),
+            ("KRYOPTIC_CONF", &folder.join(KRYOPTIC_FILE)),
+        ]);
         Ok(folder)
     });
     made.as_deref().map_err(Clone::clone)
 }
 
-/// Makes a token folder and the configuration that names it; used for child processes as well.
+/// What [`write_configuration`] calls the configuration of kryoptic, for child processes (`KRYOPTIC_CONF`).
+pub const KRYOPTIC_FILE: &str = "kryoptic.toml";
+
+/// Makes a token folder and the configuration of SoftHSM that names it, whose path it gives, and that of kryoptic; used for child
+/// processes as well.
 pub fn write_configuration(folder: &Path) -> std::io::Result<PathBuf> {
     let tokens = folder.join("tokens");
     fs::create_dir_all(&tokens)?;
+    let mut kryoptic = String::new();
+    for slot in 0..BLANK_TOKENS {
+        let _written = writeln!(
+            kryoptic,
+            "[[slots]]\nslot = {slot}\ndbtype = 'sqlite'\ndbargs = '{}/{slot}.sql'",
+            tokens.display()
+        );
+    }
+    fs::write(folder.join(KRYOPTIC_FILE), kryoptic)?;
     let file = folder.join("softhsm2.conf");
     fs::write(
         &file,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use hsm_bridge::pkcs11::{Token, TokenConfig, TokenOptions, init_token};
-use hsm_bridge::testing::{SO_PIN, SOFTHSM_MODULE, USER_PIN, write_configuration};
+use hsm_bridge::testing::{self, KRYOPTIC_FILE, SO_PIN, USER_PIN, write_configuration};
 use hsm_bridge::verify::OpenSslVerifier;
 use hsm_bridge::{
     KeyAlgorithm, KeyId, KeyLabel, KeyStore, KeyStoreError, SignatureScheme, SignatureVerifier,
@@ -45,7 +45,7 @@ pub(crate) fn alone(test: &str, profile: Profile, knobs: &str, body: impl FnOnce
     let at = |name: &str| -> PathBuf { folder.path().join(name) };
     let softhsm = write_configuration(folder.path()).unwrap();
     Control::create(&at("control")).unwrap();
-    let mut settings = Settings::new(SOFTHSM_MODULE, at("control"));
+    let mut settings = Settings::new(testing::module(), at("control"));
     settings.profile = profile;
     settings.knobs = knobs.parse().unwrap();
     settings.write(&at("strict.toml")).unwrap();
@@ -55,6 +55,7 @@ pub(crate) fn alone(test: &str, profile: Profile, knobs: &str, body: impl FnOnce
         .env(FOLDER_VARIABLE, folder.path())
         .env(CONFIG_VARIABLE, at("strict.toml"))
         .env("SOFTHSM2_CONF", softhsm)
+        .env("KRYOPTIC_CONF", at(KRYOPTIC_FILE))
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&ended.stdout);

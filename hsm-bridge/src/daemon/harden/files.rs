@@ -14,6 +14,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use super::wrong;
 use crate::KeyStoreError;
 use crate::daemon::control::Configuration;
+use crate::pkcs11::linked;
 
 /// The newest rights that are asked for; an older kernel enforces those it knows. `landlock(7)`.
 const LEVEL: ABI = ABI::V6;
@@ -151,6 +152,7 @@ fn allow(
     }
     // A module comes with siblings that it loads; one that is missing is reported by the loader, in better words.
     rules.extend(token.module.parent().map(|it| (it.to_owned(), reading())));
+    rules.extend(linked::folder(&token.module).map(|it| (it, writing())));
     rules.push((NOTHING.into(), reading() | AccessFs::WriteFile));
     rules.extend(SYSTEM.map(|path| (path.into(), reading())));
     if token.network {
