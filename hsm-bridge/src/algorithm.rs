@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+#[cfg(feature = "embedded")]
+use const_oid::db::fips204;
 use const_oid::db::{rfc5912, rfc8410};
 use der::asn1::UintRef;
 use der::{Decode, Sequence};
@@ -32,7 +34,17 @@ pub enum KeyAlgorithm {
     /// RSA, 4096 bits.
     #[serde(rename = "rsa4096")]
     Rsa4096,
+    /// ML-DSA-65 (FIPS 204), in builds with the embedded token: others have no OpenSSL that verifies it.
+    #[cfg(feature = "embedded")]
+    #[serde(rename = "ml-dsa-65")]
+    MlDsa65,
 }
+
+/// How many kinds this build knows.
+const KINDS: usize = if cfg!(feature = "embedded") { 7 } else { 6 };
+/// Length in bytes of an ML-DSA-65 public key (FIPS 204 table 2).
+#[cfg(feature = "embedded")]
+const ML_DSA_65_LENGTH: usize = 1952;
 
 /// RFC 8017 A.1.1.
 #[derive(Sequence)]
@@ -43,13 +55,15 @@ struct RsaPublicKey<'a> {
 
 impl KeyAlgorithm {
     /// Every kind, for tests and listings.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; KINDS] = [
         Self::P256,
         Self::P384,
         Self::Ed25519,
         Self::Rsa2048,
         Self::Rsa3072,
         Self::Rsa4096,
+        #[cfg(feature = "embedded")]
+        Self::MlDsa65,
     ];
 
     /// Recognises a public key; `None` for kinds the token never makes (other curves, other RSA sizes) and for malformed ones.
@@ -71,6 +85,12 @@ impl KeyAlgorithm {
         if oid == rfc8410::ID_ED_25519 {
             return (parameters.is_none() && key.len() == 32).then_some(Self::Ed25519);
         }
+        #[cfg(feature = "embedded")]
+        if oid == fips204::ID_ML_DSA_65 {
+            // RFC 9881 §2 and §4: no parameters, the key as it is.
+            let plain = parameters.is_none() && key.len() == ML_DSA_65_LENGTH;
+            return plain.then_some(Self::MlDsa65);
+        }
         if oid == rfc5912::RSA_ENCRYPTION {
             let key = RsaPublicKey::from_der(key).ok()?;
             let first = key.modulus.as_bytes().first()?;
@@ -89,6 +109,8 @@ impl KeyAlgorithm {
             Self::Rsa3072 => Some(3072),
             Self::Rsa4096 => Some(4096),
             Self::P256 | Self::P384 | Self::Ed25519 => None,
+            #[cfg(feature = "embedded")]
+            Self::MlDsa65 => None,
         }
     }
 
@@ -99,6 +121,8 @@ impl KeyAlgorithm {
             Self::P384 => SignatureScheme::EcdsaP384Sha384,
             Self::Ed25519 => SignatureScheme::Ed25519,
             Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => SignatureScheme::RsaPkcs1Sha256,
+            #[cfg(feature = "embedded")]
+            Self::MlDsa65 => SignatureScheme::MlDsa65,
         }
     }
 
@@ -118,6 +142,8 @@ impl fmt::Display for KeyAlgorithm {
             Self::Rsa2048 => "rsa2048",
             Self::Rsa3072 => "rsa3072",
             Self::Rsa4096 => "rsa4096",
+            #[cfg(feature = "embedded")]
+            Self::MlDsa65 => "ml-dsa-65",
         })
     }
 }

@@ -3,6 +3,8 @@
 //! How a scheme reads in PKCS#11 is known to the driver alone.
 
 use const_oid::ObjectIdentifier;
+#[cfg(feature = "embedded")]
+use const_oid::db::fips204;
 use const_oid::db::{rfc5912, rfc8410};
 use der::Decode;
 use der::asn1::{Any, Null};
@@ -30,7 +32,14 @@ pub enum SignatureScheme {
     /// RSASSA-PSS with SHA-256, MGF1 with SHA-256 and a salt of 32 bytes (RFC 4055 §3.1), `PS256`.
     #[serde(rename = "rsa-pss-sha256")]
     RsaPssSha256,
+    /// ML-DSA-65 over the message itself with an empty context (RFC 9881 §2), `ML-DSA-65`; in builds with the embedded token.
+    #[cfg(feature = "embedded")]
+    #[serde(rename = "ml-dsa-65")]
+    MlDsa65,
 }
+
+/// How many schemes this build knows.
+const SCHEMES: usize = if cfg!(feature = "embedded") { 6 } else { 5 };
 
 /// RSASSA-PSS-params of [`SignatureScheme::RsaPssSha256`] with NULL after each hash, as RFC 8017 A.2.3 writes them.
 const PSS_SHA256: &[u8] = &[
@@ -69,12 +78,14 @@ impl Digest {
 
 impl SignatureScheme {
     /// Every scheme, for tests and listings.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; SCHEMES] = [
         Self::EcdsaP256Sha256,
         Self::EcdsaP384Sha384,
         Self::Ed25519,
         Self::RsaPkcs1Sha256,
         Self::RsaPssSha256,
+        #[cfg(feature = "embedded")]
+        Self::MlDsa65,
     ];
 
     /// The AlgorithmIdentifier that certificates, CRLs, OCSP responses and CMS carry for this scheme.
@@ -83,6 +94,8 @@ impl SignatureScheme {
             Self::EcdsaP256Sha256 | Self::EcdsaP384Sha384 | Self::Ed25519 => None,
             Self::RsaPkcs1Sha256 => Some(Any::from(Null)),
             Self::RsaPssSha256 => Any::from_der(PSS_SHA256).ok(),
+            #[cfg(feature = "embedded")]
+            Self::MlDsa65 => None,
         };
         AlgorithmIdentifierOwned {
             oid: self.oid(),
@@ -98,6 +111,8 @@ impl SignatureScheme {
         let parameters = identifier.parameters.as_ref();
         let allowed = match scheme {
             Self::EcdsaP256Sha256 | Self::EcdsaP384Sha384 | Self::Ed25519 => parameters.is_none(),
+            #[cfg(feature = "embedded")]
+            Self::MlDsa65 => parameters.is_none(),
             Self::RsaPkcs1Sha256 => parameters.is_none_or(Any::is_null),
             Self::RsaPssSha256 => {
                 let der = der::Encode::to_der(parameters?).ok()?;
@@ -120,10 +135,12 @@ impl SignatureScheme {
             Self::Ed25519 => rfc8410::ID_ED_25519,
             Self::RsaPkcs1Sha256 => rfc5912::SHA_256_WITH_RSA_ENCRYPTION,
             Self::RsaPssSha256 => rfc5912::ID_RSASSA_PSS,
+            #[cfg(feature = "embedded")]
+            Self::MlDsa65 => fips204::ID_ML_DSA_65,
         }
     }
 
-    /// The OID of the digest that CMS names beside this scheme; SHA-512 for Ed25519 (RFC 8419 §3).
+    /// The OID of the digest that CMS names beside this scheme; SHA-512 for Ed25519 (RFC 8419 §3) and ML-DSA-65 (RFC 9882 §3.3).
     pub const fn digest_oid(self) -> ObjectIdentifier {
         match self {
             Self::EcdsaP256Sha256 | Self::RsaPkcs1Sha256 | Self::RsaPssSha256 => {
@@ -131,10 +148,12 @@ impl SignatureScheme {
             }
             Self::EcdsaP384Sha384 => rfc5912::ID_SHA_384,
             Self::Ed25519 => rfc5912::ID_SHA_512,
+            #[cfg(feature = "embedded")]
+            Self::MlDsa65 => rfc5912::ID_SHA_512,
         }
     }
 
-    /// The `alg` header value (RFC 7518 §3.1, RFC 8037 §3.1).
+    /// The `alg` header value (RFC 7518 §3.1, RFC 8037 §3.1, the IANA registry for ML-DSA).
     pub const fn jose_alg(self) -> &'static str {
         match self {
             Self::EcdsaP256Sha256 => "ES256",
@@ -142,6 +161,8 @@ impl SignatureScheme {
             Self::Ed25519 => "EdDSA",
             Self::RsaPkcs1Sha256 => "RS256",
             Self::RsaPssSha256 => "PS256",
+            #[cfg(feature = "embedded")]
+            Self::MlDsa65 => "ML-DSA-65",
         }
     }
 
@@ -152,7 +173,20 @@ impl SignatureScheme {
             .find(|scheme| scheme.jose_alg() == name)
     }
 
-    /// Hashes a message as this scheme does; `None` for Ed25519, which signs the message itself.
+    /// Whether the key signs the message itself, so that a digest is no help.
+    pub const fn signs_message(self) -> bool {
+        match self {
+            Self::Ed25519 => true,
+            #[cfg(feature = "embedded")]
+            Self::MlDsa65 => true,
+            Self::EcdsaP256Sha256
+            | Self::EcdsaP384Sha384
+            | Self::RsaPkcs1Sha256
+            | Self::RsaPssSha256 => false,
+        }
+    }
+
+    /// Hashes a message as this scheme does; `None` for one that signs the message itself.
     pub fn digest(self, message: &[u8]) -> Option<Digest> {
         match self {
             Self::EcdsaP256Sha256 | Self::RsaPkcs1Sha256 | Self::RsaPssSha256 => {
@@ -160,6 +194,8 @@ impl SignatureScheme {
             }
             Self::EcdsaP384Sha384 => Some(Digest::Sha384(Sha384::digest(message).into())),
             Self::Ed25519 => None,
+            #[cfg(feature = "embedded")]
+            Self::MlDsa65 => None,
         }
     }
 
@@ -171,6 +207,8 @@ impl SignatureScheme {
             }
             Self::EcdsaP384Sha384 => bytes.try_into().ok().map(Digest::Sha384),
             Self::Ed25519 => None,
+            #[cfg(feature = "embedded")]
+            Self::MlDsa65 => None,
         }
     }
 
@@ -180,6 +218,8 @@ impl SignatureScheme {
             Self::EcdsaP256Sha256 => Some(32),
             Self::EcdsaP384Sha384 => Some(48),
             Self::Ed25519 | Self::RsaPkcs1Sha256 | Self::RsaPssSha256 => None,
+            #[cfg(feature = "embedded")]
+            Self::MlDsa65 => None,
         }
     }
 }

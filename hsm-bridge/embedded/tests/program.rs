@@ -10,7 +10,8 @@ use hsm_bridge::verify::OpenSslVerifier;
 use hsm_bridge::{KeyAlgorithm, KeyLabel, KeyStore, SignatureVerifier};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_hsm-bridge-embedded");
-const POLICY: &str = "[[grant]]\ncaller = 'ca'\nkeys = 'sign/*'\noperations = ['generate', 'sign', 'destroy']\n";
+const POLICY: &str =
+    "[[grant]]\ncaller = 'ca'\nkeys = 'sign/*'\noperations = ['generate', 'sign', 'destroy']\n";
 /// With `paths`, the worker can open nothing but what is named, the token's own folder among it.
 const CONFIGURATION: &str = "[bridge]\npolicy = 'policy.toml'\naudit_folder = 'audit'\nstate_folder = 'state'\n\
     [[bridge.token]]\nname = 'soft'\nmodule = 'embedded:keys/token.sql'\nlabel = 'soft'\npin_file = 'user.pin'\n\
@@ -67,7 +68,12 @@ fn init(folder: &Path) -> Output {
 /// What the dynamic loader may bind other modules to, as binutils reads it.
 fn exports(program: &str) -> Vec<String> {
     let listed = Command::new("nm")
-        .args(["--dynamic", "--defined-only", "--format=just-symbols", program])
+        .args([
+            "--dynamic",
+            "--defined-only",
+            "--format=just-symbols",
+            program,
+        ])
         .output()
         .unwrap();
     assert!(listed.status.success(), "{}", said(&listed));
@@ -116,6 +122,24 @@ fn a_token_that_init_made_signs_through_a_confined_worker_and_after_a_restart() 
     OpenSslVerifier
         .verify(signer.public_key(), signer.scheme(), b"message", &signature)
         .unwrap();
+    // Post-quantum, over the wire: FIPS 204 tables 1 and 2.
+    let name = KeyLabel::parse("sign/quantum").unwrap();
+    let id = client.generate(&name, KeyAlgorithm::MlDsa65).unwrap();
+    let signer = client.signer(id, None).unwrap();
+    let message = vec![7; 100_000];
+    let mut signature = signer.sign(&message).unwrap();
+    assert_eq!(
+        signer.public_key().subject_public_key.raw_bytes().len(),
+        1952
+    );
+    assert_eq!(signature.len(), 3309);
+    let verify = |message: &[u8], signature: &[u8]| {
+        OpenSslVerifier.verify(signer.public_key(), signer.scheme(), message, signature)
+    };
+    verify(&message, &signature).unwrap();
+    verify(b"message", &signature).unwrap_err();
+    signature[1000] ^= 1;
+    verify(&message, &signature).unwrap_err();
     drop(running);
     assert!(said(&run(at, &["keys"])).contains("sign/one"));
 }

@@ -116,7 +116,13 @@ fn a_token_is_its_file_and_the_file_is_its_owners() {
     // What is initialised is never wiped.
     let again = init_token(&one.module(), "file-one", &SO_PIN.into(), &USER_PIN.into());
     assert!(matches!(again, Err(KeyStoreError::Configuration(_))));
-    assert!(one.open(USER_PIN, false).unwrap().find(&name).unwrap().is_some());
+    assert!(
+        one.open(USER_PIN, false)
+            .unwrap()
+            .find(&name)
+            .unwrap()
+            .is_some()
+    );
     let shown = list_tokens(&one.module()).unwrap();
     assert!(shown.iter().any(|token| token.label == "file-one"));
 }
@@ -148,12 +154,17 @@ fn a_search_by_value_uses_the_index_and_a_blank_file_is_left_alone() {
 fn what_cannot_be_opened_is_said_in_words_and_makes_no_file() {
     link();
     let folder = folder("unusable");
-    let at = |name: &str| -> PathBuf {
-        format!("embedded:{}", folder.join(name).display()).into()
-    };
+    let at = |name: &str| -> PathBuf { format!("embedded:{}", folder.join(name).display()).into() };
     let said = list_tokens(&at("none.sql")).unwrap_err().to_string();
-    assert!(said.contains("no such file") && said.contains("none.sql"), "{said}");
-    fs::write(folder.join("text.sql"), "not a database, but long enough to be read as one").unwrap();
+    assert!(
+        said.contains("no such file") && said.contains("none.sql"),
+        "{said}"
+    );
+    fs::write(
+        folder.join("text.sql"),
+        "not a database, but long enough to be read as one",
+    )
+    .unwrap();
     let said = list_tokens(&at("text.sql")).unwrap_err().to_string();
     assert!(said.contains("not a database"), "{said}");
     assert!(!folder.join("none.sql").exists());
@@ -170,5 +181,8 @@ fn a_wrong_pin_is_refused_in_words_and_a_locked_one_is_not_offered() {
     assert_eq!(answers.first(), Some(&KeyStoreError::PinRefused));
     assert_eq!(answers.last(), Some(&KeyStoreError::PinLocked));
     // Locked for the right one too, and the token says so without a try.
-    assert_eq!(place.open(USER_PIN, false).err(), Some(KeyStoreError::PinLocked));
+    assert_eq!(
+        place.open(USER_PIN, false).err(),
+        Some(KeyStoreError::PinLocked)
+    );
 }

@@ -39,6 +39,8 @@ impl Holder {
                 SignatureScheme::RsaPkcs1Sha256
             }
             KeyAlgorithm::P384 => return Err(KEY),
+            #[cfg(feature = "embedded")]
+            KeyAlgorithm::MlDsa65 => return Err(KEY),
         };
         if !is_host(rp_id) {
             return Err(ActivationError::Holder("relying party"));

@@ -18,7 +18,7 @@ const PIN_BYTES: usize = 16;
 /// What `init` needs to know.
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// Path of the PKCS#11 module.
+    /// Path of the PKCS#11 module; `embedded:FILE` for the token that a build with it has linked in.
     #[arg(long, default_value = "/usr/lib/softhsm/libsofthsm2.so")]
     module: PathBuf,
     /// Label of the new token.

@@ -57,7 +57,7 @@ enum Verb {
     },
     /// List the tokens that a module shows. Needs no PIN.
     Tokens {
-        /// Path of the PKCS#11 module.
+        /// Path of the PKCS#11 module; `embedded:FILE` for the token that a build with it has linked in.
         #[arg(long, default_value = "/usr/lib/softhsm/libsofthsm2.so")]
         module: PathBuf,
     },

@@ -55,7 +55,7 @@ impl Signer for BridgeSigner {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
         let target = Target::Label(self.key.label.clone());
         let (id, scheme) = (self.key.id, self.scheme);
-        let reply = if message.len() > MAX_WHOLE_MESSAGE && scheme != SignatureScheme::Ed25519 {
+        let reply = if message.len() > MAX_WHOLE_MESSAGE && !scheme.signs_message() {
             let length = u64::try_from(message.len()).unwrap_or(u64::MAX);
             let announcement = Request::SignLong { id, scheme, length };
             self.client.call_long(&target, &announcement, message)

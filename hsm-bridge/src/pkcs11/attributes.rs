@@ -53,6 +53,10 @@ pub(super) fn public_template(
             attributes.push(Attribute::ModulusBits(bits.into()));
             attributes.push(Attribute::PublicExponent(RSA_PUBLIC_EXPONENT.into()));
         }
+        #[cfg(feature = "embedded")]
+        KeyAlgorithm::MlDsa65 => attributes.push(Attribute::ParameterSet(
+            cryptoki::object::MlDsaParameterSetType::ML_DSA_65.into(),
+        )),
     }
     attributes.extend(id.map(|id| Attribute::Id(id.into())));
     template.of_public(attributes)

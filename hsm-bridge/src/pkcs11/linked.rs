@@ -88,9 +88,9 @@ pub(super) fn make(module: &Path) -> Result<(), KeyStoreError> {
 }
 
 #[cfg(feature = "embedded")]
-pub(super) use open::{open, prepare};
-#[cfg(feature = "embedded")]
 pub use open::{Prepare, prepare_with};
+#[cfg(feature = "embedded")]
+pub(super) use open::{open, prepare};
 
 #[cfg(not(feature = "embedded"))]
 pub(super) fn open(module: &Path) -> Result<cryptoki::context::Pkcs11, KeyStoreError> {

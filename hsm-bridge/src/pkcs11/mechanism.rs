@@ -3,6 +3,8 @@
 //! A mechanism holds raw pointers and is not `Send`, so each is built inside the call that uses it.
 
 use cryptoki::error::Error;
+#[cfg(feature = "embedded")]
+use cryptoki::mechanism::dsa::{HedgeType, SignAdditionalContext};
 use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
 use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsPssParams};
 use cryptoki::mechanism::{Mechanism, MechanismType};
@@ -29,6 +31,8 @@ pub(super) fn generates(algorithm: KeyAlgorithm) -> Mechanism<'static> {
         KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => {
             Mechanism::RsaPkcsKeyPairGen
         }
+        #[cfg(feature = "embedded")]
+        KeyAlgorithm::MlDsa65 => Mechanism::MlDsaKeyPairGen,
     }
 }
 
@@ -58,6 +62,12 @@ pub(super) fn sign(
         (SignatureScheme::Ed25519, _, Signed::Message(message)) => {
             let pure = EddsaParams::new(EddsaSignatureScheme::Ed25519);
             Ok(session.sign(&Mechanism::Eddsa(pure), key, message)?)
+        }
+        #[cfg(feature = "embedded")]
+        (SignatureScheme::MlDsa65, _, Signed::Message(message)) => {
+            // No context: hedged where the token can (FIPS 204 §3.4), and an empty context string (RFC 9881 §3).
+            let pure = SignAdditionalContext::new(HedgeType::Preferred, None);
+            Ok(session.sign(&Mechanism::MlDsa(pure), key, message)?)
         }
         (SignatureScheme::EcdsaP256Sha256 | SignatureScheme::EcdsaP384Sha384, Some(digest), _) => {
             let raw = session.sign(&Mechanism::Ecdsa, key, digest.as_bytes())?;

@@ -32,6 +32,8 @@ pub(super) fn read(
             elliptic(session, object, rfc8410::ID_ED_25519)
         }
         Some(Attribute::KeyType(KeyType::RSA)) => rsa(session, object),
+        #[cfg(feature = "embedded")]
+        Some(Attribute::KeyType(KeyType::ML_DSA)) => ml_dsa(session, object),
         _ => Err(refused("of a kind that is never made here")),
     }
 }
@@ -123,6 +125,26 @@ fn rsa(session: &Session, object: ObjectHandle) -> Result<SubjectPublicKeyInfoOw
         },
         &der,
     )
+}
+
+/// RFC 9881 §4: the key as FIPS 204 encodes it, which is what CKA_VALUE holds (PKCS#11 3.2 §6.67.2).
+#[cfg(feature = "embedded")]
+fn ml_dsa(session: &Session, object: ObjectHandle) -> Result<SubjectPublicKeyInfoOwned, Fault> {
+    use cryptoki::object::{MlDsaParameterSetType, ParameterSetType};
+
+    let wanted = ParameterSetType::from(MlDsaParameterSetType::ML_DSA_65);
+    let attributes =
+        session.get_attributes(object, &[AttributeType::ParameterSet, AttributeType::Value])?;
+    match attributes.as_slice() {
+        [Attribute::ParameterSet(set), Attribute::Value(key)] if *set == wanted => assemble(
+            AlgorithmIdentifierOwned {
+                oid: const_oid::db::fips204::ID_ML_DSA_65,
+                parameters: None,
+            },
+            key,
+        ),
+        _ => Err(refused("parameter set or value missing, or not ML-DSA-65")),
+    }
 }
 
 fn assemble(

@@ -143,10 +143,11 @@ impl KeyRules {
             .as_ref()
             .and_then(|bound| bound.list.as_ref())
             .ok_or(KeyStoreError::NotPermitted)?;
-        if scheme == SignatureScheme::Ed25519 {
-            return Err(KeyStoreError::BadRequest(
-                "Ed25519 signs the list itself, which then goes in one message".to_owned(),
-            ));
+        if scheme.signs_message() {
+            return Err(KeyStoreError::BadRequest(format!(
+                "{} signs the list itself, which then goes in one message",
+                scheme.jose_alg()
+            )));
         }
         let signing = Signing {
             scheme,

@@ -61,7 +61,7 @@ pub enum DigestName {
     Sha256,
     /// SHA-384.
     Sha384,
-    /// SHA-512, which Ed25519 computes itself (RFC 8419 §3).
+    /// SHA-512, which CMS names beside a scheme that signs the message itself (RFC 8419 §3).
     Sha512,
 }
 
@@ -74,6 +74,8 @@ impl DigestName {
             | SignatureScheme::RsaPssSha256 => Self::Sha256,
             SignatureScheme::EcdsaP384Sha384 => Self::Sha384,
             SignatureScheme::Ed25519 => Self::Sha512,
+            #[cfg(feature = "embedded")]
+            SignatureScheme::MlDsa65 => Self::Sha512,
         }
     }
 }

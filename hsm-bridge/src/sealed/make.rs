@@ -63,6 +63,8 @@ fn key_of(algorithm: KeyAlgorithm, seed: &[u8]) -> Result<Option<PKey<Private>>,
         KeyAlgorithm::P384 => elliptic(Nid::SECP384R1, first(48)),
         KeyAlgorithm::Ed25519 => PKey::private_key_from_raw_bytes(first(32), Id::ED25519).map(Some),
         KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => Ok(None),
+        #[cfg(feature = "embedded")]
+        KeyAlgorithm::MlDsa65 => Ok(None),
     }
 }
 

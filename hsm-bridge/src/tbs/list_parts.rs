@@ -30,6 +30,8 @@ impl Hasher {
             | SignatureScheme::RsaPssSha256 => Self::Sha256(Sha256::new()),
             SignatureScheme::EcdsaP384Sha384 => Self::Sha384(Sha384::new()),
             SignatureScheme::Ed25519 => Self::None,
+            #[cfg(feature = "embedded")]
+            SignatureScheme::MlDsa65 => Self::None,
         }
     }
 

@@ -61,14 +61,14 @@ impl PublicKey {
             )));
         }
         let verified = match (signed, scheme) {
-            (Signed::Message(message), SignatureScheme::Ed25519) => {
+            (Signed::Message(message), scheme) if scheme.signs_message() => {
                 self.verify_message(message, signature)
             }
             (Signed::Message(message), _) => match scheme.digest(message) {
                 Some(digest) => self.verify_digest(scheme, &digest, signature),
                 None => Ok(false),
             },
-            (Signed::Digest(_), SignatureScheme::Ed25519) => Ok(false),
+            (Signed::Digest(_), scheme) if scheme.signs_message() => Ok(false),
             (Signed::Digest(digest), _) => self.verify_digest(scheme, digest, signature),
         };
         match verified {
@@ -135,6 +135,8 @@ impl PublicKey {
             SignatureScheme::EcdsaP256Sha256
             | SignatureScheme::EcdsaP384Sha384
             | SignatureScheme::Ed25519 => {}
+            #[cfg(feature = "embedded")]
+            SignatureScheme::MlDsa65 => {}
         }
         context.set_signature_md(md)?;
         context.verify(digest.as_bytes(), signature)

@@ -159,6 +159,8 @@ const fn algorithm_code(algorithm: KeyAlgorithm) -> u8 {
         KeyAlgorithm::Rsa2048 => 4,
         KeyAlgorithm::Rsa3072 => 5,
         KeyAlgorithm::Rsa4096 => 6,
+        #[cfg(feature = "embedded")]
+        KeyAlgorithm::MlDsa65 => 7,
     }
 }
 
@@ -169,5 +171,7 @@ const fn scheme_code(scheme: SignatureScheme) -> u8 {
         SignatureScheme::Ed25519 => 3,
         SignatureScheme::RsaPkcs1Sha256 => 4,
         SignatureScheme::RsaPssSha256 => 5,
+        #[cfg(feature = "embedded")]
+        SignatureScheme::MlDsa65 => 6,
     }
 }

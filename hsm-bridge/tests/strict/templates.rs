@@ -105,13 +105,16 @@ strict_test!(
     Profile::Plain,
     "",
     |stage| {
-        // This module makes keys extractable unless it is told not to.
+        // What a module makes of a key that it is told too little about is its own affair: a key that decrypts too, or cannot sign.
         let token = open(&stage, from_text("[private]\nomit = ['SIGN', 'DECRYPT']"));
         let answer = token.generate(&label("test/key"), KeyAlgorithm::Rsa2048);
         let Err(KeyStoreError::KeyRefused(why)) = answer else {
             panic!("{answer:?}");
         };
-        assert!(why.contains("CKA_DECRYPT"), "{why}");
+        assert!(
+            why.contains("CKA_DECRYPT is not false") || why.contains("CKA_SIGN is not true"),
+            "{why}"
+        );
         assert_eq!(token.list_keys().unwrap().len(), 0);
     }
 );

@@ -43,7 +43,7 @@ pub(super) struct Arguments {
     /// Seconds per figure.
     #[arg(long, default_value_t = 3)]
     seconds: u64,
-    /// Path of the PKCS#11 module.
+    /// Path of the PKCS#11 module; `embedded` for the token that is linked in.
     #[arg(long, default_value = "/usr/lib/softhsm/libsofthsm2.so")]
     module: PathBuf,
     /// An empty folder for the token; made under the system's folder for temporary files when not given, and removed after.

@@ -48,7 +48,7 @@ impl Place {
             let made = place
                 .command("init")
                 .args(["--label", label, "--module"])
-                .arg(&place.module)
+                .arg(place.module_of(label))
                 .arg("--so-pin-file")
                 .arg(place.folder.join("so.pin"))
                 .arg("--pin-file")
@@ -63,6 +63,16 @@ impl Place {
         Ok(place)
     }
 
+    /// The module of a token; each embedded one has a file of its own.
+    fn module_of(&self, label: &str) -> PathBuf {
+        if self.module == Path::new("embedded") {
+            let file = self.folder.join(label).with_extension("sql");
+            format!("embedded:{}", file.display()).into()
+        } else {
+            self.module.clone()
+        }
+    }
+
     pub(super) fn command(&self, verb: &str) -> Command {
         let mut command = Command::new(&self.program);
         command
@@ -75,7 +85,7 @@ impl Place {
         let output = self
             .command("bench-driver")
             .arg("--module")
-            .arg(&self.module)
+            .arg(self.module_of(TOKEN))
             .arg("--pin-file")
             .arg(self.folder.join("user.pin"))
             .args(["--seconds", &seconds.to_string()])
@@ -89,17 +99,18 @@ impl Place {
         let path = |name: &str| self.folder.join(name).display().to_string();
         let config = format!(
             "[bridge]\npolicy = '{}'\naudit_folder = '{}'\nstate_folder = '{}'\nfail_back_after_s = 0\n\
-             [[bridge.token]]\nname = 'first'\nmodule = '{module}'\nlabel = '{TOKEN}'\npin_file = '{}'\nsession_copy = {session_copy}\n\
-             [[bridge.token]]\nname = 'standby'\nmodule = '{module}'\nlabel = '{STANDBY}'\npin_file = '{}'\n\
+             [[bridge.token]]\nname = 'first'\nmodule = '{}'\nlabel = '{TOKEN}'\npin_file = '{}'\nsession_copy = {session_copy}\n\
+             [[bridge.token]]\nname = 'standby'\nmodule = '{}'\nlabel = '{STANDBY}'\npin_file = '{}'\n\
              [[bridge.route]]\nkeys = 'both/*'\ntokens = ['first', 'standby']\n\
              [[bridge.socket]]\nname = 'bench'\npath = '{}'\n",
             path("policy.toml"),
             path("audit"),
             path("state"),
+            self.module_of(TOKEN).display(),
             path("user.pin"),
+            self.module_of(STANDBY).display(),
             path("standby.pin"),
             path("bench.sock"),
-            module = self.module.display(),
         );
         let file = self.folder.join("romduol.toml");
         fs::write(&file, config).map_err(|e| failed("configuration", e))?;
