@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Rooms from left to right; a room may use only rooms of a smaller rank. A room inside another is called by its path.
-pub const RANKS: [(&str, u8); 12] = [
+pub const RANKS: [(&str, u8); 13] = [
     ("conformance/strict-token", 0),
     ("hsm-bridge", 0),
+    ("hsm-bridge/embedded", 1),
     ("pki", 1),
     ("ades", 2),
     ("domain", 3),
@@ -20,11 +21,14 @@ pub const RANKS: [(&str, u8); 12] = [
 ];
 
 /// Crates that belong to one room alone.
-pub const FENCED: [(&str, &[&str]); 8] = [
+pub const FENCED: [(&str, &[&str]); 10] = [
     ("cryptoki", &["hsm-bridge"]),
     ("cryptoki-sys", &["conformance/strict-token"]),
     // A token that lies on command: tests may depend on it, programs may not.
     ("strict-token", &["conformance"]),
+    // The token that is linked in, and its SQLite: another than that of the services, in a lock file of its own.
+    ("kryoptic-lib", &["hsm-bridge/embedded"]),
+    ("rusqlite", &["hsm-bridge/embedded"]),
     ("diesel", &["store"]),
     ("diesel_migrations", &["store"]),
     ("rsa", &[]),

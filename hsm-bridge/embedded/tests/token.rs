@@ -31,6 +31,8 @@ fn folder(name: &str) -> PathBuf {
     folder
 }
 
+static MAKING: Mutex<()> = Mutex::new(());
+
 fn label(text: &str) -> KeyLabel {
     KeyLabel::parse(text).unwrap()
 }
@@ -44,7 +46,6 @@ impl Place {
             label: name.to_owned(),
         };
         // The first blank token of the process is taken, which must be the one of this file.
-        static MAKING: Mutex<()> = Mutex::new(());
         let _one_at_a_time = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
         init_token(&place.module(), name, &SO_PIN.into(), &USER_PIN.into()).unwrap();
         place
