@@ -76,6 +76,9 @@ enum Verb {
     Audit(audit::Verb),
     #[command(hide = true)]
     BenchDriver(bench::DriverArguments),
+    /// Makes the keys of the bench's full token.
+    #[command(hide = true)]
+    BenchFill(bench::FillArguments),
 }
 
 impl ConfigFile {
@@ -119,6 +122,7 @@ fn perform(verb: &Verb) -> Result<ExitCode, KeyStoreError> {
         Verb::Bench(arguments) => bench::run(arguments)?,
         Verb::Audit(verb) => return audit::run(verb),
         Verb::BenchDriver(arguments) => bench::run_driver(arguments)?,
+        Verb::BenchFill(arguments) => bench::run_fill(arguments)?,
     }
     Ok(ExitCode::SUCCESS)
 }

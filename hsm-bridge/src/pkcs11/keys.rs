@@ -110,10 +110,20 @@ pub(super) fn generate(
     algorithm: KeyAlgorithm,
 ) -> Result<KeyId, Fault> {
     let namer = &witness.namer;
-    let session = namer.session;
     namer.template.allows(algorithm).map_err(Fault::Refused)?;
-    let given = namer.beforehand(label)?;
     check_free(namer, label)?;
+    generate_free(witness, label, algorithm)
+}
+
+/// Makes a key pair as [`generate`] does, for a label that was found free.
+pub(super) fn generate_free(
+    witness: &Witness<'_>,
+    label: &KeyLabel,
+    algorithm: KeyAlgorithm,
+) -> Result<KeyId, Fault> {
+    let namer = &witness.namer;
+    let session = namer.session;
+    let given = namer.beforehand(label)?;
     let (public, private) = session.generate_key_pair(
         &mechanism::generates(algorithm),
         &attributes::public_template(namer.template, label, algorithm, given.as_deref()),

@@ -4,9 +4,10 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::index::Walk;
+use super::keys;
 use super::live::Live;
-use super::token::Token;
-use crate::KeyStoreError;
+use super::token::{Fault, Token};
+use crate::{KeyAlgorithm, KeyId, KeyLabel, KeyStoreError};
 
 /// A look at every object of the token, under way.
 pub(crate) struct Survey {
@@ -21,7 +22,7 @@ impl Token {
         if live.objects.are_known() {
             return Ok(None);
         }
-        let reads_keys = !self.derives_ids();
+        let reads_keys = !self.template().derives_ids();
         let walk = self.call(|now, session| match now.is(&live) {
             true => live.objects.walk(session, reads_keys),
             // Opened anew since: the next survey is of that one.
@@ -45,6 +46,32 @@ impl Token {
         }
         survey.live.objects.learn(survey.walk);
         Ok(None)
+    }
+
+    /// Makes a key pair for each label, after one look at the token instead of a search for every label.
+    ///
+    /// The labels must be free and differ. What was made before an error stays. Nobody else may make keys in the token meanwhile.
+    pub fn generate_many(
+        &self,
+        labels: &[KeyLabel],
+        algorithm: KeyAlgorithm,
+    ) -> Result<Vec<KeyId>, KeyStoreError> {
+        let _one_at_a_time = self.making();
+        self.template().allows(algorithm)?;
+        self.survey_now()?;
+        let made = labels.iter().map(|label| {
+            self.call(|live, session| {
+                let witness = self.witness(live, session);
+                if !live.objects.are_known() {
+                    // Thrown away since: the token is not as it was seen.
+                    keys::check_free(&witness.namer, label)?;
+                } else if witness.namer.is_taken(label) {
+                    return Err(Fault::Refused(KeyStoreError::KeyExists(label.to_string())));
+                }
+                keys::generate_free(&witness, label, algorithm)
+            })
+        });
+        made.collect()
     }
 
     /// Learns where every object is at once.

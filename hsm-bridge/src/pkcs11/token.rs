@@ -1,7 +1,7 @@
 //! The token as a key store: every call runs on a leased session and recovers once, by the class of its error.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use cryptoki::error::Error;
 use cryptoki::session::Session;
@@ -216,8 +216,13 @@ impl Token {
         self.call(|live, session| self.witness(live, session).recall(label))
     }
 
-    pub(super) fn derives_ids(&self) -> bool {
-        self.0.options.template.derives_ids()
+    pub(super) fn template(&self) -> &Template {
+        &self.0.options.template
+    }
+
+    /// Held while a key is made.
+    pub(super) fn making(&self) -> MutexGuard<'_, ()> {
+        lock(&self.0.making)
     }
 
     fn namer<'a>(&'a self, live: &'a Live, session: &'a Session) -> Namer<'a> {
@@ -228,7 +233,7 @@ impl Token {
         }
     }
 
-    fn witness<'a>(&'a self, live: &'a Live, session: &'a Session) -> Witness<'a> {
+    pub(super) fn witness<'a>(&'a self, live: &'a Live, session: &'a Session) -> Witness<'a> {
         Witness {
             namer: self.namer(live, session),
             live,
@@ -389,7 +394,7 @@ pub(crate) fn unfit(info: &KeyInfo, scheme: SignatureScheme) -> KeyStoreError {
 
 impl KeyStore for Token {
     fn generate(&self, label: &KeyLabel, algorithm: KeyAlgorithm) -> Result<KeyId, KeyStoreError> {
-        let _one_at_a_time = lock(&self.0.making);
+        let _one_at_a_time = self.making();
         self.call(|live, session| keys::generate(&self.witness(live, session), label, algorithm))
     }
 
@@ -438,7 +443,7 @@ impl SecretStore for Token {
         label: &KeyLabel,
         purpose: SecretPurpose,
     ) -> Result<(), KeyStoreError> {
-        let _one_at_a_time = lock(&self.0.making);
+        let _one_at_a_time = self.making();
         self.call(|live, session| secrets::generate(&self.witness(live, session), label, purpose))
     }
 

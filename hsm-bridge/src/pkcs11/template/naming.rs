@@ -134,6 +134,20 @@ impl Namer<'_> {
         Some(Sought::by_id(class, &place.0))
     }
 
+    /// Whether a key of this label, of any class, is known to be there.
+    pub(in crate::pkcs11) fn is_taken(&self, label: &KeyLabel) -> bool {
+        let classes = [
+            ObjectClass::PRIVATE_KEY,
+            ObjectClass::SECRET_KEY,
+            ObjectClass::PUBLIC_KEY,
+        ];
+        classes.into_iter().any(|class| {
+            let lasts = class == ObjectClass::PUBLIC_KEY && !self.template.destroys_public();
+            let sought = self.by_label(class, label);
+            !lasts && sought.is_some_and(|sought| self.objects.place(&sought).is_some())
+        })
+    }
+
     /// What finds the objects of every class that a key of this label has or would have; nothing when it has no place.
     pub(in crate::pkcs11) fn all_of(&self, label: &KeyLabel) -> Option<[Attribute; 2]> {
         let name = if self.template.key_id == WhenNamed::Place {
