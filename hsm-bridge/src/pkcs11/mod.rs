@@ -22,7 +22,7 @@ mod token;
 pub use evidence::Clock;
 pub use init::{TokenSummary, init_token, list_tokens};
 pub use keys::{KeyInfo, SecretInfo};
-pub use pin::Login;
+pub use pin::{Leave, Login};
 pub use secrecy::SecretString;
 pub use template::Template;
 pub use token::{Token, TokenConfig, TokenOptions, WhenLost};

@@ -102,6 +102,19 @@ impl Worker {
     fn overdue(&self, now: Instant) -> Option<&'static str> {
         self.service.overdue(now)
     }
+
+    /// Lets no more calls into the token, and waits so long for those under way: a token whose caller is killed in the middle of a call
+    /// may be left damaged.
+    fn close(&self, limit: Duration) {
+        self.service.close(limit);
+    }
+
+    /// Notes in the audit log that what is under way will have no known outcome.
+    fn give_up(&self) {
+        if let Err(error) = self.service.give_up() {
+            tracing::error!(%error, "the calls that end here are not in the audit log");
+        }
+    }
 }
 
 /// Counts what this day has seen already, so that a restart opens no second day.
