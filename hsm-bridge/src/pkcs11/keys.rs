@@ -55,14 +55,28 @@ pub(super) fn single(
     template: &[Attribute],
     name: impl std::fmt::Display,
 ) -> Result<Option<ObjectHandle>, Fault> {
-    match session.find_objects(template)?.as_slice() {
-        [] => logged_in(session).map(|()| None),
+    match search(session, template)?.as_slice() {
+        [] => Ok(None),
         [object] => Ok(Some(*object)),
         more => Err(refused(format_args!(
             "{} objects are called {name}",
             more.len()
         ))),
     }
+}
+
+/// Everything that matches; nothing, only when the session was logged in before the search and after it: another thread may renew a
+/// lost login in between, and what was searched for without one would be said not to exist.
+pub(super) fn search(
+    session: &Session,
+    template: &[Attribute],
+) -> Result<Vec<ObjectHandle>, Fault> {
+    logged_in(session)?;
+    let found = session.find_objects(template)?;
+    if found.is_empty() {
+        logged_in(session)?;
+    }
+    Ok(found)
 }
 
 /// A session that is not logged in does not see private objects: not finding one then means nothing.
@@ -89,11 +103,11 @@ pub(super) fn check_free(namer: &Namer<'_>, label: &KeyLabel) -> Result<(), Faul
         };
         // The public half of a key that is gone may stay where it cannot be destroyed.
         let lasts = class == ObjectClass::PUBLIC_KEY && !namer.template.destroys_public();
-        if !lasts && !session.find_objects(&template)?.is_empty() {
+        if !lasts && !search(session, &template)?.is_empty() {
             return Err(Fault::Refused(KeyStoreError::KeyExists(label.to_string())));
         }
     }
-    logged_in(session)
+    Ok(())
 }
 
 /// Makes a key pair, with evidence of it beside where that is kept, and leaves nothing behind when the token's work does not pass
@@ -302,12 +316,11 @@ pub(super) fn destroy(namer: &Namer<'_>, id: KeyId) -> Result<(), Fault> {
 pub(super) fn list(namer: &Namer<'_>) -> Result<Vec<Result<KeyInfo, KeyStoreError>>, Fault> {
     let session = namer.session;
     let mut keys = Vec::new();
-    logged_in(session)?;
     let ours = [
         Attribute::Class(ObjectClass::PRIVATE_KEY),
         Attribute::Token(true),
     ];
-    for private in session.find_objects(&ours)? {
+    for private in search(session, &ours)? {
         let described = match namer.token_id(private)? {
             Some(token_id) => describe_ours(namer, &token_id),
             None => Err(refused("a private key without an id of ours")),

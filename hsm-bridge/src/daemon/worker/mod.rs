@@ -29,11 +29,12 @@ use crate::sealed::SealedKeys;
 use crate::{Health, KeyLabel, KeyStoreError};
 use connections::Connections;
 use record::Recorder;
-use service::{Service, wall_clock};
+use service::Service;
 use upkeep::Upkeep;
 use watch::Watch;
 
 pub(super) use connections::refuse;
+pub(super) use service::wall_clock;
 
 /// Ceilings are by the day of UTC.
 const DAY_SECONDS: u64 = 86_400;

@@ -43,7 +43,7 @@ pub(super) struct Subject<'a> {
     clippy::disallowed_methods,
     reason = "this daemon is to the left of the room that hands clocks out"
 )]
-pub(super) fn wall_clock() -> SystemTime {
+pub(in crate::daemon) fn wall_clock() -> SystemTime {
     SystemTime::now()
 }
 
