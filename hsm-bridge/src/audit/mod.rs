@@ -36,7 +36,7 @@ pub use log::{Durability, Log, Sequence};
 pub use read::read;
 pub use record::{DONE, KeyOperation, Record};
 pub use report::{Counts, Report};
-pub use verify::verify;
+pub use verify::{verify, verify_from};
 
 /// Number and remark of a line, for those who try what reads as one.
 #[cfg(any(test, feature = "fuzzing"))]

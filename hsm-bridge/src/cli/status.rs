@@ -36,12 +36,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, KeyStoreError> {
 }
 
 fn in_words(status: &Status) -> String {
-    let mut text: String = status.tokens.iter().map(line).collect();
-    for keys in &status.unserved {
-        let keys = keys_of(keys);
-        text.push_str(&format!("no token serves {keys} now\n"));
-    }
-    text
+    let tokens = status.tokens.iter().map(line);
+    let unserved = status.unserved.iter();
+    let unserved = unserved.map(|keys| format!("no token serves {} now\n", keys_of(keys)));
+    tokens.chain(unserved).collect()
 }
 
 fn line(token: &TokenStatus) -> String {
@@ -53,21 +51,25 @@ fn line(token: &TokenStatus) -> String {
         Condition::PinRefused => "stopped: PIN refused",
         Condition::PinLocked => "stopped: PIN locked",
     };
-    let mut line = format!("{}: {how} since {}", token.name, token.since);
-    if let Some(reason) = &token.reason {
-        line.push_str(&format!(" ({reason})"));
-    }
-    match token.restarts {
-        0 => {}
-        1 => line.push_str(", came back once"),
-        times => line.push_str(&format!(", came back {times} times")),
-    }
-    if !token.serves.is_empty() {
-        let keys: Vec<_> = token.serves.iter().map(|keys| keys_of(keys)).collect();
-        line.push_str(&format!(", serves {}", keys.join(", ")));
-    }
-    line.push('\n');
-    line
+    let reason = token.reason.as_ref();
+    let reason = reason.map(|reason| format!(" ({reason})"));
+    let restarts = match token.restarts {
+        0 => String::new(),
+        1 => ", came back once".to_owned(),
+        times => format!(", came back {times} times"),
+    };
+    let keys: Vec<_> = token.serves.iter().map(|keys| keys_of(keys)).collect();
+    let serves = if keys.is_empty() {
+        String::new()
+    } else {
+        format!(", serves {}", keys.join(", "))
+    };
+    format!(
+        "{}: {how} since {}{}{restarts}{serves}\n",
+        token.name,
+        token.since,
+        reason.unwrap_or_default()
+    )
 }
 
 fn keys_of(keys: &str) -> &str {

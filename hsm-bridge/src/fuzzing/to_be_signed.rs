@@ -14,7 +14,7 @@ use crate::tbs::{
 
 const LONG: Duration = Duration::from_hours(24 * 365 * 100);
 /// 2026-06-01T00:00:00Z
-const NOW: Duration = Duration::from_secs(1_780_272_000);
+const NOW: Duration = Duration::from_hours(494_520);
 /// A P-256 key of the house, which no seed certifies: up to its point (RFC 5480 §2).
 const OWN_KEY: &[u8] = b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00\x04";
 /// AlgorithmIdentifier ecdsa-with-SHA256 (RFC 5758 §3.2) and a BIT STRING that holds no signature.

@@ -225,12 +225,11 @@ fn run(scene: &mut Scene, cell: Cell, number: u32) -> Result<(), String> {
         std::thread::yield_now();
     }
     scene.control.clear_all();
-    match pin_fault(cell) {
-        true => {
-            check(logins == 1, || format!("{logins} logins"))?;
-            stays_shut(scene, cell, &answer)?;
-        }
-        false => mends(scene, cell)?,
+    if pin_fault(cell) {
+        check(logins == 1, || format!("{logins} logins"))?;
+        stays_shut(scene, cell, &answer)?;
+    } else {
+        mends(scene, cell)?;
     }
     check(scene.control.wrong_pins() == wrong_pins, || {
         "a wrong PIN was offered".to_owned()
