@@ -217,9 +217,11 @@ impl<'a> Walk<'a> {
                 first: entry.sequence,
             });
         }
-        let held = match entry.sequence == from.sequence {
-            true => Some(Hash::of(bytes)),
-            false => Hash::parse(entry.prev),
+        let is_witness = entry.sequence == from.sequence;
+        let held = if is_witness {
+            Some(Hash::of(bytes))
+        } else {
+            Hash::parse(entry.prev)
         };
         if held != Some(from.hash) {
             return Err(What::Witness(*from));
@@ -227,7 +229,7 @@ impl<'a> Walk<'a> {
         self.head = *from;
         self.remember();
         self.report = Some(self.begin(entry).ok_or(What::FirstLine)?);
-        Ok(entry.sequence == from.sequence)
+        Ok(is_witness)
     }
 
     fn begin(&self, first: &Entry<'_>) -> Option<Report> {

@@ -5,6 +5,7 @@
 mod place;
 mod recovery;
 mod sealed;
+mod stopped;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -154,6 +155,7 @@ fn measure(arguments: &Arguments, folder: &Path) -> Result<Vec<Row>, KeyStoreErr
     ];
     rows.extend(sealed::measure(&place, seconds)?);
     rows.extend(recovery::measure(&place)?);
+    rows.push(stopped::measure(&place, seconds)?);
     Ok(rows)
 }
 
