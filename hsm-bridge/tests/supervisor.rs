@@ -170,6 +170,56 @@ fn a_call_that_hangs_costs_its_worker_and_nobody_else() {
     assert_ne!(worker(&daemon, "first"), first);
 }
 
+/// How long callers of a token wait whose server is stopped, and how much later two busy cores may wake them.
+const SHORT: Duration = Duration::from_millis(400);
+const GRACE: Duration = Duration::from_millis(700);
+
+#[test]
+fn when_a_tokens_server_is_stopped_its_callers_are_answered_in_time_and_those_of_another_token_served()
+ {
+    let pair = Pair::build("fail_back_after_s = 0\nopen_limit_ms = 500");
+    let daemon = pair.house.serve();
+    let ca = pair.client("ca", Duration::from_secs(20));
+    let idp = pair.house.client("idp");
+    let (ca_signer, idp_signer) = (signer(&ca, "sign/one"), signer(&idp, "idp/one"));
+    let id = hsm_bridge::KeyId::of(ca_signer.public_key()).unwrap();
+    let callers: Vec<_> = (0..4)
+        .map(|_| pair.client("ca", SHORT).signer(id, None).unwrap())
+        .collect();
+    // As SIGSTOP of a network token's server does: every call hangs, and none fails.
+    for function in Function::ALL {
+        pair.control.always(function, Fault::Hang);
+    }
+    let latest = std::thread::scope(|scope| {
+        let waiting: Vec<_> = callers
+            .iter()
+            .map(|caller| {
+                scope.spawn(|| {
+                    let mut latest = Duration::ZERO;
+                    for round in 0..4_u8 {
+                        let asked = std::time::Instant::now();
+                        assert!(caller.sign(&[round]).is_err(), "no signature can have come");
+                        latest = latest.max(asked.elapsed());
+                    }
+                    latest
+                })
+            })
+            .collect();
+        for round in 0..100_u8 {
+            sign_and_verify(idp_signer.as_ref(), &[round]).unwrap();
+        }
+        let latest = waiting.into_iter().map(|waiting| waiting.join().unwrap());
+        latest.max().unwrap()
+    });
+    assert!(latest <= SHORT + GRACE, "{latest:?}");
+    pair.control.clear_all();
+    while let Err(error) = sign_and_verify(ca_signer.as_ref(), b"after") {
+        assert!(matches!(error, KeyStoreError::UnknownKey(_)), "{error}");
+    }
+    assert_eq!(daemon.stop(), Some(0));
+    assert_eq!(pair.control.wrong_pins(), 0);
+}
+
 #[test]
 fn a_module_that_hangs_while_it_is_opened_does_not_hold_up_the_other_token() {
     let pair = Pair::build("fail_back_after_s = 0\nopen_limit_ms = 500");

@@ -61,8 +61,9 @@ pub(super) enum Report {
     Ready,
     /// The worker is alive and none of its calls is overdue.
     Alive,
-    /// A later login was refused: nothing more is to be offered, whatever becomes of the worker.
-    Refused(Failure),
+    /// The token was lost, or refused a later login: no more connections are to come, and the worker ends as soon as the replies that are
+    /// due are out.
+    Ending(Failure),
     /// A call into the token has outlived its deadline: only the end of the process can end it.
     Overdue { operation: String },
     /// The worker is about to end: the token was lost, or never opened.

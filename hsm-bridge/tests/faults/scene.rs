@@ -23,7 +23,7 @@ const TOO_MANY_ENDS: u32 = 3;
 
 const TOKEN: &str = "house";
 const SETTINGS: &str =
-    "canary_ms = 0\nfail_back_after_s = 0\ncall_limit_ms = 2000\nopen_limit_ms = 700";
+    "canary_ms = 0\nfail_back_after_s = 0\ncall_limit_ms = 2000\nopen_limit_ms = 4000";
 const POLICY: &str = "[[grant]]\ncaller = 'ca'\nkeys = 'plain/*'\noperations = ['generate', 'sign']\n\
     [[grant]]\ncaller = 'ca'\nkeys = 'fault/*'\n\
     operations = ['generate', 'sign', 'destroy', 'wrap', 'unwrap', 'hmac']\n\

@@ -7,6 +7,7 @@ use crate::audit::{Finding, Report, What, Witness, done_since, verify, verify_fr
 use crate::verify::OpenSslVerifier;
 
 const SEGMENT: u64 = 4096;
+const HOUR: u64 = 3_600;
 
 /// A log of several segments with a checkpoint every so many lines; gives the head after every line, by its number.
 fn long_log(folder: &Path, auditor: &Auditor) -> Vec<Witness> {
@@ -24,7 +25,7 @@ fn long_log(folder: &Path, auditor: &Auditor) -> Vec<Witness> {
 }
 
 fn segments(folder: &Path) -> u64 {
-    (1..).find(|n| !segment_file(folder, *n).exists()).unwrap() - 1
+    crate::audit::segment::span(folder).unwrap().last
 }
 
 fn segment_file(folder: &Path, number: u64) -> std::path::PathBuf {
@@ -157,7 +158,6 @@ fn a_day_that_was_moved_away_in_part_is_not_counted_as_a_quiet_one() {
     let (folder, auditor) = (tempfile::tempdir().unwrap(), Auditor::new());
     let folder = folder.path();
     let log = open_small(folder, SEGMENT);
-    const HOUR: u64 = 3_600;
     for hour in 0..20 {
         fill(&log, hour * HOUR, 5);
     }

@@ -104,9 +104,9 @@ fn keep_stopped(daemon: &Serving, over: &AtomicBool) -> Result<(), KeyStoreError
 /// Calls until it is over; what counts is when an answer comes, not which.
 fn wait_for(caller: &dyn Signer, waiting: &Waiting, over: &AtomicBool) {
     while !over.load(Ordering::Relaxed) {
-        let called = Instant::now();
+        let began = Instant::now();
         let _answer = caller.sign(&MESSAGE);
-        let late = called.elapsed().saturating_sub(DEADLINE).as_micros();
+        let late = began.elapsed().saturating_sub(DEADLINE).as_micros();
         waiting.answers.fetch_add(1, Ordering::Relaxed);
         let late = u64::try_from(late).unwrap_or(u64::MAX);
         waiting.latest.fetch_max(late, Ordering::Relaxed);

@@ -48,6 +48,11 @@ struct Offer {
     version: Version,
 }
 
+/// Whether the token said no to its PIN.
+fn is_refusal(error: &KeyStoreError) -> bool {
+    matches!(error, KeyStoreError::PinRefused | KeyStoreError::PinLocked)
+}
+
 /// How far a worker came.
 #[derive(Default)]
 struct Progress {
@@ -195,9 +200,9 @@ impl Keeper {
             error,
             served: progress.ready.map(|since| since.elapsed()),
         };
-        let says_something = match ended.error {
+        let says_something = match &ended.error {
             // A login may be refused at any time: the PIN was changed while the worker had its token open.
-            KeyStoreError::PinRefused | KeyStoreError::PinLocked => true,
+            error if is_refusal(error) => true,
             // Where it is unknown what became of the PIN, the attempt stays noted.
             KeyStoreError::OutcomeUnknown => false,
             // A worker that was ready has settled its PIN, and one that never came so far has nothing to settle.
@@ -273,11 +278,17 @@ impl Keeper {
                     );
                     return Ok(self.unavailable("hung"));
                 }
-                Ok(Some((Report::Refused(failure), _))) => {
-                    let refusal = KeyStoreError::from(failure);
-                    if let Err(error) = self.settle(offer, Err(&refusal)) {
+                Ok(Some((Report::Ending(failure), _))) => {
+                    let error = KeyStoreError::from(failure);
+                    // Remembered at once, should this process be killed before the other has ended.
+                    if is_refusal(&error)
+                        && let Err(error) = self.settle(offer, Err(&error))
+                    {
                         return Ok(error);
                     }
+                    // Whoever comes now waits for the next worker, or goes to the next token.
+                    self.shared.state().control = None;
+                    self.board.set(self.index, State::Down(error));
                 }
                 Ok(Some((Report::Failed(failure), _))) => return Ok(failure.into()),
                 Ok(None) => return Ok(self.vanished(progress, "its worker ended")),

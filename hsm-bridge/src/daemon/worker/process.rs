@@ -173,10 +173,7 @@ fn say(control: &Control, report: &Report) {
 /// Ends this process, once the replies to those who saw the loss are out, without the exit handlers of a library that lost its token.
 fn end(control: &Control, worker: Option<&Worker>, error: &KeyStoreError) {
     tracing::error!(%error, "the token is lost; this worker ends");
-    if matches!(error, KeyStoreError::PinRefused | KeyStoreError::PinLocked) {
-        // Remembered at once: it must be, should the supervisor be killed before this process has ended.
-        say(control, &Report::Refused(error.into()));
-    }
+    say(control, &Report::Ending(error.into()));
     if let Some(worker) = worker {
         worker.close(LAST_CALLS);
     }
