@@ -156,12 +156,14 @@ impl Token {
 
     /// Every key pair in the token; an object that is not one of ours is an error in its place.
     pub fn list_keys(&self) -> Result<Vec<Result<KeyInfo, KeyStoreError>>, KeyStoreError> {
-        self.call(|_, session| keys::list(&self.namer(session)))
+        self.survey_now()?;
+        self.call(|live, session| keys::list(&self.namer(live, session)))
     }
 
     /// Every symmetric key in the token; an object that is not one of ours is an error in its place.
     pub fn list_secrets(&self) -> Result<Vec<Result<SecretInfo, KeyStoreError>>, KeyStoreError> {
-        self.call(|_, session| secrets::list(&self.namer(session)))
+        self.survey_now()?;
+        self.call(|live, session| secrets::list(&self.namer(live, session)))
     }
 
     /// Random bytes from the token.
@@ -202,12 +204,14 @@ impl Token {
 
     /// The record beside the key of a label.
     pub(crate) fn record(&self, label: &KeyLabel) -> Result<Option<Vec<u8>>, KeyStoreError> {
-        self.call(|_, session| data::read(session, data::Kind::Holder, label))
+        self.call(|live, session| data::read(&self.namer(live, session), data::Kind::Holder, label))
     }
 
     /// Writes the record beside the key of a label that has none.
     pub(crate) fn set_record(&self, label: &KeyLabel, value: &[u8]) -> Result<(), KeyStoreError> {
-        self.call(|_, session| data::write(session, data::Kind::Holder, label, value))
+        self.call(|live, session| {
+            data::write(&self.namer(live, session), data::Kind::Holder, label, value)
+        })
     }
 
     /// How the key of a label was made, as JSON: what was kept beside it, or else what can be read of it now.
@@ -215,16 +219,21 @@ impl Token {
         self.call(|live, session| self.witness(live, session).recall(label))
     }
 
-    fn namer<'a>(&'a self, session: &'a Session) -> Namer<'a> {
+    pub(super) fn derives_ids(&self) -> bool {
+        self.0.options.template.derives_ids()
+    }
+
+    fn namer<'a>(&'a self, live: &'a Live, session: &'a Session) -> Namer<'a> {
         Namer {
             template: &self.0.options.template,
             session,
+            objects: &live.objects,
         }
     }
 
     fn witness<'a>(&'a self, live: &'a Live, session: &'a Session) -> Witness<'a> {
         Witness {
-            namer: self.namer(session),
+            namer: self.namer(live, session),
             live,
             clock: self.0.options.clock,
         }
@@ -234,11 +243,16 @@ impl Token {
         if let Some(key) = live.key(id) {
             return Ok(key);
         }
-        let key = keys::resolve(live, &self.namer(session), id, self.0.options.session_copy)?;
+        let key = keys::resolve(
+            live,
+            &self.namer(live, session),
+            id,
+            self.0.options.session_copy,
+        )?;
         Ok(live.remember_key(id, key))
     }
 
-    fn live(&self) -> Result<Arc<Live>, KeyStoreError> {
+    pub(super) fn live(&self) -> Result<Arc<Live>, KeyStoreError> {
         let mut live = lock(&self.0.live);
         if let Some(live) = live.as_ref() {
             return Ok(Arc::clone(live));
@@ -314,7 +328,7 @@ impl Token {
         }
     }
 
-    fn call<T>(
+    pub(super) fn call<T>(
         &self,
         work: impl Fn(&Live, &Session) -> Result<T, Fault>,
     ) -> Result<T, KeyStoreError> {
@@ -391,7 +405,7 @@ impl KeyStore for Token {
     }
 
     fn find(&self, label: &KeyLabel) -> Result<Option<KeyId>, KeyStoreError> {
-        self.call(|_, session| keys::find(&self.namer(session), label))
+        self.call(|live, session| keys::find(&self.namer(live, session), label))
     }
 
     fn signer(
@@ -415,7 +429,7 @@ impl KeyStore for Token {
     fn destroy(&self, id: KeyId) -> Result<(), KeyStoreError> {
         self.call(|live, session| {
             let resolved = live.key(id);
-            keys::destroy(&self.namer(session), id)?;
+            keys::destroy(&self.namer(live, session), id)?;
             live.forget_key(id);
             if let Some(key) = resolved
                 && self.0.options.session_copy
@@ -440,15 +454,17 @@ impl SecretStore for Token {
     }
 
     fn wrap(&self, kek: &KeyLabel, aad: &[u8], key: &DataKey) -> Result<Vec<u8>, KeyStoreError> {
-        self.call(|live, session| secrets::wrap(live, &self.namer(session), kek, aad, key))
+        self.call(|live, session| secrets::wrap(live, &self.namer(live, session), kek, aad, key))
     }
 
     fn unwrap(&self, kek: &KeyLabel, aad: &[u8], wrapped: &[u8]) -> Result<DataKey, KeyStoreError> {
-        self.call(|live, session| secrets::unwrap(live, session, kek, aad, wrapped))
+        self.call(|live, session| {
+            secrets::unwrap(live, &self.namer(live, session), kek, aad, wrapped)
+        })
     }
 
     fn hmac(&self, key: &KeyLabel, message: &[u8]) -> Result<[u8; 32], KeyStoreError> {
-        self.call(|live, session| secrets::hmac(live, session, key, message))
+        self.call(|live, session| secrets::hmac(live, &self.namer(live, session), key, message))
     }
 }
 
