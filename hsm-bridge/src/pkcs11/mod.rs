@@ -17,6 +17,7 @@ mod pin;
 mod public_object;
 pub mod recovery;
 mod secrets;
+mod signer;
 mod survey;
 mod template;
 mod token;

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex};
 use cryptoki::error::Error;
 use cryptoki::session::Session;
 use secrecy::SecretString;
-use spki::SubjectPublicKeyInfoOwned;
 
 use super::evidence::{Clock, Witness};
 use super::keys::{self, KeyInfo, KeyPair, SecretInfo};
 use super::live::{Live, lock};
 use super::pin::{Leave, Login, PinGate};
 use super::recovery::{self, Class};
+use super::signer::TokenSigner;
 use super::template::{Namer, Template};
 use super::{data, mechanism, secrets};
 use crate::verify::Signed;
@@ -423,6 +423,7 @@ impl KeyStore for Token {
             id,
             scheme,
             public_key: info.public_key.clone(),
+            verify: self.0.options.verify,
         }))
     }
 
@@ -474,31 +475,5 @@ impl Health for Token {
             session.get_session_info()?;
             Ok(())
         })
-    }
-}
-
-struct TokenSigner {
-    token: Token,
-    id: KeyId,
-    scheme: SignatureScheme,
-    public_key: SubjectPublicKeyInfoOwned,
-}
-
-impl Signer for TokenSigner {
-    fn scheme(&self) -> SignatureScheme {
-        self.scheme
-    }
-
-    fn public_key(&self) -> &SubjectPublicKeyInfoOwned {
-        &self.public_key
-    }
-
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
-        self.token.sign(
-            self.id,
-            self.scheme,
-            &Signed::Message(message),
-            self.token.0.options.verify,
-        )
     }
 }
