@@ -5,6 +5,7 @@ mod bench;
 mod init;
 mod listing;
 mod rewrap;
+mod status;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,8 +46,11 @@ enum Verb {
     Serve(ConfigFile),
     /// Say in words what is wrong with module, token, PIN, policy, sockets or keys. Offers the PIN once.
     Check(ConfigFile),
-    /// List the keys in the token. Offers the PIN once.
+    /// List the keys in the token and those it sealed. Offers the PIN once.
     Keys(ConfigFile),
+    /// Say how each token of the running daemon is: sound, lost, awaiting its custodians or refusing its PIN, since when, how often it
+    /// came back, and which keys it serves now. Exit status 1 when not all is well.
+    Status(status::Arguments),
     /// Print how a key was made, as JSON: module, token, mechanism and the key's attributes as the token showed them then. Offers the
     /// PIN once.
     Evidence {
@@ -114,6 +118,7 @@ fn perform(verb: &Verb) -> Result<ExitCode, KeyStoreError> {
         Verb::Serve(file) => daemon::run(&file.load()?)?,
         Verb::Worker => daemon::run_worker()?,
         Verb::Check(file) => return Ok(check(&file.load()?)),
+        Verb::Status(arguments) => return status::run(arguments),
         Verb::Keys(file) => listing::keys(&file.load()?)?,
         Verb::Evidence { label, file } => listing::evidence(&file.load()?, label)?,
         Verb::Tokens { module } => listing::tokens(module)?,

@@ -59,14 +59,28 @@ pub(super) fn single(
     if let Some(Place::One(object)) = namer.objects.place(sought) {
         return Ok(Some(object));
     }
-    match namer.session.find_objects(&sought.template)?.as_slice() {
-        [] => logged_in(namer.session).map(|()| None),
+    match search(namer.session, &sought.template)?.as_slice() {
+        [] => Ok(None),
         [object] => Ok(Some(*object)),
         more => Err(refused(format_args!(
             "{} objects are called {name}",
             more.len()
         ))),
     }
+}
+
+/// Everything that matches; nothing, only when the session was logged in before the search and after it: another thread may renew a
+/// lost login in between, and what was searched for without one would be said not to exist.
+pub(super) fn search(
+    session: &Session,
+    template: &[Attribute],
+) -> Result<Vec<ObjectHandle>, Fault> {
+    logged_in(session)?;
+    let found = session.find_objects(template)?;
+    if found.is_empty() {
+        logged_in(session)?;
+    }
+    Ok(found)
 }
 
 /// A session that is not logged in does not see private objects: not finding one then means nothing.
@@ -87,7 +101,7 @@ pub(super) fn check_free(namer: &Namer<'_>, label: &KeyLabel) -> Result<(), Faul
         return logged_in(session);
     };
     // One search over all classes, since a search may be a look at every object.
-    for object in session.find_objects(&template)? {
+    for object in search(session, &template)? {
         let found = session.get_attributes(object, &[AttributeType::Class])?;
         let taken = match found.first() {
             Some(Attribute::Class(ObjectClass::PRIVATE_KEY | ObjectClass::SECRET_KEY)) => true,
@@ -343,12 +357,11 @@ pub(super) fn destroy(namer: &Namer<'_>, id: KeyId) -> Result<(), Fault> {
 pub(super) fn list(namer: &Namer<'_>) -> Result<Vec<Result<KeyInfo, KeyStoreError>>, Fault> {
     let session = namer.session;
     let mut keys = Vec::new();
-    logged_in(session)?;
     let ours = [
         Attribute::Class(ObjectClass::PRIVATE_KEY),
         Attribute::Token(true),
     ];
-    for private in session.find_objects(&ours)? {
+    for private in search(session, &ours)? {
         let described = match namer.token_id(private)? {
             Some(token_id) => describe_ours(namer, &token_id),
             None => Err(refused("a private key without an id of ours")),

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::evidence::Witness;
 use super::index::Sought;
-use super::keys::{SecretInfo, check_free, single};
+use super::keys::{SecretInfo, check_free, search, single};
 use super::live::Live;
 use super::template::{GcmNonce, Namer};
 use super::token::Fault;
@@ -224,10 +224,11 @@ pub(super) fn hmac(
 pub(super) fn list(namer: &Namer<'_>) -> Result<Vec<Result<SecretInfo, KeyStoreError>>, Fault> {
     let session = namer.session;
     let mut secrets = Vec::new();
-    for key in session.find_objects(&[
+    let ours = [
         Attribute::Class(ObjectClass::SECRET_KEY),
         Attribute::Token(true),
-    ])? {
+    ];
+    for key in search(session, &ours)? {
         let purpose = purpose_of(session, key)?;
         match (attributes::label_of(session, key), purpose) {
             (Ok(label), Some(purpose)) => secrets.push(Ok(SecretInfo { label, purpose })),

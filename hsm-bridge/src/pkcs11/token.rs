@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use cryptoki::error::Error;
 use cryptoki::session::Session;
 use secrecy::SecretString;
-use spki::SubjectPublicKeyInfoOwned;
 
 use super::evidence::{Clock, Witness};
 use super::keys::{self, KeyInfo, KeyPair, SecretInfo};
 use super::live::{Live, lock};
-use super::pin::{Login, PinGate};
+use super::pin::{Leave, Login, PinGate};
 use super::recovery::{self, Class};
+use super::signer::TokenSigner;
 use super::template::{Namer, Template};
 use super::{data, mechanism, secrets};
 use crate::verify::Signed;
@@ -62,6 +62,8 @@ pub struct TokenOptions {
     pub when_lost: WhenLost,
     /// How the token is logged in to.
     pub login: Login,
+    /// Who must agree before the PIN is offered.
+    pub leave: Leave,
     /// What the token wants to be told when a key is made.
     pub template: Template,
     /// Who tells the time in evidence of how a key was made; without a clock it has none.
@@ -77,6 +79,7 @@ impl Default for TokenOptions {
             max_sessions: 16,
             when_lost: WhenLost::default(),
             login: Login::default(),
+            leave: Leave::default(),
             template: Template::default(),
             clock: None,
             verify: true,
@@ -125,7 +128,7 @@ impl Token {
         let token = Self(Arc::new(Inner {
             module: config.module.clone(),
             label: config.label.clone(),
-            pin: PinGate::new(config.pin.clone(), options.login),
+            pin: PinGate::new(config.pin.clone(), options.login, options.leave.clone()),
             options,
             live: Mutex::new(None),
             making: Mutex::new(()),
@@ -348,7 +351,10 @@ impl Token {
                 Fault::Shed(error) => KeyStoreError::Busy(error.to_string()),
             })
             .inspect_err(|error| {
-                if matches!(error, KeyStoreError::TokenUnavailable(_)) {
+                if let Some(refusal) = self.0.pin.refusal() {
+                    // As good as a lost token: nothing more comes of it until an operator acts, and the owner must know.
+                    self.tell(&refusal);
+                } else if matches!(error, KeyStoreError::TokenUnavailable(_)) {
                     self.tell(error);
                 }
             })
@@ -375,6 +381,11 @@ impl Token {
         match recovery::class(&error) {
             Class::Caller | Class::Capacity | Class::Pin => {
                 return Err(Fault::Refused(recovery::answer(&error)));
+            }
+            Class::NewSession if recovery::may_have_signed(&error) => {
+                tracing::error!(%error, "the answer to a signature was lost");
+                self.restore(&live)?;
+                return Err(Fault::Refused(KeyStoreError::OutcomeUnknown));
             }
             Class::NewSession | Class::StaleHandle | Class::LoginLost => self.restore(&live)?,
             Class::TokenLost => return self.after_loss(&live, error),
@@ -417,6 +428,7 @@ impl KeyStore for Token {
             id,
             scheme,
             public_key: info.public_key.clone(),
+            verify: self.0.options.verify,
         }))
     }
 
@@ -468,31 +480,5 @@ impl Health for Token {
             session.get_session_info()?;
             Ok(())
         })
-    }
-}
-
-struct TokenSigner {
-    token: Token,
-    id: KeyId,
-    scheme: SignatureScheme,
-    public_key: SubjectPublicKeyInfoOwned,
-}
-
-impl Signer for TokenSigner {
-    fn scheme(&self) -> SignatureScheme {
-        self.scheme
-    }
-
-    fn public_key(&self) -> &SubjectPublicKeyInfoOwned {
-        &self.public_key
-    }
-
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
-        self.token.sign(
-            self.id,
-            self.scheme,
-            &Signed::Message(message),
-            self.token.0.options.verify,
-        )
     }
 }

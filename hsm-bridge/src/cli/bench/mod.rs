@@ -6,6 +6,7 @@ mod many;
 mod place;
 mod recovery;
 mod sealed;
+mod stopped;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -157,6 +158,7 @@ fn measure(arguments: &Arguments, folder: &Path) -> Result<Vec<Row>, KeyStoreErr
     rows.extend(sealed::measure(&place, seconds)?);
     rows.extend(many::measure(&place, seconds)?);
     rows.extend(recovery::measure(&place)?);
+    rows.push(stopped::measure(&place, seconds)?);
     Ok(rows)
 }
 

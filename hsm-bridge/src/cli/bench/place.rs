@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hsm_bridge::client::{Client, ClientOptions};
 use hsm_bridge::{Health, KeyStoreError, Signer};
@@ -11,11 +11,12 @@ use hsm_bridge::{Health, KeyStoreError, Signer};
 use super::{Arguments, DriverFigures, HOPS, STANDBY, TOKEN, failed, signer};
 
 /// Routes of the daemon; a call for health asks the token of each.
-const ROUTES: u32 = 2;
+const ROUTES: u32 = 3;
 
 /// Keys below `bench/fast` go out as the token made them, like those of the bare driver beside; all others are verified first.
 const POLICY: &str = "[[grant]]\ncaller = 'bench'\nkeys = 'bench/*'\noperations = ['generate', 'sign']\n\
     [[grant]]\ncaller = 'bench'\nkeys = 'both/*'\noperations = ['generate', 'sign']\n\
+    [[grant]]\ncaller = 'bench'\nkeys = 'other/*'\noperations = ['generate', 'sign']\n\
     [[key]]\nkeys = 'bench/fast/*'\nverify = false\n\
     [[key]]\nkeys = 'bench/sealed/*'\ntier = 'sealed'\nverify = false\n\
     [[key]]\nkeys = 'bench/durable/*'\ndurable = true\n";
@@ -133,6 +134,7 @@ impl Place {
              [[bridge.token]]\nname = 'first'\nmodule = '{module}'\nlabel = '{label}'\npin_file = '{}'\nsession_copy = {session_copy}\n\
              [[bridge.token]]\nname = 'standby'\nmodule = '{module}'\nlabel = '{STANDBY}'\npin_file = '{}'\n\
              [[bridge.route]]\nkeys = 'both/*'\ntokens = ['first', 'standby']\n\
+             [[bridge.route]]\nkeys = 'other/*'\ntokens = ['standby']\n\
              [[bridge.socket]]\nname = 'bench'\npath = '{}'\n",
             path("policy.toml"),
             path("audit"),
@@ -179,11 +181,16 @@ impl Drop for Serving {
 
 impl Serving {
     pub(super) fn client(&self) -> Result<Client, KeyStoreError> {
+        self.client_with(ClientOptions::default().deadline)
+    }
+
+    /// A client of one connection that waits so long for an answer.
+    pub(super) fn client_with(&self, deadline: Duration) -> Result<Client, KeyStoreError> {
         Client::connect_with(
             &self.socket,
             ClientOptions {
+                deadline,
                 connections: 1,
-                ..ClientOptions::default()
             },
         )
     }

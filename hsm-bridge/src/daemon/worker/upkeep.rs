@@ -5,6 +5,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::record::OURSELVES;
 use super::service::{Outcome, Service, Subject};
 use crate::pkcs11::Survey;
 use crate::policy::{Operation, Tier};
@@ -13,8 +14,6 @@ use crate::{KeyAlgorithm, KeyId, KeyLabel, KeyStore, KeyStoreError, Signer};
 
 /// The key that signs checkpoints and canaries: the bridge's own, which no policy can grant.
 const AUDIT_KEY: &str = "bridge/audit/g1";
-/// The caller's name in records of what the bridge does for itself.
-const OURSELVES: &str = "bridge";
 /// How often it is looked whether there is something to do.
 const ROUND: Duration = Duration::from_millis(500);
 /// A checkpoint is made when the log has grown and the last is this old.
