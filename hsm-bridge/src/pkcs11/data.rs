@@ -15,15 +15,18 @@ pub(super) enum Kind {
     Holder,
     /// How a key was made.
     Evidence,
+    /// That a key signs no more, and by which order.
+    Retired,
 }
 
 impl Kind {
-    const ALL: [Self; 2] = [Self::Holder, Self::Evidence];
+    const ALL: [Self; 3] = [Self::Holder, Self::Evidence, Self::Retired];
 
-    fn application(self) -> Attribute {
+    pub(super) fn application(self) -> Attribute {
         let name: &[u8] = match self {
             Self::Holder => b"romduol hsm-bridge",
             Self::Evidence => b"romduol hsm-bridge evidence",
+            Self::Retired => b"romduol hsm-bridge retired",
         };
         Attribute::Application(name.into())
     }
@@ -70,12 +73,18 @@ pub(super) fn write(
     Ok(())
 }
 
+/// Takes the record of a kind away, if there is one.
+pub(super) fn remove_one(session: &Session, kind: Kind, label: &KeyLabel) -> Result<(), Fault> {
+    if let Some(object) = single(session, &kind.of(label), label)? {
+        session.destroy_object(object)?;
+    }
+    Ok(())
+}
+
 /// Takes the records of a label away, if there are any.
 pub(super) fn remove(session: &Session, label: &KeyLabel) -> Result<(), Fault> {
     for kind in Kind::ALL {
-        if let Some(object) = single(session, &kind.of(label), label)? {
-            session.destroy_object(object)?;
-        }
+        remove_one(session, kind, label)?;
     }
     Ok(())
 }

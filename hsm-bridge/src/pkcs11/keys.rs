@@ -12,7 +12,8 @@ use super::evidence::{self, Witness};
 use super::live::Live;
 use super::template::{Namer, TokenId};
 use super::token::Fault;
-use super::{attributes, data, mechanism, public_object};
+use super::transport::Purpose;
+use super::{attributes, data, import, mechanism, public_object};
 use crate::verify::PublicKey;
 use crate::{KeyAlgorithm, KeyId, KeyLabel, KeyStoreError, SecretPurpose};
 
@@ -66,7 +67,7 @@ pub(super) fn single(
 }
 
 /// A session that is not logged in does not see private objects: not finding one then means nothing.
-fn logged_in(session: &Session) -> Result<(), Fault> {
+pub(super) fn logged_in(session: &Session) -> Result<(), Fault> {
     match session.get_session_info()?.session_state() {
         SessionState::RwUser | SessionState::RoUser => Ok(()),
         _ => Err(Fault::Token(Error::Pkcs11(
@@ -103,6 +104,16 @@ pub(super) fn generate(
     label: &KeyLabel,
     algorithm: KeyAlgorithm,
 ) -> Result<KeyId, Fault> {
+    generate_for(witness, label, algorithm, Purpose::Signing)
+}
+
+/// Does the same for a key pair of either purpose.
+pub(super) fn generate_for(
+    witness: &Witness<'_>,
+    label: &KeyLabel,
+    algorithm: KeyAlgorithm,
+    purpose: Purpose,
+) -> Result<KeyId, Fault> {
     let namer = &witness.namer;
     let session = namer.session;
     namer.template.allows(algorithm).map_err(Fault::Refused)?;
@@ -110,13 +121,23 @@ pub(super) fn generate(
     check_free(namer, label)?;
     let (public, private) = session.generate_key_pair(
         &mechanism::generates(algorithm),
-        &attributes::public_template(namer.template, label, algorithm, given.as_deref()),
-        &attributes::private_template(namer.template, label, given.as_deref()),
+        &purpose.public(attributes::public_template(
+            namer.template,
+            label,
+            algorithm,
+            given.as_deref(),
+        )),
+        &purpose.private(attributes::private_template(
+            namer.template,
+            label,
+            given.as_deref(),
+        )),
     )?;
     let made = Made {
         public,
         private,
         algorithm,
+        purpose,
     };
     let inspected = inspect(witness, label, &made, given.is_some());
     if inspected.is_err() {
@@ -134,6 +155,7 @@ struct Made {
     public: ObjectHandle,
     private: ObjectHandle,
     algorithm: KeyAlgorithm,
+    purpose: Purpose,
 }
 
 fn inspect(
@@ -143,8 +165,7 @@ fn inspect(
     named: bool,
 ) -> Result<KeyId, Fault> {
     let session = witness.namer.session;
-    if let Some(flaw) = attributes::check_protected(session, made.private, &[AttributeType::Sign])?
-    {
+    if let Some(flaw) = attributes::check_protected(session, made.private, made.purpose.uses())? {
         return Err(refused(format_args!(
             "the token made a private key whose {flaw}"
         )));
@@ -203,7 +224,9 @@ pub(super) fn resolve(
             "{id} is not the id of its own public key"
         )));
     }
-    if let Some(flaw) = attributes::check_protected(session, private, &[AttributeType::Sign])? {
+    if let Some(flaw) = attributes::check_protected(session, private, &[AttributeType::Sign])?
+        && !import::accepts(session, private, &info)?
+    {
         return Err(refused(format_args!("{}: {flaw}", info.label)));
     }
     let verifier = PublicKey::parse(&info.public_key).map_err(refused)?;

@@ -5,8 +5,10 @@
 //! last session (or logging out anywhere) logs every session out. PKCS#11 names never leave this module.
 
 mod attributes;
+mod custody;
 mod data;
 mod evidence;
+mod import;
 mod init;
 mod keys;
 mod live;
@@ -15,11 +17,13 @@ mod module;
 mod pin;
 mod public_object;
 pub mod recovery;
+mod retired;
 mod secrets;
 mod template;
 mod token;
+mod transport;
 
-pub use evidence::Clock;
+pub use evidence::{Clock, Provenance};
 pub use init::{TokenSummary, init_token, list_tokens};
 pub use keys::{KeyInfo, SecretInfo};
 pub use pin::Login;

@@ -1,7 +1,7 @@
 //! The token as a key store: every call runs on a leased session and recovers once, by the class of its error.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use cryptoki::error::Error;
 use cryptoki::session::Session;
@@ -183,6 +183,7 @@ impl Token {
             if !key.info.algorithm.fits(scheme) {
                 return Err(Fault::Refused(unfit(&key.info, scheme)));
             }
+            live.retired.refuse(session, &key.info.label)?;
             let signature = mechanism::sign(session, key.handle, scheme, signed)?;
             if !verify {
                 return Ok(signature);
@@ -212,14 +213,14 @@ impl Token {
         self.call(|live, session| self.witness(live, session).recall(label))
     }
 
-    fn namer<'a>(&'a self, session: &'a Session) -> Namer<'a> {
+    pub(super) fn namer<'a>(&'a self, session: &'a Session) -> Namer<'a> {
         Namer {
             template: &self.0.options.template,
             session,
         }
     }
 
-    fn witness<'a>(&'a self, live: &'a Live, session: &'a Session) -> Witness<'a> {
+    pub(super) fn witness<'a>(&'a self, live: &'a Live, session: &'a Session) -> Witness<'a> {
         Witness {
             namer: self.namer(session),
             live,
@@ -235,7 +236,7 @@ impl Token {
         Ok(live.remember_key(id, key))
     }
 
-    fn live(&self) -> Result<Arc<Live>, KeyStoreError> {
+    pub(super) fn live(&self) -> Result<Arc<Live>, KeyStoreError> {
         let mut live = lock(&self.0.live);
         if let Some(live) = live.as_ref() {
             return Ok(Arc::clone(live));
@@ -311,7 +312,12 @@ impl Token {
         }
     }
 
-    fn call<T>(
+    /// Held while a key is made.
+    pub(super) fn making(&self) -> MutexGuard<'_, ()> {
+        lock(&self.0.making)
+    }
+
+    pub(super) fn call<T>(
         &self,
         work: impl Fn(&Live, &Session) -> Result<T, Fault>,
     ) -> Result<T, KeyStoreError> {
@@ -406,6 +412,7 @@ impl KeyStore for Token {
             let resolved = live.key(id);
             keys::destroy(&self.namer(session), id)?;
             live.forget_key(id);
+            live.retired.forget();
             if let Some(key) = resolved
                 && self.0.options.session_copy
                 && let Err(error) = session.destroy_object(key.handle)

@@ -11,7 +11,7 @@ use crate::wire::Reply;
 use crate::{KeyAlgorithm, KeyId, KeyLabel, KeyStore, KeyStoreError, Signer};
 
 /// The key that signs checkpoints and canaries: the bridge's own, which no policy can grant.
-const AUDIT_KEY: &str = "bridge/audit/g1";
+pub(super) const AUDIT_KEY: &str = "bridge/audit/g1";
 /// The caller's name in records of what the bridge does for itself.
 const OURSELVES: &str = "bridge";
 /// How often it is looked whether there is something to do.
