@@ -225,14 +225,15 @@ fn ephemeral() -> Vec<Attribute> {
     ]
 }
 
-/// A wrapped key that does not open comes back under many names, some of which else mean a broken token.
+/// A wrapped key that does not open comes back under many names, some of which else mean a broken token; so does a kind of key that the
+/// token makes and does not take in.
 fn not_opened(error: Error) -> Fault {
     match error {
-        Error::Pkcs11(RvError::MechanismInvalid | RvError::MechanismParamInvalid, _) => bad(
-            "the token does not know this way of unwrapping (RSAES-OAEP with this hash, or AES-KWP)",
-        ),
+        Error::Pkcs11(RvError::MechanismInvalid | RvError::MechanismParamInvalid, _) => {
+            bad("the token does not know RSAES-OAEP with this hash, or AES-KWP")
+        }
         Error::Pkcs11(
-            RvError::WrappedKeyInvalid
+            code @ (RvError::WrappedKeyInvalid
             | RvError::WrappedKeyLenRange
             | RvError::UnwrappingKeySizeRange
             | RvError::EncryptedDataInvalid
@@ -244,10 +245,10 @@ fn not_opened(error: Error) -> Fault {
             | RvError::TemplateInconsistent
             | RvError::TemplateIncomplete
             | RvError::GeneralError
-            | RvError::FunctionFailed,
+            | RvError::FunctionFailed),
             Function::UnwrapKey,
         ) => bad(format_args!(
-            "the wrapped key does not open under this transport key as a key of this kind ({error})"
+            "the wrapped key does not open under this transport key, or the token takes in no keys of its kind ({code:?})"
         )),
         other => Fault::Token(other),
     }

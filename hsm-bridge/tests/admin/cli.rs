@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
+use hsm_bridge::testing::SOFTHSM_MODULE;
 use hsm_bridge::{KeyAlgorithm, KeyStore};
 
 use crate::stage::{Stage, id_of, label, run};
@@ -327,4 +328,147 @@ fn a_key_of_openssl_comes_in_by_way_of_the_command_line() {
         ],
     );
     assert_eq!(ca.describe(id).unwrap().algorithm, KeyAlgorithm::P384);
+}
+
+#[test]
+fn a_person_with_a_card_signs_as_well() {
+    let stage = Stage::build();
+    let folder = folder(&stage);
+    stage.house.add_token("card");
+    let pin = fs::read_to_string(stage.house.path("user.pin")).unwrap();
+    let conf = format!(
+        "SOFTHSM2_CONF={}",
+        stage.house.path("softhsm2.conf").display()
+    );
+    let card = |arguments: &[&str]| {
+        let login = [
+            &conf,
+            "pkcs11-tool",
+            "--module",
+            SOFTHSM_MODULE,
+            "--token-label",
+            "card",
+            "--login",
+            "--pin",
+            pin.trim(),
+        ];
+        run(&folder, "env", &[&login, arguments].concat());
+    };
+    card(&[
+        "--keypairgen",
+        "--key-type",
+        "EC:prime256v1",
+        "--label",
+        "bopha",
+        "--id",
+        "01",
+    ]);
+    card(&[
+        "--read-object",
+        "--type",
+        "pubkey",
+        "--label",
+        "bopha",
+        "-o",
+        "bopha.der",
+    ]);
+    run(
+        &folder,
+        "openssl",
+        &[
+            "pkey",
+            "-pubin",
+            "-inform",
+            "DER",
+            "-in",
+            "bopha.der",
+            "-out",
+            "bopha.pub",
+        ],
+    );
+    let _daemon = stage.house.serve();
+    drop(stage.house.client("ca"));
+    succeeds(
+        &stage,
+        &[
+            "draft",
+            "--author",
+            "sok",
+            "attest",
+            "--label",
+            "bridge/audit/g1",
+        ],
+    );
+    run(
+        &folder,
+        "openssl",
+        &[
+            "dgst",
+            "-sha256",
+            "-binary",
+            "-out",
+            "order.hash",
+            "order.json",
+        ],
+    );
+    card(&[
+        "--sign",
+        "-m",
+        "ECDSA",
+        "--signature-format",
+        "openssl",
+        "--label",
+        "bopha",
+        "-i",
+        "order.hash",
+        "-o",
+        "bopha.sig",
+    ]);
+    succeeds(
+        &stage,
+        &[
+            "approve",
+            "--name",
+            "bopha",
+            "--signature",
+            "bopha.sig",
+            "--public-key",
+            "bopha.pub",
+        ],
+    );
+    for name in ["sok", "vanna"] {
+        let key = format!("{name}.key");
+        fs::write(
+            stage.house.path(&key),
+            stage.key(name).private_key_to_pem_pkcs8().unwrap(),
+        )
+        .unwrap();
+        run(
+            &folder,
+            "openssl",
+            &[
+                "dgst",
+                "-sha256",
+                "-sign",
+                &key,
+                "-out",
+                "signature",
+                "order.json",
+            ],
+        );
+        let public = format!("{name}.pub");
+        succeeds(
+            &stage,
+            &[
+                "approve",
+                "--name",
+                name,
+                "--signature",
+                "signature",
+                "--public-key",
+                &public,
+            ],
+        );
+    }
+    assert!(succeeds(&stage, &["submit"]).contains("attestation"));
 }

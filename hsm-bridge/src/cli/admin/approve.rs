@@ -13,7 +13,7 @@ use super::passphrase::{Passphrase, Protection};
 use super::{bad, files, show};
 
 #[derive(Args)]
-pub(super) struct Arguments {
+pub(in crate::cli) struct Arguments {
     /// The order.
     #[arg(default_value = "order.json")]
     order: PathBuf,

@@ -15,7 +15,7 @@ use super::{bad, files, show};
 const MODE: u32 = 0o644;
 
 #[derive(Args)]
-pub(super) struct Arguments {
+pub(in crate::cli) struct Arguments {
     /// Name of the token in the bridge's configuration.
     #[arg(long, default_value = "main")]
     token: String,

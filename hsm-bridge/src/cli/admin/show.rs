@@ -13,7 +13,7 @@ use hsm_bridge::daemon::Config;
 use super::files;
 
 #[derive(Args)]
-pub(super) struct Arguments {
+pub(in crate::cli) struct Arguments {
     /// The order.
     #[arg(default_value = "order.json")]
     order: PathBuf,

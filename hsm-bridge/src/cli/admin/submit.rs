@@ -14,7 +14,7 @@ use super::files;
 const MODE: u32 = 0o644;
 
 #[derive(Args)]
-pub(super) struct Arguments {
+pub(in crate::cli) struct Arguments {
     /// The order.
     #[arg(default_value = "order.json")]
     order: PathBuf,

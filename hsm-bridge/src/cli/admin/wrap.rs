@@ -18,7 +18,7 @@ const MODE: u32 = 0o600;
 const PUBLIC_MODE: u32 = 0o644;
 
 #[derive(Args)]
-pub(super) struct Arguments {
+pub(in crate::cli) struct Arguments {
     /// The private key, in PEM or as PKCS#8 in DER.
     #[arg(long)]
     key: PathBuf,
