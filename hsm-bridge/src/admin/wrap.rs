@@ -6,7 +6,7 @@ use openssl::error::ErrorStack;
 use openssl::md::Md;
 use openssl::pkey::{PKey, Private, Public};
 use openssl::pkey_ctx::PkeyCtx;
-use openssl::rand::rand_bytes;
+use openssl::rand::rand_priv_bytes;
 use openssl::rsa::Padding;
 use zeroize::Zeroizing;
 
@@ -37,7 +37,7 @@ pub fn wrap(
     let pkcs8 = key.private_key_to_pkcs8().map_err(|e| failed(&e))?;
     let pkcs8 = Zeroizing::new(pkcs8);
     let mut ephemeral = Zeroizing::new([0; 32]);
-    rand_bytes(&mut *ephemeral).map_err(|e| failed(&e))?;
+    rand_priv_bytes(&mut *ephemeral).map_err(|e| failed(&e))?;
     let mut wrapped = oaep_of(transport, &ephemeral, oaep).map_err(|e| failed(&e))?;
     wrapped.extend(kwp_of(&ephemeral, &pkcs8).map_err(|e| failed(&e))?);
     Ok(wrapped)

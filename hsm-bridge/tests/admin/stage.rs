@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use hsm_bridge::admin::{Approval, Operation, Order, OrderId, sign};
@@ -13,7 +14,6 @@ use hsm_bridge::{KeyId, KeyLabel, KeyStore, KeyStoreError, SignatureVerifier};
 use openssl::ec::{EcGroup, EcKey};
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
-use openssl::rand::rand_bytes;
 use serde_json::Value;
 
 use crate::support::House;
@@ -51,9 +51,9 @@ pub(crate) fn now() -> SystemTime {
 
 /// An order of `sok` that is valid for an hour.
 pub(crate) fn order_for(token: &str, operation: Operation) -> Vec<u8> {
-    let mut number = [0; 16];
-    rand_bytes(&mut number).unwrap();
-    let id = OrderId::from_bytes(number);
+    static WRITTEN: AtomicU32 = AtomicU32::new(0);
+    let number = u128::from(WRITTEN.fetch_add(1, Ordering::Relaxed));
+    let id = OrderId::from_bytes(number.to_be_bytes());
     let hour = Duration::from_hours(1);
     let order = Order::new(id, (token, "sok"), now(), hour, operation);
     order.unwrap().encode().unwrap()
@@ -98,9 +98,13 @@ impl Stage {
         for (name, key) in NAMES.iter().zip(&keys) {
             let file = format!("{name}.pub");
             fs::write(house.path(&file), key.public_key_to_pem().unwrap()).unwrap();
-            text.push_str(&format!(
-                "[[bridge.administrator]]\nname = '{name}'\nkey = '{file}'\n"
-            ));
+            text.extend([
+                "[[bridge.administrator]]\nname = '",
+                name,
+                "'\nkey = '",
+                &file,
+                "'\n",
+            ]);
         }
         fs::write(house.path("romduol.toml"), text).unwrap();
         Self { house, keys }

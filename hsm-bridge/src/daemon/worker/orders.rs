@@ -189,12 +189,11 @@ impl Service {
         order: &Order,
         label: &KeyLabel,
     ) -> Result<(Option<KeyId>, Attested), KeyStoreError> {
-        let (tier, key_id, evidence) = match self.sealed.find(label) {
-            Some(id) => ("sealed", Some(self.key_info(id)?.id), None),
-            None => {
-                let evidence = self.token.evidence(label)?;
-                ("token", self.token.find(label)?, Some(evidence))
-            }
+        let (tier, key_id, evidence) = if let Some(id) = self.sealed.find(label) {
+            ("sealed", Some(self.key_info(id)?.id), None)
+        } else {
+            let evidence = self.token.evidence(label)?;
+            ("token", self.token.find(label)?, Some(evidence))
         };
         let evidence = evidence.map(|text| serde_json::from_str(&text)).transpose();
         let attestation = Attestation {
