@@ -29,7 +29,10 @@ impl Token {
         provenance: &Provenance,
     ) -> Result<KeyId, KeyStoreError> {
         let _one_at_a_time = self.making();
-        self.call(|live, session| import::import(&self.witness(live, session), key, provenance))
+        self.call(|live, session| {
+            live.retired.refuse(session, &key.transport_key)?;
+            import::import(&self.witness(live, session), key, provenance)
+        })
     }
 
     /// The public half of the key pair of a label, whatever it is for; says nothing about whether this driver would use the key.

@@ -238,6 +238,27 @@ fn what_does_not_fit_is_refused_and_leaves_nothing() {
         Err(KeyStoreError::UnknownKey(_))
     ));
     stage.signs(signing).unwrap();
+    let id = stage.house.run("keys", &["--config", "romduol.toml"]);
+    let listed = String::from_utf8(id.stdout).unwrap();
+    let line = listed.lines().find(|line| line.starts_with(TRANSPORT));
+    let id = line.unwrap().split_whitespace().nth(2).unwrap();
+    let (name, id) = (label(TRANSPORT), id.parse().unwrap());
+    let retire = Operation::Retire {
+        label: name.clone(),
+        id,
+    };
+    stage.carry_out(retire).unwrap();
+    let retired = stage.carry_out(import("sign/one", &key, sound.clone()));
+    assert!(
+        matches!(&retired, Err(KeyStoreError::KeyRefused(why)) if why.contains("retired")),
+        "{retired:?}"
+    );
+    let listed = stage.house.run("keys", &["--config", "romduol.toml"]);
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    assert!(listed.contains(&format!("{id} retired")), "{listed}");
+    stage
+        .carry_out(Operation::Restore { label: name, id })
+        .unwrap();
     let sealed = stage.carry_out(import("idp/one", &key, sound.clone()));
     assert!(
         matches!(&sealed, Err(KeyStoreError::BadRequest(why)) if why.contains("seals")),

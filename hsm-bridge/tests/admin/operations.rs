@@ -1,12 +1,16 @@
 //! What is done: each operation, what it leaves in the token, and what is written down about it.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 use base64ct::{Base64, Encoding};
 use hsm_bridge::admin::Operation;
+use hsm_bridge::testing::SOFTHSM_MODULE;
 use hsm_bridge::{KeyAlgorithm, KeyId, KeyLabel, KeyStore, KeyStoreError, SecretPurpose};
 
-use crate::stage::{Stage, TOKEN, id_of, label, run, signs};
+use crate::stage::{Stage, TOKEN, id_of, label, run, signs, token};
+use crate::support::set_mode;
 
 fn retire(label: &KeyLabel, id: KeyId) -> Operation {
     Operation::Retire {
@@ -253,4 +257,34 @@ fn openssl_verifies_what_the_bridge_attests() {
         "{text}"
     );
     assert_eq!(daemon.stop(), Some(0));
+}
+
+#[test]
+fn a_worker_with_a_user_of_its_own_takes_orders() {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        println!("not run: changing the user takes root");
+        return;
+    }
+    let token = token(TOKEN, "house", Path::new(SOFTHSM_MODULE));
+    let user = "uid = 65534\ngid = 65534\npaths = ['tokens']\nread_paths = ['softhsm2.conf']\n";
+    let stage = Stage::with(&[token.as_str(), user].concat());
+    let folder = stage.house.path("");
+    set_mode(&folder, 0o711);
+    run(&folder, "chown", &["-R", "65534:65534", "tokens"]);
+    for round in 0..2 {
+        let daemon = stage.house.serve();
+        let name = label(&format!("sign/{round}"));
+        let algorithm = KeyAlgorithm::P256;
+        let made = stage.carry_out(Operation::Generate {
+            label: name,
+            algorithm,
+        });
+        stage.signs(id_of(&made.unwrap())).unwrap();
+        daemon.kill();
+    }
+    let used = fs::read_dir(stage.house.path("state/orders").join(TOKEN)).unwrap();
+    let owners: Vec<_> = used
+        .map(|file| file.unwrap().metadata().unwrap().uid())
+        .collect();
+    assert_eq!(owners, [65534, 65534]);
 }

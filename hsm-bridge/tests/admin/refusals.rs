@@ -359,8 +359,8 @@ fn each_door_leads_to_its_own_room() {
     assert_eq!(refused("ca", "order"), 1);
     assert_eq!(
         (
-            refused("administrators", "sign"),
-            refused("administrators", "destroy")
+            refused("(administrators)", "sign"),
+            refused("(administrators)", "destroy")
         ),
         (1, 1)
     );

@@ -95,7 +95,7 @@ impl Worker {
     pub(super) fn administer(&self, stream: UnixStream) {
         let office = Arc::clone(&self.office);
         self.administering
-            .run(stream, "administrators", move |stream| {
+            .run(stream, "(administrators)", move |stream| {
                 office.converse(stream);
             });
     }

@@ -17,7 +17,7 @@ use crate::wire::{Inbound, Outbound, Reply, ReplyFrame, Request, RequestFrame};
 /// How long a connection may be silent.
 const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 /// Who is named in the record of what no readable order names an author of.
-const SOMEBODY: &str = "administrators";
+const SOMEBODY: &str = "(administrators)";
 /// The operation's name in the record of what is no readable order.
 const ORDER: &str = "order";
 /// The result word of an order that is not carried out.
