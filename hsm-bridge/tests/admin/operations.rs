@@ -266,8 +266,8 @@ fn a_worker_with_a_user_of_its_own_takes_orders() {
         return;
     }
     let token = token(TOKEN, "house", Path::new(SOFTHSM_MODULE));
-    let user = "uid = 65534\ngid = 65534\npaths = ['tokens']\nread_paths = ['softhsm2.conf']\n";
-    let stage = Stage::with(&[token.as_str(), user].concat());
+    let nobody = "uid = 65534\ngid = 65534\npaths = ['tokens']\nread_paths = ['softhsm2.conf']\n";
+    let stage = Stage::with(&[token.as_str(), nobody].concat());
     let folder = stage.house.path("");
     set_mode(&folder, 0o711);
     run(&folder, "chown", &["-R", "65534:65534", "tokens"]);
