@@ -1,6 +1,7 @@
 //! What a token does by order of its administrators, beside making and destroying keys.
 
 use super::evidence::Provenance;
+use super::live::lock;
 use super::token::{Fault, Token};
 use super::transport::{Purpose, TRANSPORT};
 use super::{import, keys};
@@ -11,7 +12,7 @@ use spki::SubjectPublicKeyInfoOwned;
 impl Token {
     /// Makes an RSA key pair whose private half unwraps keys that were made elsewhere, and does nothing else.
     pub fn make_transport_key(&self, label: &KeyLabel) -> Result<KeyId, KeyStoreError> {
-        let _one_at_a_time = self.making();
+        let _one_at_a_time = lock(&self.0.making);
         self.call(|live, session| {
             keys::generate_for(
                 &self.witness(live, session),
@@ -28,9 +29,10 @@ impl Token {
         key: &ImportedKey,
         provenance: &Provenance,
     ) -> Result<KeyId, KeyStoreError> {
-        let _one_at_a_time = self.making();
+        let _one_at_a_time = lock(&self.0.making);
         self.call(|live, session| {
-            live.retired.refuse(session, &key.transport_key)?;
+            live.retired
+                .refuse(&self.namer(live, session), &key.transport_key)?;
             import::import(&self.witness(live, session), key, provenance)
         })
     }
@@ -40,8 +42,8 @@ impl Token {
         &self,
         label: &KeyLabel,
     ) -> Result<Option<SubjectPublicKeyInfoOwned>, KeyStoreError> {
-        self.call(|_, session| {
-            let namer = self.namer(session);
+        self.call(|live, session| {
+            let namer = self.namer(live, session);
             let Some(private) = keys::private_by_label(&namer, label)? else {
                 return Ok(None);
             };
@@ -55,20 +57,21 @@ impl Token {
     /// Lets the key of a label sign no more, here and after every restart; `record` says who ordered it.
     pub fn retire(&self, label: &KeyLabel, record: &[u8]) -> Result<(), KeyStoreError> {
         self.call(|live, session| {
-            let template = self.namer(session).template;
+            let namer = self.namer(live, session);
+            let template = namer.template;
             if !template.keeps_evidence() {
                 return Err(Fault::Refused(KeyStoreError::BadRequest(format!(
                     "a token of the kind '{}' keeps no records beside keys, so none can be retired in it; destroy the key, or take its grants from the policy",
                     template.name()
                 ))));
             }
-            live.retired.add(session, label, record)
+            live.retired.add(&namer, label, record)
         })
     }
 
     /// Lets a retired key sign again; nothing happens to one that is not retired.
     pub fn reinstate(&self, label: &KeyLabel) -> Result<(), KeyStoreError> {
-        self.call(|live, session| live.retired.remove(session, label))
+        self.call(|live, session| live.retired.remove(&self.namer(live, session), label))
     }
 
     /// Whether the key of a label is retired.
@@ -76,6 +79,6 @@ impl Token {
         if let Some(known) = self.live()?.retired.known(label) {
             return Ok(known);
         }
-        self.call(|live, session| live.retired.contains(session, label))
+        self.call(|live, session| live.retired.contains(&self.namer(live, session), label))
     }
 }

@@ -17,7 +17,8 @@ use spki::SubjectPublicKeyInfoOwned;
 
 use super::data::{self, Kind};
 use super::evidence::{Halves, Provenance, Witness, tells_of_import};
-use super::keys::{self, KeyInfo, check_free, private_by_label, single};
+use super::index::Sought;
+use super::keys::{self, KeyInfo, check_free, private_by_label};
 use super::template::{Namer, TokenId};
 use super::token::Fault;
 use super::transport::Purpose;
@@ -40,14 +41,14 @@ fn bad(why: impl std::fmt::Display) -> Fault {
 /// Whether a private key that was not made in the token is one of ours all the same: protected as they are, for signing alone, with
 /// evidence of the order by which it came.
 pub(super) fn accepts(
-    session: &Session,
+    namer: &Namer<'_>,
     private: ObjectHandle,
     info: &KeyInfo,
 ) -> Result<bool, Fault> {
-    if attributes::check_imported(session, private, Purpose::Signing.uses())?.is_some() {
+    if attributes::check_imported(namer.session, private, Purpose::Signing.uses())?.is_some() {
         return Ok(false);
     }
-    let kept = data::read(session, Kind::Evidence, &info.label)?;
+    let kept = data::read(namer, Kind::Evidence, &info.label)?;
     Ok(kept.is_some_and(|kept| tells_of_import(&kept, &info.label, info.id)))
 }
 
@@ -95,6 +96,7 @@ pub(super) fn import(
             if let Err(error) = namer.session.destroy_object(object) {
                 tracing::error!(key = %key.label, %error, "the rest of a refused key stays in the token");
             }
+            namer.objects.gone(object);
         }
         return Err(fault);
     }
@@ -123,6 +125,16 @@ fn keep(
         token_id,
     )?)?;
     made.push(public);
+    for (class, object) in [
+        (ObjectClass::PRIVATE_KEY, private),
+        (ObjectClass::PUBLIC_KEY, public),
+    ] {
+        let names = [
+            Sought::by_id(class, token_id),
+            Sought::by_label(class, &key.label),
+        ];
+        witness.namer.objects.made(&names, object);
+    }
     if public_object::read(session, public)? != *public_key {
         return Err(refused(
             "the token keeps another public key than it was given",
@@ -135,7 +147,7 @@ fn keep(
         public_key,
     };
     let text = witness.taken_in(&key.label, key.algorithm, &halves, provenance)?;
-    data::write(session, Kind::Evidence, &key.label, text.as_bytes())
+    data::write(&witness.namer, Kind::Evidence, &key.label, text.as_bytes())
 }
 
 /// Signs and verifies once: the public half came beside the private one, and nothing else says that they belong together.
@@ -257,7 +269,7 @@ fn not_opened(error: Error) -> Fault {
 /// Removes what an attempt for the same key left behind when it was cut short: it has no evidence, and nothing uses it.
 fn clear_rest(namer: &Namer<'_>, label: &KeyLabel, id: KeyId) -> Result<(), Fault> {
     let session = namer.session;
-    if !namer.template.derives_ids() || data::read(session, Kind::Evidence, label)?.is_some() {
+    if !namer.template.derives_ids() || data::read(namer, Kind::Evidence, label)?.is_some() {
         return Ok(());
     }
     let of = |class| {
@@ -269,16 +281,19 @@ fn clear_rest(namer: &Namer<'_>, label: &KeyLabel, id: KeyId) -> Result<(), Faul
             Attribute::Label(label.as_str().into()),
         ]
     };
-    let Some(private) = single(session, &of(ObjectClass::PRIVATE_KEY), id)? else {
+    // Searched for in the token itself: what was cut short is in no index.
+    let found = session.find_objects(&of(ObjectClass::PRIVATE_KEY))?;
+    let [private] = *found.as_slice() else {
         return Ok(());
     };
     if attributes::check_imported(session, private, Purpose::Signing.uses())?.is_some() {
         return Ok(());
     }
     tracing::warn!(key = %label, "what an import left that was cut short is removed");
-    session.destroy_object(private)?;
-    for public in session.find_objects(&of(ObjectClass::PUBLIC_KEY))? {
-        session.destroy_object(public)?;
+    let publics = session.find_objects(&of(ObjectClass::PUBLIC_KEY))?;
+    for object in [private].into_iter().chain(publics) {
+        session.destroy_object(object)?;
+        namer.objects.gone(object);
     }
     Ok(())
 }

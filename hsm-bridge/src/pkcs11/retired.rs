@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::sync::{PoisonError, RwLock};
 
 use cryptoki::object::{Attribute, ObjectClass};
-use cryptoki::session::Session;
 
 use super::attributes;
 use super::data::{self, Kind};
+use super::template::Namer;
 use super::token::Fault;
 use crate::{KeyLabel, KeyStoreError};
 
@@ -23,21 +23,21 @@ impl Retired {
     }
 
     /// Whether the key of a label is retired.
-    pub(super) fn contains(&self, session: &Session, label: &KeyLabel) -> Result<bool, Fault> {
+    pub(super) fn contains(&self, namer: &Namer<'_>, label: &KeyLabel) -> Result<bool, Fault> {
         if let Some(known) = self.known(label) {
             return Ok(known);
         }
         // Held while the token is read, so that nobody retires a key between the reading and the noting.
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if known.is_none() {
-            *known = Some(read(session)?);
+            *known = Some(read(namer)?);
         }
         Ok(known.as_ref().is_some_and(|labels| labels.contains(label)))
     }
 
     /// Refuses to sign with a retired key.
-    pub(super) fn refuse(&self, session: &Session, label: &KeyLabel) -> Result<(), Fault> {
-        if self.contains(session, label)? {
+    pub(super) fn refuse(&self, namer: &Namer<'_>, label: &KeyLabel) -> Result<(), Fault> {
+        if self.contains(namer, label)? {
             return Err(Fault::Refused(KeyStoreError::KeyRefused(format!(
                 "{label} is retired"
             ))));
@@ -48,22 +48,22 @@ impl Retired {
     /// Retires the key of a label, or does nothing when it is retired already.
     pub(super) fn add(
         &self,
-        session: &Session,
+        namer: &Namer<'_>,
         label: &KeyLabel,
         record: &[u8],
     ) -> Result<(), Fault> {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if data::read(session, Kind::Retired, label)?.is_none() {
-            data::write(session, Kind::Retired, label, record)?;
+        if data::read(namer, Kind::Retired, label)?.is_none() {
+            data::write(namer, Kind::Retired, label, record)?;
         }
         *known = None;
         Ok(())
     }
 
     /// Lets the key of a label sign again.
-    pub(super) fn remove(&self, session: &Session, label: &KeyLabel) -> Result<(), Fault> {
+    pub(super) fn remove(&self, namer: &Namer<'_>, label: &KeyLabel) -> Result<(), Fault> {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        data::remove_one(session, Kind::Retired, label)?;
+        data::remove_one(namer, Kind::Retired, label)?;
         *known = None;
         Ok(())
     }
@@ -77,19 +77,19 @@ impl Retired {
     }
 }
 
-fn read(session: &Session) -> Result<HashSet<KeyLabel>, Fault> {
-    let records = session.find_objects(&[
+fn read(namer: &Namer<'_>) -> Result<HashSet<KeyLabel>, Fault> {
+    let records = namer.session.find_objects(&[
         Attribute::Class(ObjectClass::DATA),
         Attribute::Token(true),
-        Kind::Retired.application(),
+        Attribute::Application(Kind::Retired.application().into()),
     ])?;
     let labels = records
         .into_iter()
-        .map(|record| attributes::label_of(session, record));
+        .map(|record| attributes::label_of(namer.session, record));
     let labels = labels.collect::<Result<HashSet<_>, _>>()?;
     if labels.is_empty() {
         // A session that is not logged in sees no records; that must not be taken for their absence.
-        super::keys::logged_in(session)?;
+        super::keys::logged_in(namer.session)?;
     }
     Ok(labels)
 }

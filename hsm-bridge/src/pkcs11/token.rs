@@ -1,7 +1,7 @@
 //! The token as a key store: every call runs on a leased session and recovers once, by the class of its error.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use cryptoki::error::Error;
 use cryptoki::session::Session;
@@ -102,16 +102,16 @@ impl From<Error> for Fault {
 
 /// An open token in this process; clones share sessions, handles and login.
 #[derive(Clone)]
-pub struct Token(Arc<Inner>);
+pub struct Token(pub(super) Arc<Inner>);
 
-struct Inner {
+pub(super) struct Inner {
     module: PathBuf,
     label: String,
     pin: PinGate,
     options: TokenOptions,
     live: Mutex<Option<Arc<Live>>>,
     /// Held while a key is made, so that two makers of one label cannot both find it free.
-    making: Mutex<()>,
+    pub(super) making: Mutex<()>,
 }
 
 impl Token {
@@ -153,12 +153,14 @@ impl Token {
 
     /// Every key pair in the token; an object that is not one of ours is an error in its place.
     pub fn list_keys(&self) -> Result<Vec<Result<KeyInfo, KeyStoreError>>, KeyStoreError> {
-        self.call(|_, session| keys::list(&self.namer(session)))
+        self.survey_now()?;
+        self.call(|live, session| keys::list(&self.namer(live, session)))
     }
 
     /// Every symmetric key in the token; an object that is not one of ours is an error in its place.
     pub fn list_secrets(&self) -> Result<Vec<Result<SecretInfo, KeyStoreError>>, KeyStoreError> {
-        self.call(|_, session| secrets::list(&self.namer(session)))
+        self.survey_now()?;
+        self.call(|live, session| secrets::list(&self.namer(live, session)))
     }
 
     /// Random bytes from the token.
@@ -183,7 +185,8 @@ impl Token {
             if !key.info.algorithm.fits(scheme) {
                 return Err(Fault::Refused(unfit(&key.info, scheme)));
             }
-            live.retired.refuse(session, &key.info.label)?;
+            live.retired
+                .refuse(&self.namer(live, session), &key.info.label)?;
             let signature = mechanism::sign(session, key.handle, scheme, signed)?;
             if !verify {
                 return Ok(signature);
@@ -200,12 +203,14 @@ impl Token {
 
     /// The record beside the key of a label.
     pub(crate) fn record(&self, label: &KeyLabel) -> Result<Option<Vec<u8>>, KeyStoreError> {
-        self.call(|_, session| data::read(session, data::Kind::Holder, label))
+        self.call(|live, session| data::read(&self.namer(live, session), data::Kind::Holder, label))
     }
 
     /// Writes the record beside the key of a label that has none.
     pub(crate) fn set_record(&self, label: &KeyLabel, value: &[u8]) -> Result<(), KeyStoreError> {
-        self.call(|_, session| data::write(session, data::Kind::Holder, label, value))
+        self.call(|live, session| {
+            data::write(&self.namer(live, session), data::Kind::Holder, label, value)
+        })
     }
 
     /// How the key of a label was made, as JSON: what was kept beside it, or else what can be read of it now.
@@ -213,16 +218,21 @@ impl Token {
         self.call(|live, session| self.witness(live, session).recall(label))
     }
 
-    pub(super) fn namer<'a>(&'a self, session: &'a Session) -> Namer<'a> {
+    pub(super) fn derives_ids(&self) -> bool {
+        self.0.options.template.derives_ids()
+    }
+
+    pub(super) fn namer<'a>(&'a self, live: &'a Live, session: &'a Session) -> Namer<'a> {
         Namer {
             template: &self.0.options.template,
             session,
+            objects: &live.objects,
         }
     }
 
     pub(super) fn witness<'a>(&'a self, live: &'a Live, session: &'a Session) -> Witness<'a> {
         Witness {
-            namer: self.namer(session),
+            namer: self.namer(live, session),
             live,
             clock: self.0.options.clock,
         }
@@ -232,7 +242,12 @@ impl Token {
         if let Some(key) = live.key(id) {
             return Ok(key);
         }
-        let key = keys::resolve(live, &self.namer(session), id, self.0.options.session_copy)?;
+        let key = keys::resolve(
+            live,
+            &self.namer(live, session),
+            id,
+            self.0.options.session_copy,
+        )?;
         Ok(live.remember_key(id, key))
     }
 
@@ -312,11 +327,6 @@ impl Token {
         }
     }
 
-    /// Held while a key is made.
-    pub(super) fn making(&self) -> MutexGuard<'_, ()> {
-        lock(&self.0.making)
-    }
-
     pub(super) fn call<T>(
         &self,
         work: impl Fn(&Live, &Session) -> Result<T, Fault>,
@@ -386,7 +396,7 @@ impl KeyStore for Token {
     }
 
     fn find(&self, label: &KeyLabel) -> Result<Option<KeyId>, KeyStoreError> {
-        self.call(|_, session| keys::find(&self.namer(session), label))
+        self.call(|live, session| keys::find(&self.namer(live, session), label))
     }
 
     fn signer(
@@ -410,7 +420,7 @@ impl KeyStore for Token {
     fn destroy(&self, id: KeyId) -> Result<(), KeyStoreError> {
         self.call(|live, session| {
             let resolved = live.key(id);
-            keys::destroy(&self.namer(session), id)?;
+            keys::destroy(&self.namer(live, session), id)?;
             live.forget_key(id);
             live.retired.forget();
             if let Some(key) = resolved
@@ -436,15 +446,17 @@ impl SecretStore for Token {
     }
 
     fn wrap(&self, kek: &KeyLabel, aad: &[u8], key: &DataKey) -> Result<Vec<u8>, KeyStoreError> {
-        self.call(|live, session| secrets::wrap(live, &self.namer(session), kek, aad, key))
+        self.call(|live, session| secrets::wrap(live, &self.namer(live, session), kek, aad, key))
     }
 
     fn unwrap(&self, kek: &KeyLabel, aad: &[u8], wrapped: &[u8]) -> Result<DataKey, KeyStoreError> {
-        self.call(|live, session| secrets::unwrap(live, session, kek, aad, wrapped))
+        self.call(|live, session| {
+            secrets::unwrap(live, &self.namer(live, session), kek, aad, wrapped)
+        })
     }
 
     fn hmac(&self, key: &KeyLabel, message: &[u8]) -> Result<[u8; 32], KeyStoreError> {
-        self.call(|live, session| secrets::hmac(live, session, key, message))
+        self.call(|live, session| secrets::hmac(live, &self.namer(live, session), key, message))
     }
 }
 
