@@ -27,12 +27,26 @@ impl Retired {
         if let Some(known) = self.known(label) {
             return Ok(known);
         }
+        self.read_once(namer, |labels| labels.contains(label))
+    }
+
+    /// Reads from the token which keys are retired, unless that is known, so that no signature has to.
+    pub(super) fn learn(&self, namer: &Namer<'_>) -> Result<(), Fault> {
+        self.read_once(namer, |_| ())
+    }
+
+    fn read_once<T>(
+        &self,
+        namer: &Namer<'_>,
+        ask: impl FnOnce(&HashSet<KeyLabel>) -> T,
+    ) -> Result<T, Fault> {
         // Held while the token is read, so that nobody retires a key between the reading and the noting.
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if known.is_none() {
-            *known = Some(read(namer)?);
-        }
-        Ok(known.as_ref().is_some_and(|labels| labels.contains(label)))
+        let labels = match known.take() {
+            Some(labels) => labels,
+            None => read(namer)?,
+        };
+        Ok(ask(known.insert(labels)))
     }
 
     /// Refuses to sign with a retired key.

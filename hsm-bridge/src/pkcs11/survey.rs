@@ -23,7 +23,10 @@ impl Token {
         }
         let reads_keys = !self.derives_ids();
         let walk = self.call(|now, session| match now.is(&live) {
-            true => live.objects.walk(session, reads_keys),
+            true => {
+                now.retired.learn(&self.namer(now, session))?;
+                live.objects.walk(session, reads_keys)
+            }
             // Opened anew since: the next survey is of that one.
             false => Ok(None),
         })?;
