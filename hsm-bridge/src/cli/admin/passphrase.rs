@@ -97,7 +97,12 @@ fn at_terminal(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
         .read(true)
         .write(true)
         .open(TERMINAL)
-        .map_err(|e| io::Error::new(e.kind(), format!("{TERMINAL}: {e}; --passphrase-fd")))?;
+        .map_err(|e| {
+            io::Error::new(
+                e.kind(),
+                format!("{TERMINAL}: {e}; where there is no terminal, give --passphrase-fd"),
+            )
+        })?;
     write!(terminal, "Passphrase of {}: ", path.display())?;
     let silent = Silent::begin(terminal.try_clone()?)?;
     let mut line = Zeroizing::new(Vec::with_capacity(MAX_PASSPHRASE));
