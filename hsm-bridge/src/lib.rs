@@ -19,6 +19,8 @@ pub mod scheme;
 #[cfg(feature = "token")]
 pub mod activation;
 #[cfg(feature = "token")]
+pub mod admin;
+#[cfg(feature = "token")]
 pub mod audit;
 #[cfg(feature = "token")]
 pub mod client;

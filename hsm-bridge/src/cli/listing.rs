@@ -69,7 +69,14 @@ fn keys_of(settings: &TokenSettings) -> Result<(), KeyStoreError> {
     let token = settings.open()?;
     for key in token.list_keys()? {
         match key {
-            Ok(key) => println!("{:48} {:8} {}", key.label, key.algorithm, key.id),
+            Ok(key) => {
+                let retired = if token.is_retired(&key.label)? {
+                    " retired"
+                } else {
+                    ""
+                };
+                println!("{:48} {:8} {}{retired}", key.label, key.algorithm, key.id);
+            }
             Err(error) => println!("not one of ours: {error}"),
         }
     }

@@ -1,5 +1,6 @@
 //! The command line: verbs, help texts, and one clear line for what goes wrong.
 
+mod admin;
 mod audit;
 mod bench;
 mod init;
@@ -75,6 +76,9 @@ enum Verb {
     /// Own one token for the supervisor that started this process.
     #[command(hide = true)]
     Worker,
+    /// Order administrative work on keys: draft an order, sign it, hand it in; wrap a key for its way into a token.
+    #[command(subcommand)]
+    Admin(admin::Verb),
     /// Verify or show an audit log.
     #[command(subcommand)]
     Audit(audit::Verb),
@@ -125,6 +129,7 @@ fn perform(verb: &Verb) -> Result<ExitCode, KeyStoreError> {
         Verb::Rewrap(arguments) => return rewrap::run(arguments),
         Verb::Init(arguments) => init::run(arguments)?,
         Verb::Bench(arguments) => bench::run(arguments)?,
+        Verb::Admin(verb) => return admin::run(verb),
         Verb::Audit(verb) => return audit::run(verb),
         Verb::BenchDriver(arguments) => bench::run_driver(arguments)?,
         Verb::BenchFill(arguments) => bench::run_fill(arguments)?,

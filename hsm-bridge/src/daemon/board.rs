@@ -95,6 +95,30 @@ impl Board {
         }
     }
 
+    /// Waits for one token until the deadline, whatever the routes say.
+    pub(super) fn await_token(&self, token: usize, deadline: Instant) -> Result<(), KeyStoreError> {
+        let mut known = self.known();
+        loop {
+            let error = match known.states.get(token) {
+                Some(State::Ready(_)) => return Ok(()),
+                Some(State::Stopped(error)) => return Err(error.clone()),
+                Some(State::Down(error)) => error.clone(),
+                Some(State::Starting) | None => {
+                    KeyStoreError::TokenUnavailable("the token is being opened".to_owned())
+                }
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(error);
+            }
+            known = self
+                .changed
+                .wait_timeout(known, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
     fn choose(&self, known: &mut Known, route: usize, now: Instant) -> Choice {
         let used = known.in_use.get(route).copied().flatten();
         let order = self.routes.tokens(route);

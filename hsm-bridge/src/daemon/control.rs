@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::TokenSettings;
 use crate::KeyStoreError;
+use crate::admin::Administrator;
 use crate::wire::{error_code, error_of};
 
 /// The longest message; a policy of some hundred grants fits many times.
@@ -33,6 +34,8 @@ pub(super) enum Order {
     Offer,
     /// Serve a connection of this caller, which comes along as a descriptor.
     Serve { caller: String },
+    /// Take orders of administrators on a connection, which comes along as a descriptor.
+    Administer,
     /// End every connection after the requests that have arrived: its callers shall look for their token again.
     Drain,
 }
@@ -48,6 +51,10 @@ pub(super) struct Configuration {
     pub(super) audit_folder: PathBuf,
     /// Where the token's sealed keys lie.
     pub(super) sealed_folder: PathBuf,
+    /// Where the numbers of used orders are kept.
+    pub(super) orders_folder: PathBuf,
+    /// Who may order administrative work; nobody when empty.
+    pub(super) administrators: Vec<Administrator>,
     pub(super) canary_ms: u32,
     pub(super) require_locked_memory: bool,
 }

@@ -5,6 +5,7 @@
 //! key costs one hop. Every use is checked against the policy before and written to the audit log after.
 
 mod access;
+mod administration;
 mod board;
 mod config;
 mod control;
@@ -33,7 +34,9 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 pub use access::LoginMode;
-pub use config::{Config, RouteSettings, SocketConfig, Switch, TokenSettings};
+pub use config::{
+    AdminSocket, AdministratorSettings, Config, RouteSettings, SocketConfig, Switch, TokenSettings,
+};
 pub use look::each_sealed_key;
 pub use pin_file::read_pin;
 pub use rewrap::rewrap;
@@ -73,6 +76,11 @@ enum Workers {
 }
 
 impl Backend for Worker {
+    fn administer(&self, stream: UnixStream) -> Result<(), UnixStream> {
+        Worker::administer(self, stream);
+        Ok(())
+    }
+
     fn serve(&self, stream: UnixStream, caller: &str) -> Result<(), UnixStream> {
         Worker::serve(self, stream, caller.to_owned());
         Ok(())
@@ -92,7 +100,7 @@ impl Daemon {
         let mut workers = Vec::new();
         for (index, settings) in config.token.iter().enumerate() {
             let access = settings.access()?;
-            let configuration = configuration(config, settings, &policy);
+            let configuration = configuration(config, settings, &policy)?;
             let worker = Worker::open(&configuration, access, WhenLost::Reopen)?;
             board.set(index, State::Ready(Instant::now()));
             workers.push(Arc::new(worker));
@@ -111,6 +119,8 @@ impl Daemon {
             harden::hand_over(&config.audit_folder, settings)?;
             let sealed = sealed_folder(config, settings);
             harden::hand_over_sealed(&config.state_folder, &sealed, settings)?;
+            let orders = orders_folder(config, settings);
+            harden::hand_over_sealed(&config.state_folder, &orders, settings)?;
             let board = Arc::clone(&board);
             let process = Process::start(config, &policy, index, settings, board)?;
             processes.push(Arc::new(process));
@@ -149,17 +159,18 @@ impl Daemon {
                 }
             }
         }
-        let front = Arc::new(Front::new(board, tokens));
+        let names = config.token.iter().map(|token| token.name.clone());
+        let front = Arc::new(Front::new(board, tokens, names.collect()));
         let mut bound = Vec::new();
-        for door in &config.socket {
-            bound.push((socket::bind(&door.path)?, door.clone()));
+        for door in administration::doors(config) {
+            bound.push((socket::bind(&door.path)?, door));
         }
         let mut doors = Vec::new();
         for ((bound, listener), door) in bound {
-            tracing::info!(caller = %door.name, path = %door.path.display(), "listening");
+            tracing::info!(caller = door.caller(), path = %door.path.display(), "listening");
             let front = Arc::clone(&front);
             let accepting = std::thread::Builder::new()
-                .name(format!("accept-{}", door.name))
+                .name(format!("accept-{}", door.caller()))
                 .spawn(move || front.accept(&listener, &door))
                 .map_err(thread)?;
             doors.push((bound, accepting));
@@ -284,17 +295,27 @@ fn prepare(config: &Config) -> Result<String, KeyStoreError> {
         .map_err(|e| KeyStoreError::Configuration(format!("{}: {e}", config.policy.display())))
 }
 
-fn configuration(config: &Config, settings: &TokenSettings, policy: &str) -> Configuration {
-    Configuration {
+fn configuration(
+    config: &Config,
+    settings: &TokenSettings,
+    policy: &str,
+) -> Result<Configuration, KeyStoreError> {
+    Ok(Configuration {
         token: settings.clone(),
         policy: policy.to_owned(),
         max_connections: config.max_connections,
         call_limit_ms: config.call_limit_ms,
         audit_folder: config.audit_folder.join(&settings.name),
         sealed_folder: sealed_folder(config, settings),
+        orders_folder: orders_folder(config, settings),
+        administrators: config.administrators()?,
         canary_ms: config.canary_ms,
         require_locked_memory: config.require_locked_memory,
-    }
+    })
+}
+
+fn orders_folder(config: &Config, settings: &TokenSettings) -> PathBuf {
+    config.state_folder.join("orders").join(&settings.name)
 }
 
 fn sealed_folder(config: &Config, settings: &TokenSettings) -> PathBuf {
@@ -318,7 +339,10 @@ pub fn check(config: &Config) -> Vec<String> {
     if let Err(error) = Policy::load(&config.policy) {
         findings.push(error.to_string());
     }
-    for socket in &config.socket {
+    if let Err(error) = config.administrators() {
+        findings.push(error.to_string());
+    }
+    for socket in administration::doors(config) {
         let folder = match socket.path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::net::sockopt::socket_peercred;
 use rustix::net::{self, AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType};
 
-use super::SocketConfig;
+use super::administration::Door;
 use crate::KeyStoreError;
 
 /// Mode of a service's socket: the daemon's user and the service's group.
@@ -89,7 +89,7 @@ fn listen(path: &Path, mode: u32) -> io::Result<UnixListener> {
 }
 
 /// Checks who is at the other end, where the configuration asks for it.
-pub(super) fn check_peer(stream: &UnixStream, socket: &SocketConfig) -> Result<(), String> {
+pub(super) fn check_peer(stream: &UnixStream, socket: &Door) -> Result<(), String> {
     let Some(uid) = socket.uid else {
         return Ok(());
     };

@@ -16,15 +16,18 @@ pub(super) enum Kind {
     Holder,
     /// How a key was made.
     Evidence,
+    /// That a key signs no more, and by which order.
+    Retired,
 }
 
 impl Kind {
-    const ALL: [Self; 2] = [Self::Holder, Self::Evidence];
+    const ALL: [Self; 3] = [Self::Holder, Self::Evidence, Self::Retired];
 
-    fn application(self) -> &'static [u8] {
+    pub(super) fn application(self) -> &'static [u8] {
         match self {
             Self::Holder => b"romduol hsm-bridge",
             Self::Evidence => b"romduol hsm-bridge evidence",
+            Self::Retired => b"romduol hsm-bridge retired",
         }
     }
 
@@ -81,13 +84,19 @@ pub(super) fn write(
     Ok(())
 }
 
+/// Takes the record of a kind away, if there is one.
+pub(super) fn remove_one(namer: &Namer<'_>, kind: Kind, label: &KeyLabel) -> Result<(), Fault> {
+    if let Some(object) = single(namer, &Sought::record(kind, label), label)? {
+        namer.session.destroy_object(object)?;
+        namer.objects.gone(object);
+    }
+    Ok(())
+}
+
 /// Takes the records of a label away, if there are any.
 pub(super) fn remove(namer: &Namer<'_>, label: &KeyLabel) -> Result<(), Fault> {
     for kind in Kind::ALL {
-        if let Some(object) = single(namer, &Sought::record(kind, label), label)? {
-            namer.session.destroy_object(object)?;
-            namer.objects.gone(object);
-        }
+        remove_one(namer, kind, label)?;
     }
     Ok(())
 }

@@ -13,7 +13,8 @@ use super::index::{Place, Sought};
 use super::live::Live;
 use super::template::{Namer, TokenId};
 use super::token::Fault;
-use super::{attributes, data, mechanism, public_object};
+use super::transport::Purpose;
+use super::{attributes, data, import, mechanism, public_object};
 use crate::verify::PublicKey;
 use crate::{KeyAlgorithm, KeyId, KeyLabel, KeyStoreError, SecretPurpose};
 
@@ -84,7 +85,7 @@ pub(super) fn search(
 }
 
 /// A session that is not logged in does not see private objects: not finding one then means nothing.
-fn logged_in(session: &Session) -> Result<(), Fault> {
+pub(super) fn logged_in(session: &Session) -> Result<(), Fault> {
     match session.get_session_info()?.session_state() {
         SessionState::RwUser | SessionState::RoUser => Ok(()),
         _ => Err(Fault::Token(Error::Pkcs11(
@@ -123,30 +124,51 @@ pub(super) fn generate(
     label: &KeyLabel,
     algorithm: KeyAlgorithm,
 ) -> Result<KeyId, Fault> {
+    generate_for(witness, label, algorithm, Purpose::Signing)
+}
+
+/// Does the same for a key pair of either purpose.
+pub(super) fn generate_for(
+    witness: &Witness<'_>,
+    label: &KeyLabel,
+    algorithm: KeyAlgorithm,
+    purpose: Purpose,
+) -> Result<KeyId, Fault> {
     let namer = &witness.namer;
     namer.template.allows(algorithm).map_err(Fault::Refused)?;
     check_free(namer, label)?;
-    generate_free(witness, label, algorithm)
+    generate_free(witness, label, algorithm, purpose)
 }
 
-/// Makes a key pair as [`generate`] does, for a label that was found free.
+/// Makes a key pair as [`generate_for`] does, for a label that was found free.
 pub(super) fn generate_free(
     witness: &Witness<'_>,
     label: &KeyLabel,
     algorithm: KeyAlgorithm,
+    purpose: Purpose,
 ) -> Result<KeyId, Fault> {
     let namer = &witness.namer;
     let session = namer.session;
     let given = namer.beforehand(label)?;
     let (public, private) = session.generate_key_pair(
         &mechanism::generates(algorithm),
-        &attributes::public_template(namer.template, label, algorithm, given.as_deref()),
-        &attributes::private_template(namer.template, label, given.as_deref()),
+        &purpose.public(attributes::public_template(
+            namer.template,
+            label,
+            algorithm,
+            given.as_deref(),
+        )),
+        &purpose.private(attributes::private_template(
+            namer.template,
+            label,
+            given.as_deref(),
+        )),
     )?;
     let made = Made {
         public,
         private,
         algorithm,
+        purpose,
     };
     let inspected = inspect(witness, label, &made, given.is_some());
     if let Ok(id) = &inspected {
@@ -155,11 +177,11 @@ pub(super) fn generate_free(
             (ObjectClass::PRIVATE_KEY, private),
             (ObjectClass::PUBLIC_KEY, public),
         ] {
-            let names = [
+            let known_by = [
                 Sought::by_id(class, &token_id),
                 Sought::by_label(class, label),
             ];
-            namer.objects.made(&names, object);
+            namer.objects.made(&known_by, object);
         }
     } else {
         for object in [private, public] {
@@ -176,6 +198,7 @@ struct Made {
     public: ObjectHandle,
     private: ObjectHandle,
     algorithm: KeyAlgorithm,
+    purpose: Purpose,
 }
 
 fn inspect(
@@ -185,8 +208,7 @@ fn inspect(
     named: bool,
 ) -> Result<KeyId, Fault> {
     let session = witness.namer.session;
-    if let Some(flaw) = attributes::check_protected(session, made.private, &[AttributeType::Sign])?
-    {
+    if let Some(flaw) = attributes::check_protected(session, made.private, made.purpose.uses())? {
         return Err(refused(format_args!(
             "the token made a private key whose {flaw}"
         )));
@@ -256,7 +278,9 @@ pub(super) fn resolve(
             "{id} is not the id of its own public key"
         )));
     }
-    if let Some(flaw) = attributes::check_protected(session, private, &[AttributeType::Sign])? {
+    if let Some(flaw) = attributes::check_protected(session, private, &[AttributeType::Sign])?
+        && !import::accepts(namer, private, &info)?
+    {
         return Err(refused(format_args!("{}: {flaw}", info.label)));
     }
     let verifier = PublicKey::parse(&info.public_key).map_err(refused)?;

@@ -18,6 +18,7 @@ use super::index::Objects;
 use super::keys::KeyPair;
 use super::pin::PinGate;
 use super::recovery::Class;
+use super::retired::Retired;
 use super::token::Fault;
 use super::{module, recovery};
 use crate::{KeyId, KeyLabel, KeyStoreError};
@@ -41,6 +42,8 @@ pub(super) struct Live {
     freed: Condvar,
     keys: RwLock<HashMap<KeyId, Arc<KeyPair>>>,
     secrets: RwLock<HashMap<KeyLabel, ObjectHandle>>,
+    /// Keys that sign no more.
+    pub(super) retired: Retired,
     pub(super) objects: Objects,
     began: Instant,
     /// When a call last succeeded, in milliseconds after `began`; 0 for never.
@@ -86,6 +89,7 @@ impl Live {
             freed: Condvar::new(),
             keys: RwLock::default(),
             secrets: RwLock::default(),
+            retired: Retired::default(),
             objects: Objects::default(),
             began: Instant::now(),
             succeeded_ms: AtomicU64::new(0),

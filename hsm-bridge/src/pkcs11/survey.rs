@@ -7,6 +7,7 @@ use super::index::Walk;
 use super::keys;
 use super::live::Live;
 use super::token::{Fault, Token};
+use super::transport::Purpose;
 use crate::{KeyAlgorithm, KeyId, KeyLabel, KeyStoreError};
 
 /// A look at every object of the token, under way.
@@ -23,10 +24,13 @@ impl Token {
             return Ok(None);
         }
         let reads_keys = !self.template().derives_ids();
-        let walk = self.call(|now, session| match now.is(&live) {
-            true => live.objects.walk(session, reads_keys),
-            // Opened anew since: the next survey is of that one.
-            false => Ok(None),
+        let walk = self.call(|now, session| {
+            if !now.is(&live) {
+                // Opened anew since: the next survey is of that one.
+                return Ok(None);
+            }
+            now.retired.learn(&self.namer(now, session))?;
+            live.objects.walk(session, reads_keys)
         })?;
         Ok(walk.map(|walk| Survey { live, walk }))
     }
@@ -37,9 +41,12 @@ impl Token {
         mut survey: Survey,
     ) -> Result<Option<Survey>, KeyStoreError> {
         let (live, walk) = (&survey.live, RefCell::new(&mut survey.walk));
-        let done = self.call(|now, session| match now.is(live) {
-            true => walk.borrow_mut().step(session),
-            false => Ok(true),
+        let done = self.call(|now, session| {
+            if now.is(live) {
+                walk.borrow_mut().step(session)
+            } else {
+                Ok(true)
+            }
         })?;
         if !done {
             return Ok(Some(survey));
@@ -68,7 +75,7 @@ impl Token {
                 } else if witness.namer.is_taken(label) {
                     return Err(Fault::Refused(KeyStoreError::KeyExists(label.to_string())));
                 }
-                keys::generate_free(&witness, label, algorithm)
+                keys::generate_free(&witness, label, algorithm, Purpose::Signing)
             })
         });
         made.collect()

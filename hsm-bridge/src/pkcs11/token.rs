@@ -105,9 +105,9 @@ impl From<Error> for Fault {
 
 /// An open token in this process; clones share sessions, handles and login.
 #[derive(Clone)]
-pub struct Token(Arc<Inner>);
+pub struct Token(pub(super) Arc<Inner>);
 
-struct Inner {
+pub(super) struct Inner {
     module: PathBuf,
     label: String,
     pin: PinGate,
@@ -188,6 +188,8 @@ impl Token {
             if !key.info.algorithm.fits(scheme) {
                 return Err(Fault::Refused(unfit(&key.info, scheme)));
             }
+            live.retired
+                .refuse(&self.namer(live, session), &key.info.label)?;
             let signature = mechanism::sign(session, key.handle, scheme, signed)?;
             if !verify {
                 return Ok(signature);
@@ -228,7 +230,7 @@ impl Token {
         lock(&self.0.making)
     }
 
-    fn namer<'a>(&'a self, live: &'a Live, session: &'a Session) -> Namer<'a> {
+    pub(super) fn namer<'a>(&'a self, live: &'a Live, session: &'a Session) -> Namer<'a> {
         Namer {
             template: &self.0.options.template,
             session,
@@ -437,6 +439,7 @@ impl KeyStore for Token {
             let resolved = live.key(id);
             keys::destroy(&self.namer(live, session), id)?;
             live.forget_key(id);
+            live.retired.forget();
             if let Some(key) = resolved
                 && self.0.options.session_copy
                 && let Err(error) = session.destroy_object(key.handle)

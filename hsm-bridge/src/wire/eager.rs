@@ -156,7 +156,8 @@ mod tests {
         assert!(!patience.may_look());
         patience.learn(LOOKING / 2);
         assert!(patience.may_look());
-        let rested = |patience: &mut Patience| (1..=MOST_REST).find(|_| patience.may_look()).unwrap();
+        let rested =
+            |patience: &mut Patience| (1..=MOST_REST).find(|_| patience.may_look()).unwrap();
         patience.gave_way();
         assert_eq!(rested(&mut patience), REST);
         patience.gave_way();

@@ -47,6 +47,19 @@ impl Connections {
         caller: String,
         service: Arc<Service>,
     ) {
+        let name = caller.clone();
+        self.run(stream, &name, move |stream| {
+            converse(stream, &caller, &service);
+        });
+    }
+
+    /// Lets a conversation have a thread of its own, or refuses its peer when there are too many.
+    pub(super) fn run(
+        self: &Arc<Self>,
+        stream: UnixStream,
+        caller: &str,
+        conversation: impl FnOnce(UnixStream) + Send + 'static,
+    ) {
         let Ok(held) = stream.try_clone() else {
             return;
         };
@@ -69,7 +82,7 @@ impl Connections {
                 connections,
                 number,
             };
-            converse(stream, &caller, &service);
+            conversation(stream);
         });
         if let Err(error) = spawned {
             tracing::error!(%error, "no thread for a connection");

@@ -152,6 +152,9 @@ fn obey(control: &Control, worker: &Worker) {
             Ok(Some((Order::Serve { caller }, Some(stream)))) => {
                 worker.serve(UnixStream::from(stream), caller);
             }
+            Ok(Some((Order::Administer, Some(stream)))) => {
+                worker.administer(UnixStream::from(stream));
+            }
             Ok(Some((Order::Drain, _))) => worker.drain(),
             Ok(None) => return,
             Ok(Some(_)) => tracing::error!("an order that makes no sense here"),

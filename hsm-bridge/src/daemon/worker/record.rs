@@ -103,6 +103,37 @@ impl Recorder {
             .map_err(|e| unwritable(&e))
     }
 
+    /// Notes that an order is about to be carried out; on the disk when this returns.
+    pub(super) fn order_begun(
+        &self,
+        operation: KeyOperation<'_>,
+    ) -> Result<Sequence, KeyStoreError> {
+        let record = Record::Intent(operation);
+        self.0
+            .append(&record, wall_clock(), Durability::Synced)
+            .map_err(|e| unwritable(&e))
+    }
+
+    /// Notes what became of an order; on the disk when this returns.
+    pub(super) fn order_settled(
+        &self,
+        operation: KeyOperation<'_>,
+        intent: Option<Sequence>,
+        result: &str,
+        took: Duration,
+    ) -> Result<(), KeyStoreError> {
+        let record = Record::Used {
+            operation,
+            intent,
+            result,
+            took,
+        };
+        self.0
+            .append(&record, wall_clock(), Durability::Synced)
+            .map(|_| ())
+            .map_err(|e| unwritable(&e))
+    }
+
     /// Signs the head of the log.
     pub(super) fn checkpoint(&self, signer: &dyn Signer) -> Result<(), KeyStoreError> {
         match self.0.checkpoint(signer, wall_clock()) {

@@ -115,6 +115,7 @@ impl Service {
                 payload,
             } => self.sign(caller, id, scheme, &payload),
             Request::Held(request) => self.held(caller, request),
+            Request::Order { .. } => self.hide(caller, "order", None, None),
             other => self.use_key(caller, other),
         });
         answered.unwrap_or_else(Reply::Failed)

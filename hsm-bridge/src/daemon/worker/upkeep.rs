@@ -13,7 +13,7 @@ use crate::wire::Reply;
 use crate::{KeyAlgorithm, KeyId, KeyLabel, KeyStore, KeyStoreError, Signer};
 
 /// The key that signs checkpoints and canaries: the bridge's own, which no policy can grant.
-const AUDIT_KEY: &str = "bridge/audit/g1";
+pub(super) const AUDIT_KEY: &str = "bridge/audit/g1";
 /// How often it is looked whether there is something to do.
 const ROUND: Duration = Duration::from_millis(500);
 /// A checkpoint is made when the log has grown and the last is this old.
