@@ -23,6 +23,8 @@ pub mod scheme;
 #[cfg(feature = "token")]
 pub mod activation;
 #[cfg(feature = "token")]
+pub mod admin;
+#[cfg(feature = "token")]
 pub mod audit;
 #[cfg(feature = "token")]
 pub mod cli;
@@ -30,6 +32,9 @@ pub mod cli;
 pub mod client;
 #[cfg(feature = "token")]
 pub mod daemon;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "token")]
 pub mod pkcs11;
 #[cfg(feature = "token")]

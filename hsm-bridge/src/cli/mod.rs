@@ -1,10 +1,12 @@
 //! The command line: verbs, help texts, and one clear line for what goes wrong.
 
+mod admin;
 mod audit;
 mod bench;
 mod init;
 mod listing;
 mod rewrap;
+mod status;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,8 +47,11 @@ enum Verb {
     Serve(ConfigFile),
     /// Say in words what is wrong with module, token, PIN, policy, sockets or keys. Offers the PIN once.
     Check(ConfigFile),
-    /// List the keys in the token. Offers the PIN once.
+    /// List the keys in the token and those it sealed. Offers the PIN once.
     Keys(ConfigFile),
+    /// Say how each token of the running daemon is: sound, lost, awaiting its custodians or refusing its PIN, since when, how often it
+    /// came back, and which keys it serves now. Exit status 1 when not all is well.
+    Status(status::Arguments),
     /// Print how a key was made, as JSON: module, token, mechanism and the key's attributes as the token showed them then. Offers the
     /// PIN once.
     Evidence {
@@ -71,11 +76,17 @@ enum Verb {
     /// Own one token for the supervisor that started this process.
     #[command(hide = true)]
     Worker,
+    /// Order administrative work on keys: draft an order, sign it, hand it in; wrap a key for its way into a token.
+    #[command(subcommand)]
+    Admin(admin::Verb),
     /// Verify or show an audit log.
     #[command(subcommand)]
     Audit(audit::Verb),
     #[command(hide = true)]
     BenchDriver(bench::DriverArguments),
+    /// Makes the keys of the bench's full token.
+    #[command(hide = true)]
+    BenchFill(bench::FillArguments),
 }
 
 impl ConfigFile {
@@ -111,14 +122,17 @@ fn perform(verb: &Verb) -> Result<ExitCode, KeyStoreError> {
         Verb::Serve(file) => daemon::run(&file.load()?)?,
         Verb::Worker => daemon::run_worker()?,
         Verb::Check(file) => return Ok(check(&file.load()?)),
+        Verb::Status(arguments) => return status::run(arguments),
         Verb::Keys(file) => listing::keys(&file.load()?)?,
         Verb::Evidence { label, file } => listing::evidence(&file.load()?, label)?,
         Verb::Tokens { module } => listing::tokens(module)?,
         Verb::Rewrap(arguments) => return rewrap::run(arguments),
         Verb::Init(arguments) => init::run(arguments)?,
         Verb::Bench(arguments) => bench::run(arguments)?,
+        Verb::Admin(verb) => return admin::run(verb),
         Verb::Audit(verb) => return audit::run(verb),
         Verb::BenchDriver(arguments) => bench::run_driver(arguments)?,
+        Verb::BenchFill(arguments) => bench::run_fill(arguments)?,
     }
     Ok(ExitCode::SUCCESS)
 }

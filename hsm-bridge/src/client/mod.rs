@@ -4,6 +4,7 @@
 //! their deadline and then fail with [`KeyStoreError::TokenUnavailable`]; the first call after its return works again. What must not
 //! happen twice (making or destroying a key) is never sent twice.
 
+mod admin;
 mod connection;
 mod held;
 mod pool;
@@ -15,6 +16,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+pub use admin::submit;
 use connection::{Connection, Failure};
 use pool::Pool;
 use signer::BridgeSigner;

@@ -33,6 +33,8 @@ impl State {
         let route = match target {
             Target::Route(route) => route,
             Target::Label(label) => self.routes.get(label)?,
+            // Orders have connections of their own.
+            Target::Token(_) => return None,
         };
         self.idle.get_mut(route)?.pop()
     }

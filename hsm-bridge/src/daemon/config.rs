@@ -46,6 +46,11 @@ pub struct Config {
     pub route: Vec<RouteSettings>,
     /// One socket per service.
     pub socket: Vec<SocketConfig>,
+    /// Where administrators hand in orders; without it nobody can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin: Option<AdminSocket>,
+    /// The persons who may order administrative work: three at least, since an order needs its author and two others.
+    pub administrator: Vec<AdministratorSettings>,
 }
 
 /// One token and how it is used.
@@ -121,6 +126,27 @@ pub struct SocketConfig {
     pub uid: Option<u32>,
 }
 
+/// The administrators' door. Whoever can open it can hand in orders that others have signed, and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdminSocket {
+    /// Path of the socket; it is made with mode 0660.
+    pub path: PathBuf,
+    /// User id that the peer must have; unchecked when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+}
+
+/// One administrator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdministratorSettings {
+    /// The person's name in orders and records.
+    pub name: String,
+    /// File with the public half of the person's own key (P-256 or Ed25519), in PEM.
+    pub key: PathBuf,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -137,6 +163,8 @@ impl Default for Config {
             token: Vec::new(),
             route: Vec::new(),
             socket: Vec::new(),
+            admin: None,
+            administrator: Vec::new(),
         }
     }
 }
@@ -267,6 +295,7 @@ impl Config {
                 )));
             }
         }
+        self.check_admin()?;
         Routes::compile(self).map(|_| ())
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::SocketConfig;
+use super::administration::Door;
 use super::board::Board;
 use super::socket;
 use super::worker::refuse;
@@ -26,6 +26,8 @@ const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 pub(super) trait Backend: Send + Sync {
     /// Takes a connection over; gives it back when the token is just gone.
     fn serve(&self, stream: UnixStream, caller: &str) -> Result<(), UnixStream>;
+    /// Takes a connection of administrators over, which gets answers to orders and to nothing else.
+    fn administer(&self, stream: UnixStream) -> Result<(), UnixStream>;
     /// Ends every connection after what has arrived on it, so that callers look for their token again.
     fn drain(&self);
 }
@@ -34,14 +36,21 @@ pub(super) trait Backend: Send + Sync {
 pub(super) struct Front {
     pub(super) board: Arc<Board>,
     pub(super) tokens: Vec<Arc<dyn Backend>>,
+    /// The names of the tokens, in their order.
+    names: Vec<String>,
     waiting: AtomicUsize,
 }
 
 impl Front {
-    pub(super) fn new(board: Arc<Board>, tokens: Vec<Arc<dyn Backend>>) -> Self {
+    pub(super) fn new(
+        board: Arc<Board>,
+        tokens: Vec<Arc<dyn Backend>>,
+        names: Vec<String>,
+    ) -> Self {
         Self {
             board,
             tokens,
+            names,
             waiting: AtomicUsize::new(0),
         }
     }
@@ -57,7 +66,7 @@ impl Front {
     }
 
     /// Accepts connections until the socket is shut down.
-    pub(super) fn accept(self: &Arc<Self>, listener: &UnixListener, door: &SocketConfig) {
+    pub(super) fn accept(self: &Arc<Self>, listener: &UnixListener, door: &Door) {
         loop {
             match listener.accept() {
                 Ok((stream, _)) => self.admit(stream, door),
@@ -69,16 +78,16 @@ impl Front {
                         io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted
                     ) => {}
                 Err(error) => {
-                    tracing::error!(caller = %door.name, %error, "accepting a connection");
+                    tracing::error!(caller = door.caller(), %error, "accepting a connection");
                     std::thread::park_timeout(SHORTAGE_PAUSE);
                 }
             }
         }
     }
 
-    fn admit(self: &Arc<Self>, stream: UnixStream, door: &SocketConfig) {
+    fn admit(self: &Arc<Self>, stream: UnixStream, door: &Door) {
         if let Err(error) = socket::check_peer(&stream, door) {
-            tracing::warn!(caller = %door.name, %error, "connection refused");
+            tracing::warn!(caller = door.caller(), %error, "connection refused");
             return refuse(stream, KeyStoreError::NotPermitted);
         }
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING {
@@ -88,11 +97,11 @@ impl Front {
                 KeyStoreError::Busy("too many connections".to_owned()),
             );
         }
-        let (front, caller) = (Arc::clone(self), door.name.clone());
+        let (front, door) = (Arc::clone(self), door.clone());
         let spawned = std::thread::Builder::new()
-            .name(format!("greet-{caller}"))
+            .name(format!("greet-{}", door.caller()))
             .spawn(move || {
-                front.greet(stream, &caller);
+                front.greet(stream, &door);
                 front.waiting.fetch_sub(1, Ordering::Relaxed);
             });
         if let Err(error) = spawned {
@@ -101,7 +110,8 @@ impl Front {
         }
     }
 
-    fn greet(&self, mut stream: UnixStream, caller: &str) {
+    fn greet(&self, mut stream: UnixStream, door: &Door) {
+        let caller = door.caller();
         let began = Instant::now();
         let greeting = match first_request(&mut stream) {
             Ok(greeting) => greeting,
@@ -111,13 +121,18 @@ impl Front {
             }
         };
         let deadline = began + Duration::from_millis(u64::from(greeting.deadline_ms));
-        let route = match &greeting.request {
-            Request::Attach {
-                target: Target::Label(label),
-            } => self.board.routes().of(label),
-            Request::Attach {
-                target: Target::Route(route),
-            } => usize::try_from(*route).unwrap_or(usize::MAX),
+        let route = match (&greeting.request, &door.service) {
+            (Request::Attach { target }, service) => match (target, service) {
+                (Target::Label(label), Some(_)) => self.board.routes().of(label),
+                (Target::Route(route), Some(_)) => usize::try_from(*route).unwrap_or(usize::MAX),
+                (Target::Token(name), None) => {
+                    return self.administer(stream, greeting.id, name, deadline);
+                }
+                _ => {
+                    tracing::warn!(caller, "asked at the wrong door");
+                    return refuse(stream, KeyStoreError::NotPermitted);
+                }
+            },
             _ => {
                 return refuse(
                     stream,
@@ -127,6 +142,34 @@ impl Front {
         };
         if let Err(error) = self.hand_over(stream, caller, greeting.id, route, deadline) {
             tracing::info!(caller, %error, "a connection was lost before it was served");
+        }
+    }
+
+    /// Hands a connection of administrators to the worker of one token, once that is there.
+    fn administer(&self, mut stream: UnixStream, id: u64, name: &str, deadline: Instant) {
+        let Some(token) = self.names.iter().position(|known| known == name) else {
+            let what = format!("there is no token '{}'", name.escape_debug());
+            return refuse(stream, KeyStoreError::BadRequest(what));
+        };
+        let mut answered = false;
+        loop {
+            if let Err(error) = self.board.await_token(token, deadline) {
+                return refuse(stream, error);
+            }
+            if !answered && let Err(error) = self.confirm(&mut stream, id, 0) {
+                tracing::info!(%error, "a connection of administrators was lost before it was served");
+                return;
+            }
+            answered = true;
+            let handed = match self.tokens.get(token) {
+                Some(backend) => backend.administer(stream),
+                None => return,
+            };
+            match handed {
+                Err(returned) if Instant::now() < deadline => stream = returned,
+                _ => return,
+            }
+            std::thread::park_timeout(Duration::from_millis(1));
         }
     }
 

@@ -5,15 +5,18 @@
 //! key costs one hop. Every use is checked against the policy before and written to the audit log after.
 
 mod access;
+mod administration;
 mod board;
 mod config;
 mod control;
 mod front;
 mod harden;
+mod look;
 mod pin_file;
 mod rewrap;
 mod routes;
 mod socket;
+mod status;
 mod supervisor;
 mod worker;
 
@@ -31,9 +34,13 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 pub use access::LoginMode;
-pub use config::{Config, RouteSettings, SocketConfig, Switch, TokenSettings};
+pub use config::{
+    AdminSocket, AdministratorSettings, Config, RouteSettings, SocketConfig, Switch, TokenSettings,
+};
+pub use look::each_sealed_key;
 pub use pin_file::read_pin;
 pub use rewrap::rewrap;
+pub use status::{Condition, Status, TokenStatus, status};
 pub use worker::run as run_worker;
 
 use crate::KeyStoreError;
@@ -55,6 +62,7 @@ pub struct Daemon {
     doors: Vec<(socket::Bound, JoinHandle<()>)>,
     workers: Workers,
     review: (mpsc::Sender<()>, JoinHandle<()>),
+    status: Option<status::Door>,
     _lock: File,
 }
 
@@ -68,6 +76,11 @@ enum Workers {
 }
 
 impl Backend for Worker {
+    fn administer(&self, stream: UnixStream) -> Result<(), UnixStream> {
+        Worker::administer(self, stream);
+        Ok(())
+    }
+
     fn serve(&self, stream: UnixStream, caller: &str) -> Result<(), UnixStream> {
         Worker::serve(self, stream, caller.to_owned());
         Ok(())
@@ -87,7 +100,7 @@ impl Daemon {
         let mut workers = Vec::new();
         for (index, settings) in config.token.iter().enumerate() {
             let access = settings.access()?;
-            let configuration = configuration(config, settings, &policy);
+            let configuration = configuration(config, settings, &policy)?;
             let worker = Worker::open(&configuration, access, WhenLost::Reopen)?;
             board.set(index, State::Ready(Instant::now()));
             workers.push(Arc::new(worker));
@@ -100,11 +113,14 @@ impl Daemon {
         let policy = prepare(config)?;
         let lock = lock(config)?;
         let board = board(config)?;
+        let status = status::Door::open(config, &board);
         let mut processes = Vec::new();
         for (index, settings) in config.token.iter().enumerate() {
             harden::hand_over(&config.audit_folder, settings)?;
             let sealed = sealed_folder(config, settings);
             harden::hand_over_sealed(&config.state_folder, &sealed, settings)?;
+            let orders = orders_folder(config, settings);
+            harden::hand_over_sealed(&config.state_folder, &orders, settings)?;
             let board = Arc::clone(&board);
             let process = Process::start(config, &policy, index, settings, board)?;
             processes.push(Arc::new(process));
@@ -113,9 +129,14 @@ impl Daemon {
             for process in &processes {
                 process.stop();
             }
+            if let Some(status) = status {
+                status.close();
+            }
             return Err(error);
         }
-        Self::open_doors(config, board, Workers::Processes(processes), lock)
+        let mut daemon = Self::open_doors(config, board, Workers::Processes(processes), lock)?;
+        daemon.status = status;
+        Ok(daemon)
     }
 
     fn open_doors(
@@ -138,17 +159,18 @@ impl Daemon {
                 }
             }
         }
-        let front = Arc::new(Front::new(board, tokens));
+        let names = config.token.iter().map(|token| token.name.clone());
+        let front = Arc::new(Front::new(board, tokens, names.collect()));
         let mut bound = Vec::new();
-        for door in &config.socket {
-            bound.push((socket::bind(&door.path)?, door.clone()));
+        for door in administration::doors(config) {
+            bound.push((socket::bind(&door.path)?, door));
         }
         let mut doors = Vec::new();
         for ((bound, listener), door) in bound {
-            tracing::info!(caller = %door.name, path = %door.path.display(), "listening");
+            tracing::info!(caller = door.caller(), path = %door.path.display(), "listening");
             let front = Arc::clone(&front);
             let accepting = std::thread::Builder::new()
-                .name(format!("accept-{}", door.name))
+                .name(format!("accept-{}", door.caller()))
                 .spawn(move || front.accept(&listener, &door))
                 .map_err(thread)?;
             doors.push((bound, accepting));
@@ -168,6 +190,7 @@ impl Daemon {
             doors,
             workers,
             review: (stop, review),
+            status: None,
             _lock: lock,
         })
     }
@@ -196,6 +219,9 @@ impl Daemon {
         drop(stop);
         if review.join().is_err() {
             tracing::error!("the review of tokens ended with a panic");
+        }
+        if let Some(status) = self.status {
+            status.close();
         }
         match self.workers {
             Workers::Here(workers) => {
@@ -269,17 +295,27 @@ fn prepare(config: &Config) -> Result<String, KeyStoreError> {
         .map_err(|e| KeyStoreError::Configuration(format!("{}: {e}", config.policy.display())))
 }
 
-fn configuration(config: &Config, settings: &TokenSettings, policy: &str) -> Configuration {
-    Configuration {
+fn configuration(
+    config: &Config,
+    settings: &TokenSettings,
+    policy: &str,
+) -> Result<Configuration, KeyStoreError> {
+    Ok(Configuration {
         token: settings.clone(),
         policy: policy.to_owned(),
         max_connections: config.max_connections,
         call_limit_ms: config.call_limit_ms,
         audit_folder: config.audit_folder.join(&settings.name),
         sealed_folder: sealed_folder(config, settings),
+        orders_folder: orders_folder(config, settings),
+        administrators: config.administrators()?,
         canary_ms: config.canary_ms,
         require_locked_memory: config.require_locked_memory,
-    }
+    })
+}
+
+fn orders_folder(config: &Config, settings: &TokenSettings) -> PathBuf {
+    config.state_folder.join("orders").join(&settings.name)
 }
 
 fn sealed_folder(config: &Config, settings: &TokenSettings) -> PathBuf {
@@ -303,7 +339,10 @@ pub fn check(config: &Config) -> Vec<String> {
     if let Err(error) = Policy::load(&config.policy) {
         findings.push(error.to_string());
     }
-    for socket in &config.socket {
+    if let Err(error) = config.administrators() {
+        findings.push(error.to_string());
+    }
+    for socket in administration::doors(config) {
         let folder = match socket.path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
@@ -316,7 +355,7 @@ pub fn check(config: &Config) -> Vec<String> {
         }
     }
     for settings in &config.token {
-        findings.extend(check_token(settings).into_iter().map(|finding| {
+        findings.extend(look::findings(config, settings).into_iter().map(|finding| {
             if config.token.len() == 1 {
                 finding
             } else {
@@ -325,15 +364,4 @@ pub fn check(config: &Config) -> Vec<String> {
         }));
     }
     findings
-}
-
-fn check_token(settings: &TokenSettings) -> Vec<String> {
-    match settings.open().and_then(|token| token.list_keys()) {
-        Err(error) => vec![error.to_string()],
-        Ok(keys) => keys
-            .into_iter()
-            .filter_map(Result::err)
-            .map(|e| e.to_string())
-            .collect(),
-    }
 }

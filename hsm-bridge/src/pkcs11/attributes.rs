@@ -9,8 +9,8 @@ use super::token::Fault;
 use crate::{KeyAlgorithm, KeyLabel, KeyStoreError, SecretPurpose};
 
 /// DER of the named-curve OID that CKA_EC_PARAMS takes.
-const SECP256R1: &[u8] = &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
-const SECP384R1: &[u8] = &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22];
+pub(super) const SECP256R1: &[u8] = &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+pub(super) const SECP384R1: &[u8] = &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22];
 /// 65537, the only public exponent made here.
 const RSA_PUBLIC_EXPONENT: &[u8] = &[0x01, 0x00, 0x01];
 /// Length in bytes of every symmetric key made here.
@@ -125,10 +125,47 @@ pub(super) fn key_type_of(purpose: SecretPurpose) -> KeyType {
     }
 }
 
+/// How every private or secret key is protected.
+const PROTECTED: [(AttributeType, bool); 4] = [
+    (AttributeType::Token, true),
+    (AttributeType::Private, true),
+    (AttributeType::Sensitive, true),
+    (AttributeType::Extractable, false),
+];
+/// What tells besides that a key was made in the token and was never otherwise.
+const FROM_BIRTH: [(AttributeType, bool); 3] = [
+    (AttributeType::AlwaysSensitive, true),
+    (AttributeType::NeverExtractable, true),
+    (AttributeType::Local, true),
+];
+
 /// Reads a private or secret key's attributes back and names the first that is not as it must be.
 pub(super) fn check_protected(
     session: &Session,
     key: ObjectHandle,
+    uses: &[AttributeType],
+) -> Result<Option<String>, Error> {
+    let wanted: Vec<_> = PROTECTED.into_iter().chain(FROM_BIRTH).collect();
+    check_flags(session, key, &wanted, uses)
+}
+
+/// Does the same for a key that was made elsewhere, which the token says of no key of its own.
+pub(super) fn check_imported(
+    session: &Session,
+    key: ObjectHandle,
+    uses: &[AttributeType],
+) -> Result<Option<String>, Error> {
+    let wanted: Vec<_> = PROTECTED
+        .into_iter()
+        .chain([(AttributeType::Local, false)])
+        .collect();
+    check_flags(session, key, &wanted, uses)
+}
+
+fn check_flags(
+    session: &Session,
+    key: ObjectHandle,
+    wanted: &[(AttributeType, bool)],
     uses: &[AttributeType],
 ) -> Result<Option<String>, Error> {
     let flag = |kind: AttributeType| -> Result<Option<bool>, Error> {
@@ -137,15 +174,7 @@ pub(super) fn check_protected(
             .first()
             .and_then(truth))
     };
-    for (kind, wanted) in [
-        (AttributeType::Token, true),
-        (AttributeType::Private, true),
-        (AttributeType::Sensitive, true),
-        (AttributeType::Extractable, false),
-        (AttributeType::AlwaysSensitive, true),
-        (AttributeType::NeverExtractable, true),
-        (AttributeType::Local, true),
-    ] {
+    for (kind, wanted) in wanted.iter().copied() {
         if flag(kind)? != Some(wanted) {
             return Ok(Some(format!("{kind} is not {wanted}")));
         }
@@ -158,6 +187,13 @@ pub(super) fn check_protected(
         }
     }
     Ok(None)
+}
+
+/// The attributes with one more, in the place of another of its kind.
+pub(super) fn with(mut attributes: Vec<Attribute>, attribute: Attribute) -> Vec<Attribute> {
+    attributes.retain(|other| other.attribute_type() != attribute.attribute_type());
+    attributes.push(attribute);
+    attributes
 }
 
 /// The value of an attribute that is a flag.

@@ -12,9 +12,10 @@ use cryptoki::error::Error;
 use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
 use cryptoki::slot::Slot;
 use der::Encode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use spki::SubjectPublicKeyInfoOwned;
 
+use super::index::Sought;
 use super::live::Live;
 use super::template::Namer;
 use super::token::Fault;
@@ -23,6 +24,9 @@ use crate::{KeyAlgorithm, KeyId, KeyLabel, KeyStoreError, SecretPurpose};
 
 /// The format of this version.
 const FORMAT: &str = "hsm-bridge evidence 1";
+
+/// How a key of elsewhere came in, in the word of PKCS#11 for both steps together.
+const IMPORT: &str = "CKM_RSA_AES_KEY_WRAP";
 
 /// Who tells the time of day to those who write evidence.
 pub type Clock = fn() -> SystemTime;
@@ -111,6 +115,9 @@ struct Document<'a> {
     algorithm: String,
     attributes: BTreeMap<&'static str, Attributes>,
     format: &'static str,
+    /// By which order a key of elsewhere came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    imported: Option<&'a Provenance>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key_id: Option<KeyId>,
     label: &'a KeyLabel,
@@ -125,7 +132,7 @@ struct Document<'a> {
     software: bool,
     template: &'a str,
     token: Identity,
-    /// `generation`, or `now` for keys beside which nothing was kept.
+    /// `generation`; `import` for keys of elsewhere; or `now` for keys beside which nothing was kept.
     when: &'static str,
 }
 
@@ -137,6 +144,41 @@ type Attributes = BTreeMap<String, Value>;
 enum Value {
     Flag(bool),
     Name(String),
+}
+
+/// How a key of elsewhere came into the token; its members are in the order of their names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// Who else agreed.
+    pub approvers: Vec<String>,
+    /// Who asked for it.
+    pub author: String,
+    /// The number of the order.
+    pub order: String,
+    /// SHA-256 of the order, in hexadecimal digits.
+    pub order_sha256: String,
+    /// Label of the key that it was wrapped under.
+    pub transport_key: KeyLabel,
+}
+
+/// What is read again of the evidence of a key of elsewhere.
+#[derive(Deserialize)]
+struct Import {
+    format: String,
+    imported: Provenance,
+    key_id: KeyId,
+    label: KeyLabel,
+}
+
+/// Whether evidence, as it is kept beside a key, says that the key of this label and id came by an order.
+pub(super) fn tells_of_import(kept: &[u8], label: &KeyLabel, id: KeyId) -> bool {
+    serde_json::from_slice::<Import>(kept).is_ok_and(|import| {
+        import.format == FORMAT
+            && import.key_id == id
+            && import.label == *label
+            && !import.imported.order.is_empty()
+    })
 }
 
 /// Both halves of a key pair.
@@ -178,12 +220,44 @@ impl Witness<'_> {
         halves: &Halves<'_>,
         (when, made_at): (&'static str, Option<SystemTime>),
     ) -> Result<String, Fault> {
+        Self::write(&self.document(label, algorithm, halves, (when, made_at), &READ)?)
+    }
+
+    /// Evidence of a key pair of elsewhere that was taken in just now.
+    pub(super) fn taken_in(
+        &self,
+        label: &KeyLabel,
+        algorithm: KeyAlgorithm,
+        halves: &Halves<'_>,
+        provenance: &Provenance,
+    ) -> Result<String, Fault> {
+        let now = self.clock.map(|clock| clock());
+        // No mechanism made it here, and some tokens have no word for that.
+        let read: Vec<_> = READ
+            .into_iter()
+            .filter(|kind| *kind != AttributeType::KeyGenMechanism)
+            .collect();
+        Self::write(&Document {
+            imported: Some(provenance),
+            mechanism: IMPORT.to_owned(),
+            ..self.document(label, algorithm, halves, ("import", now), &read)?
+        })
+    }
+
+    fn document<'a>(
+        &'a self,
+        label: &'a KeyLabel,
+        algorithm: KeyAlgorithm,
+        halves: &Halves<'_>,
+        (when, made_at): (&'static str, Option<SystemTime>),
+        read: &[AttributeType],
+    ) -> Result<Document<'a>, Fault> {
         let spki = halves.public_key.to_der().map_err(unwritable)?;
         let found = [
-            ("private", self.attributes_of(halves.private)?),
-            ("public", self.attributes_of(halves.public)?),
+            ("private", self.attributes_of(halves.private, read)?),
+            ("public", self.attributes_of(halves.public, read)?),
         ];
-        Self::write(&Document {
+        Ok(Document {
             algorithm: algorithm.to_string(),
             attributes: BTreeMap::from(found),
             key_id: Some(KeyId::of_der(&spki)),
@@ -217,7 +291,7 @@ impl Witness<'_> {
         };
         Self::write(&Document {
             algorithm: algorithm.to_owned(),
-            attributes: BTreeMap::from([("secret", self.attributes_of(key)?)]),
+            attributes: BTreeMap::from([("secret", self.attributes_of(key, &READ)?)]),
             mechanism: mechanism::generates_secret(purpose)
                 .mechanism_type()
                 .to_string(),
@@ -240,6 +314,7 @@ impl Witness<'_> {
             algorithm: String::new(),
             attributes: BTreeMap::new(),
             format: FORMAT,
+            imported: None,
             key_id: None,
             label,
             made_at: made_at.map(seconds),
@@ -257,8 +332,12 @@ impl Witness<'_> {
         serde_json::to_string(document).map_err(unwritable)
     }
 
-    fn attributes_of(&self, object: ObjectHandle) -> Result<Attributes, Fault> {
-        let found = self.namer.session.get_attributes(object, &READ)?;
+    fn attributes_of(
+        &self,
+        object: ObjectHandle,
+        read: &[AttributeType],
+    ) -> Result<Attributes, Fault> {
+        let found = self.namer.session.get_attributes(object, read)?;
         let value = |attribute: &Attribute| match attribute {
             Attribute::Class(class) => Some(Value::Name(class.to_string())),
             Attribute::KeyType(kind) => Some(Value::Name(kind.to_string())),
@@ -277,7 +356,7 @@ impl Witness<'_> {
     /// What is kept beside the key of a label; where nothing is, what its attributes are now.
     pub(super) fn recall(&self, label: &KeyLabel) -> Result<String, Fault> {
         let namer = &self.namer;
-        if let Some(kept) = data::read(namer.session, data::Kind::Evidence, label)? {
+        if let Some(kept) = data::read(namer, data::Kind::Evidence, label)? {
             return String::from_utf8(kept).map_err(unwritable);
         }
         if let Some(private) = keys::private_by_label(namer, label)? {
@@ -292,9 +371,9 @@ impl Witness<'_> {
             };
             return self.pair_seen(label, info.algorithm, &halves, ("now", None));
         }
-        let template = attributes::by_label(ObjectClass::SECRET_KEY, label);
+        let sought = Sought::by_label(ObjectClass::SECRET_KEY, label);
         let unknown = || Fault::Refused(KeyStoreError::UnknownKey(label.to_string()));
-        let key = keys::single(namer.session, &template, label)?.ok_or_else(unknown)?;
+        let key = keys::single(namer, &sought, label)?.ok_or_else(unknown)?;
         let purpose = secrets::purpose_of(namer.session, key)?.ok_or_else(unknown)?;
         self.secret_seen(label, purpose, key, ("now", None))
     }

@@ -5,8 +5,11 @@
 //! last session (or logging out anywhere) logs every session out. PKCS#11 names never leave this module.
 
 mod attributes;
+mod custody;
 mod data;
 mod evidence;
+mod import;
+mod index;
 mod init;
 mod keys;
 pub(crate) mod linked;
@@ -16,16 +19,21 @@ mod module;
 mod pin;
 mod public_object;
 pub mod recovery;
+mod retired;
 mod secrets;
+mod signer;
+mod survey;
 mod template;
 mod token;
+mod transport;
 
-pub use evidence::Clock;
+pub use evidence::{Clock, Provenance};
 pub use init::{TokenSummary, init_token, list_tokens};
 pub use keys::{KeyInfo, SecretInfo};
 #[cfg(feature = "embedded")]
 pub use linked::{Prepare, prepare_with};
-pub use pin::Login;
+pub use pin::{Leave, Login};
 pub use secrecy::SecretString;
+pub(crate) use survey::Survey;
 pub use template::Template;
 pub use token::{Token, TokenConfig, TokenOptions, WhenLost};

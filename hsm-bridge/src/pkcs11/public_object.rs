@@ -2,14 +2,16 @@
 
 use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc5912, rfc8410};
-use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectHandle};
+use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 use der::asn1::{Any, BitString, OctetStringRef, UintRef};
 use der::{Decode, Encode, Sequence};
 use spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 
+use super::attributes::{public_template, with};
+use super::template::Template;
 use super::token::Fault;
-use crate::KeyStoreError;
+use crate::{KeyAlgorithm, KeyLabel, KeyStoreError};
 
 /// RFC 8017 A.1.1.
 #[derive(Sequence)]
@@ -36,6 +38,54 @@ pub(super) fn read(
         Some(Attribute::KeyType(KeyType::ML_DSA)) => ml_dsa(session, object),
         _ => Err(refused("of a kind that is never made here")),
     }
+}
+
+/// CKA_KEY_TYPE of a kind of key pair.
+pub(super) const fn kind(algorithm: KeyAlgorithm) -> KeyType {
+    match algorithm {
+        KeyAlgorithm::P256 | KeyAlgorithm::P384 => KeyType::EC,
+        KeyAlgorithm::Ed25519 => KeyType::EC_EDWARDS,
+        KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => KeyType::RSA,
+        #[cfg(feature = "embedded")]
+        KeyAlgorithm::MlDsa65 => KeyType::ML_DSA,
+    }
+}
+
+/// What the public half of a key of elsewhere is created with; [`read`] gives the same SubjectPublicKeyInfo back.
+pub(super) fn template(
+    template: &Template,
+    label: &KeyLabel,
+    algorithm: KeyAlgorithm,
+    public_key: &SubjectPublicKeyInfoOwned,
+    id: &[u8],
+) -> Result<Vec<Attribute>, Fault> {
+    let bits = public_key
+        .subject_public_key
+        .as_bytes()
+        .ok_or_else(|| refused("of an odd number of bits"))?;
+    let mut attributes = public_template(template, label, algorithm, Some(id));
+    // The number of bits is told to a token that makes a key; one that gets a key counts them.
+    attributes.retain(|attribute| attribute.attribute_type() != AttributeType::ModulusBits);
+    let mut attributes = with(attributes, Attribute::Class(ObjectClass::PUBLIC_KEY));
+    attributes = with(attributes, Attribute::KeyType(kind(algorithm)));
+    if algorithm.rsa_bits().is_some() {
+        let key = RsaPublicKey::from_der(bits).map_err(refused)?;
+        let exponent = key.public_exponent.as_bytes().to_vec();
+        attributes = with(
+            attributes,
+            Attribute::Modulus(key.modulus.as_bytes().to_vec()),
+        );
+        return Ok(with(attributes, Attribute::PublicExponent(exponent)));
+    }
+    #[cfg(feature = "embedded")]
+    if algorithm == KeyAlgorithm::MlDsa65 {
+        return Err(refused("an ML-DSA key is made in its token, not taken in"));
+    }
+    let point = OctetStringRef::new(bits).and_then(|point| point.to_der());
+    Ok(with(
+        attributes,
+        Attribute::EcPoint(point.map_err(refused)?),
+    ))
 }
 
 fn refused(why: impl std::fmt::Display) -> Fault {

@@ -23,6 +23,8 @@ pub(crate) enum Reply {
     Mac([u8; 32]),
     /// What a holder's authenticator shall sign.
     Challenge([u8; 32]),
+    /// What was done by order, as JSON.
+    Carried(String),
     Attached {
         /// The number of the route that this connection serves.
         route: u32,
@@ -101,6 +103,10 @@ impl ReplyFrame {
                 to.byte(10);
                 to.raw(challenge);
             }
+            Reply::Carried(report) => {
+                to.byte(11);
+                to.bytes(report.as_bytes());
+            }
             Reply::Attached { route, routes } => {
                 to.byte(9);
                 to.u32(*route);
@@ -136,6 +142,7 @@ impl ReplyFrame {
             7 => Reply::Opened(DataKey::from_bytes(from.array()?)),
             8 => Reply::Mac(from.array()?),
             10 => Reply::Challenge(from.array()?),
+            11 => Reply::Carried(from.text()?.to_owned()),
             9 => Reply::Attached {
                 route: from.u32()?,
                 routes: from.u32()?,

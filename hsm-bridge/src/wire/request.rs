@@ -21,6 +21,8 @@ pub(crate) enum Target {
     Label(KeyLabel),
     /// The route of this number.
     Route(u32),
+    /// The token of this name, for an order.
+    Token(String),
 }
 
 /// One operation with its operands.
@@ -50,6 +52,11 @@ pub(crate) enum Request {
     },
     /// About a key that only its holder releases.
     Held(HeldRequest),
+    /// An order of administrators, and the signatures under it: names and bytes.
+    Order {
+        order: Vec<u8>,
+        approvals: Vec<(String, Vec<u8>)>,
+    },
     /// Announces a message of many pieces, which follow as [`Request::Piece`]; there is one reply, after the last.
     SignLong {
         id: KeyId,
@@ -103,6 +110,7 @@ impl Request {
             Self::Describe { .. } => ("describe", false),
             Self::Generate { .. } => ("generate", true),
             Self::Held(request) => request.describe(),
+            Self::Order { .. } => ("order", true),
             Self::Destroy { .. } => ("destroy", false),
             Self::Sign { .. } | Self::SignLong { .. } | Self::Piece { .. } => ("sign", false),
             Self::GenerateSecret { .. } => ("generate-secret", true),
@@ -119,6 +127,7 @@ impl Request {
             Self::Generate { .. }
                 | Self::GenerateSecret { .. }
                 | Self::Destroy { .. }
+                | Self::Order { .. }
                 | Self::Held(HeldRequest::Generate { .. } | HeldRequest::Sign { .. })
         )
     }
@@ -140,6 +149,10 @@ impl Request {
                     Target::Route(route) => {
                         to.byte(1);
                         to.u32(*route);
+                    }
+                    Target::Token(name) => {
+                        to.byte(2);
+                        to.bytes(name.as_bytes());
                     }
                 }
             }
@@ -177,6 +190,15 @@ impl Request {
                 to.bytes(bytes);
             }
             Request::Held(request) => request.encode(&mut to),
+            Request::Order { order, approvals } => {
+                to.byte(17);
+                to.bytes(order);
+                to.u32(u32::try_from(approvals.len()).unwrap_or(u32::MAX));
+                for (name, signature) in approvals {
+                    to.bytes(name.as_bytes());
+                    to.bytes(signature);
+                }
+            }
             Request::SignLong { id, scheme, length } => {
                 to.byte(12);
                 to.raw(id.as_bytes());
@@ -280,6 +302,7 @@ fn operation(from: &mut Reader<'_>) -> Result<Request, WireError> {
             target: match from.byte()? {
                 0 => Target::Label(from.label()?),
                 1 => Target::Route(from.u32()?),
+                2 => Target::Token(from.text()?.to_owned()),
                 _ => return Err(WireError::Malformed("target")),
             },
         },
@@ -291,7 +314,21 @@ fn operation(from: &mut Reader<'_>) -> Result<Request, WireError> {
         13 => Request::Piece {
             bytes: from.bytes()?.to_vec(),
         },
+        17 => Request::Order {
+            order: from.bytes()?.to_vec(),
+            approvals: approvals(from)?,
+        },
         code @ 14..=16 => Request::Held(HeldRequest::decode(code, from)?),
         _ => return Err(WireError::Malformed("operation")),
     })
+}
+
+/// A count and as many names with signatures; memory is taken only for those that are there.
+fn approvals(from: &mut Reader<'_>) -> Result<Vec<(String, Vec<u8>)>, WireError> {
+    let count = from.u32()?;
+    let mut approvals = Vec::new();
+    for _ in 0..count {
+        approvals.push((from.text()?.to_owned(), from.bytes()?.to_vec()));
+    }
+    Ok(approvals)
 }

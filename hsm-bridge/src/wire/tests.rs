@@ -29,6 +29,11 @@ fn request() -> impl Strategy<Value = Request> {
         (id.clone(), scheme.clone(), any::<u64>())
             .prop_map(|(id, scheme, length)| Request::SignLong { id, scheme, length }),
         bytes().prop_map(|bytes| Request::Piece { bytes }),
+        "[a-z-]{1,9}".prop_map(|name| Request::Attach {
+            target: Target::Token(name)
+        }),
+        (bytes(), vec(("[a-z-]{1,9}", bytes()), 0..4))
+            .prop_map(|(order, approvals)| Request::Order { order, approvals }),
         (
             label(),
             algorithm.clone(),
@@ -116,6 +121,7 @@ fn reply() -> impl Strategy<Value = Reply> {
     let id = any::<[u8; 20]>().prop_map(KeyId::from_bytes);
     prop_oneof![
         Just(Reply::Done),
+        ".{0,40}".prop_map(Reply::Carried),
         (any::<u32>(), any::<u32>()).prop_map(|(route, routes)| Reply::Attached { route, routes }),
         Just(Reply::Failed(KeyStoreError::OutcomeUnknown)),
         any::<[u8; 32]>().prop_map(Reply::Challenge),

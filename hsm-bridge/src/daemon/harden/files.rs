@@ -138,6 +138,7 @@ fn allow(
             &configuration.sealed_folder,
             recording() | AccessFs::MakeDir,
         ),
+        (&configuration.orders_folder, recording()),
     ];
     for (folder, access) in own {
         fs::DirBuilder::new()

@@ -75,7 +75,7 @@ impl Process {
             shared: Arc::clone(&shared),
             board,
             index,
-            configuration: super::configuration(config, settings, policy),
+            configuration: super::configuration(config, settings, policy)?,
             guard: PinGuard::new(&config.state_folder, &settings.name),
             silence_limit: Duration::from_millis(config.silence_limit_ms.into()),
             open_limit: Duration::from_millis(config.open_limit_ms.into()),
@@ -88,6 +88,17 @@ impl Process {
             shared,
             keeper: Mutex::new(Some(thread)),
         })
+    }
+
+    /// Sends a connection to the worker; gives it back when there is none.
+    fn hand(&self, order: &Order, stream: UnixStream) -> Result<(), UnixStream> {
+        let state = self.shared.state();
+        match &state.control {
+            Some(control) => control
+                .send(order, Some(stream.as_fd()))
+                .map_err(|_| stream),
+            None => Err(stream),
+        }
     }
 
     /// Lets the worker finish what has arrived, and waits for its end.
@@ -117,13 +128,11 @@ impl Backend for Process {
         let order = Order::Serve {
             caller: caller.to_owned(),
         };
-        let state = self.shared.state();
-        match &state.control {
-            Some(control) => control
-                .send(&order, Some(stream.as_fd()))
-                .map_err(|_| stream),
-            None => Err(stream),
-        }
+        self.hand(&order, stream)
+    }
+
+    fn administer(&self, stream: UnixStream) -> Result<(), UnixStream> {
+        self.hand(&Order::Administer, stream)
     }
 
     fn drain(&self) {

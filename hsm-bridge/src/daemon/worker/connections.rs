@@ -12,7 +12,7 @@ use super::service::{Begin, Service};
 use super::stream::Stream;
 use crate::KeyStoreError;
 use crate::wire::{
-    ABOUT_THE_CONNECTION, Inbound, Outbound, Reply, ReplyFrame, Request, RequestFrame,
+    ABOUT_THE_CONNECTION, Inbound, Outbound, Patience, Reply, ReplyFrame, Request, RequestFrame,
 };
 
 /// Replies are written when this much of them has gathered, even if more requests wait.
@@ -47,6 +47,19 @@ impl Connections {
         caller: String,
         service: Arc<Service>,
     ) {
+        let name = caller.clone();
+        self.run(stream, &name, move |stream| {
+            converse(stream, &caller, &service);
+        });
+    }
+
+    /// Lets a conversation have a thread of its own, or refuses its peer when there are too many.
+    pub(super) fn run(
+        self: &Arc<Self>,
+        stream: UnixStream,
+        caller: &str,
+        conversation: impl FnOnce(UnixStream) + Send + 'static,
+    ) {
         let Ok(held) = stream.try_clone() else {
             return;
         };
@@ -69,7 +82,7 @@ impl Connections {
                 connections,
                 number,
             };
-            converse(stream, &caller, &service);
+            conversation(stream);
         });
         if let Err(error) = spawned {
             tracing::error!(%error, "no thread for a connection");
@@ -127,9 +140,10 @@ fn converse(mut stream: UnixStream, caller: &str, service: &Service) {
 
 fn exchange(stream: &mut UnixStream, caller: &str, service: &Service) -> io::Result<()> {
     let mut inbound = Inbound::new();
+    let mut patience = Patience::default();
     let mut outbound = Outbound::new();
     let mut long: Option<(u64, Stream<'_>)> = None;
-    while let Some(content) = inbound.next(stream)? {
+    while let Some(content) = inbound.next(&mut patience.on(stream))? {
         let arrived = Instant::now();
         let frame = match RequestFrame::decode(content) {
             Ok(frame) => frame,

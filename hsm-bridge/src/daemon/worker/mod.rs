@@ -5,6 +5,8 @@
 
 mod connections;
 mod held;
+mod office;
+mod orders;
 mod process;
 mod record;
 mod service;
@@ -28,20 +30,28 @@ use crate::policy::{Operation, Policy, Used};
 use crate::sealed::SealedKeys;
 use crate::{Health, KeyLabel, KeyStoreError};
 use connections::Connections;
+use office::Office;
 use record::Recorder;
-use service::{Service, wall_clock};
+use service::Service;
 use upkeep::Upkeep;
 use watch::Watch;
 
 pub(super) use connections::refuse;
+pub(super) use service::wall_clock;
 
 /// Ceilings are by the day of UTC.
 const DAY_SECONDS: u64 = 86_400;
+
+/// How many connections may hand in orders at once; orders are carried out one by one.
+const ADMINISTRATORS_AT_ONCE: usize = 4;
 
 /// An open token and the connections that use it.
 pub(super) struct Worker {
     service: Arc<Service>,
     connections: Arc<Connections>,
+    office: Arc<Office>,
+    /// Those of administrators, whom no crowd of services keeps out.
+    administering: Arc<Connections>,
     upkeep: Mutex<Option<Upkeep>>,
 }
 
@@ -64,12 +74,15 @@ impl Worker {
         let sealed = SealedKeys::open(token.clone(), configuration.sealed_folder.clone())?;
         let watch = Watch::new(Duration::from_millis(configuration.call_limit_ms.into()));
         let service = Arc::new(Service::new(token, sealed, policy, recorder, watch));
+        let office = Office::open(configuration, Arc::clone(&service))?;
         let canary = Duration::from_millis(configuration.canary_ms.into());
         let canary = (!canary.is_zero()).then_some(canary);
         Ok(Self {
             upkeep: Mutex::new(Some(Upkeep::start(Arc::clone(&service), canary)?)),
             service,
             connections: Arc::new(Connections::new(configuration.max_connections)),
+            office: Arc::new(office),
+            administering: Arc::new(Connections::new(ADMINISTRATORS_AT_ONCE)),
         })
     }
 
@@ -77,6 +90,15 @@ impl Worker {
     pub(super) fn serve(&self, stream: UnixStream, caller: String) {
         self.connections
             .serve(stream, caller, Arc::clone(&self.service));
+    }
+
+    /// Takes orders on a connection from a thread of its own, or tells it why not.
+    pub(super) fn administer(&self, stream: UnixStream) {
+        let office = Arc::clone(&self.office);
+        self.administering
+            .run(stream, "(administrators)", move |stream| {
+                office.converse(stream);
+            });
     }
 
     /// Ends every connection after what has arrived on it, and waits for the last.
@@ -87,6 +109,7 @@ impl Worker {
     /// Ends every connection as [`Worker::drain`] does, and then the audit log.
     pub(super) fn finish(&self) {
         self.connections.finish();
+        self.administering.finish();
         let upkeep = self
             .upkeep
             .lock()
@@ -101,6 +124,19 @@ impl Worker {
     /// A call that should have been back by now.
     fn overdue(&self, now: Instant) -> Option<&'static str> {
         self.service.overdue(now)
+    }
+
+    /// Lets no more calls into the token, and waits so long for those under way: a token whose caller is killed in the middle of a call
+    /// may be left damaged.
+    fn close(&self, limit: Duration) {
+        self.service.close(limit);
+    }
+
+    /// Notes in the audit log that what is under way will have no known outcome.
+    fn give_up(&self) {
+        if let Err(error) = self.service.give_up() {
+            tracing::error!(%error, "the calls that end here are not in the audit log");
+        }
     }
 }
 

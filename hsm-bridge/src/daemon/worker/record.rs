@@ -8,6 +8,9 @@ use crate::audit::{AuditError, Durability, KeyOperation, Log, LogId, Record, Seq
 use crate::policy::Tier;
 use crate::{KeyId, KeyLabel, KeyStoreError, Signer};
 
+/// The caller's name in records of what the bridge does for itself.
+pub(super) const OURSELVES: &str = "bridge";
+
 /// The audit log of one token.
 pub(super) struct Recorder(Log);
 
@@ -96,6 +99,37 @@ impl Recorder {
         };
         self.0
             .append(&record, wall_clock(), Durability::Buffered)
+            .map(|_| ())
+            .map_err(|e| unwritable(&e))
+    }
+
+    /// Notes that an order is about to be carried out; on the disk when this returns.
+    pub(super) fn order_begun(
+        &self,
+        operation: KeyOperation<'_>,
+    ) -> Result<Sequence, KeyStoreError> {
+        let record = Record::Intent(operation);
+        self.0
+            .append(&record, wall_clock(), Durability::Synced)
+            .map_err(|e| unwritable(&e))
+    }
+
+    /// Notes what became of an order; on the disk when this returns.
+    pub(super) fn order_settled(
+        &self,
+        operation: KeyOperation<'_>,
+        intent: Option<Sequence>,
+        result: &str,
+        took: Duration,
+    ) -> Result<(), KeyStoreError> {
+        let record = Record::Used {
+            operation,
+            intent,
+            result,
+            took,
+        };
+        self.0
+            .append(&record, wall_clock(), Durability::Synced)
             .map(|_| ())
             .map_err(|e| unwritable(&e))
     }

@@ -66,7 +66,7 @@ impl Service {
         }
     }
 
-    fn check_unsealed(&self, label: &KeyLabel) -> Result<(), KeyStoreError> {
+    pub(super) fn check_unsealed(&self, label: &KeyLabel) -> Result<(), KeyStoreError> {
         match self.sealed.find(label) {
             Some(_) => Err(KeyStoreError::KeyExists(label.to_string())),
             None => Ok(()),
@@ -74,8 +74,16 @@ impl Service {
     }
 
     pub(super) fn destroy_key(&self, id: KeyId) -> Result<(), KeyStoreError> {
+        // The label may come again, for a key that nobody retired. A file that no longer opens does not say its label.
+        let label = match self.sealed.key(id) {
+            Ok(Some(key)) => Some(key.info().label.clone()),
+            _ => None,
+        };
         if self.sealed.destroy(id)? {
-            return Ok(());
+            return match label {
+                Some(label) if self.token.is_retired(&label)? => self.token.reinstate(&label),
+                _ => Ok(()),
+            };
         }
         self.token.destroy(id)
     }
@@ -94,6 +102,12 @@ impl Service {
         if rules.tier != Tier::Sealed || rules.is_bound() {
             return Err(KeyStoreError::KeyRefused(format!(
                 "{} is sealed, and its rule keeps it in the token",
+                key.info().label
+            )));
+        }
+        if self.token.is_retired(&key.info().label)? {
+            return Err(KeyStoreError::KeyRefused(format!(
+                "{} is retired",
                 key.info().label
             )));
         }

@@ -55,6 +55,8 @@ fn configuration(folder: &Path, token: TokenSettings) -> Configuration {
         call_limit_ms: 1,
         audit_folder: folder.join("audit").join("main"),
         sealed_folder: folder.join("sealed").join("main"),
+        orders_folder: folder.join("orders").join("main"),
+        administrators: Vec::new(),
         canary_ms: 0,
         require_locked_memory: false,
     }
