@@ -9,6 +9,7 @@ mod board;
 mod config;
 mod control;
 mod front;
+mod gate;
 mod harden;
 mod pin_file;
 mod rewrap;
@@ -32,6 +33,8 @@ use signal_hook::iterator::Signals;
 
 pub use access::LoginMode;
 pub use config::{Config, RouteSettings, SocketConfig, Switch, TokenSettings};
+pub use gate::{GateCaller, GateConfig, run as run_gate};
+pub(crate) use pin_file::open_own;
 pub use pin_file::read_pin;
 pub use rewrap::rewrap;
 pub use worker::run as run_worker;
