@@ -6,6 +6,7 @@
 //! is for, so that the connection can be handed to the token that serves it.
 
 mod codec;
+mod eager;
 mod frame;
 mod held;
 mod reply;
@@ -13,6 +14,7 @@ mod request;
 
 use thiserror::Error;
 
+pub(crate) use eager::Patience;
 pub(crate) use frame::{Inbound, Outbound};
 pub(crate) use held::{Answered, HeldRequest, Passkey};
 pub(crate) use reply::{Reply, ReplyFrame, error_code, error_of};

@@ -12,7 +12,7 @@ use super::service::{Begin, Service};
 use super::stream::Stream;
 use crate::KeyStoreError;
 use crate::wire::{
-    ABOUT_THE_CONNECTION, Inbound, Outbound, Reply, ReplyFrame, Request, RequestFrame,
+    ABOUT_THE_CONNECTION, Inbound, Outbound, Patience, Reply, ReplyFrame, Request, RequestFrame,
 };
 
 /// Replies are written when this much of them has gathered, even if more requests wait.
@@ -127,9 +127,10 @@ fn converse(mut stream: UnixStream, caller: &str, service: &Service) {
 
 fn exchange(stream: &mut UnixStream, caller: &str, service: &Service) -> io::Result<()> {
     let mut inbound = Inbound::new();
+    let mut patience = Patience::default();
     let mut outbound = Outbound::new();
     let mut long: Option<(u64, Stream<'_>)> = None;
-    while let Some(content) = inbound.next(stream)? {
+    while let Some(content) = inbound.next(&mut patience.on(stream))? {
         let arrived = Instant::now();
         let frame = match RequestFrame::decode(content) {
             Ok(frame) => frame,
