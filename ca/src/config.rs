@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use domain::certificate::Role;
+use hsm_bridge::client::RemoteBridge;
 use serde::{Deserialize, Serialize};
 use service::HttpClientConfig;
 use service::config::ConfigError;

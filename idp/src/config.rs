@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use hsm_bridge::KeyLabel;
+use hsm_bridge::client::RemoteBridge;
 use serde::{Deserialize, Serialize};
 use service::server::{ListenerConfig, MonitorConfig};
 use service::telemetry::TelemetryConfig;

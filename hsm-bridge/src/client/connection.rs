@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 use super::transport::{Dialer, Stream};
 use super::unexpected;
 use crate::KeyStoreError;
-use crate::wire::{
-    ABOUT_THE_CONNECTION, Inbound, Outbound, Patience, Reply, ReplyFrame, Request, Target,
-};
+use crate::wire::{ABOUT_THE_CONNECTION, Inbound, Outbound, Reply, ReplyFrame, Request, Target};
 
 /// Timeouts are set anew only when they changed by more than this, to save a system call per request.
 const TIMEOUT_SLACK: Duration = Duration::from_millis(100);
@@ -20,7 +18,6 @@ const PIECE: usize = 256 * 1024;
 pub(super) struct Connection {
     stream: Stream,
     inbound: Inbound,
-    patience: Patience,
     outbound: Outbound,
     next_id: u64,
     timeout: Duration,
@@ -53,7 +50,6 @@ impl Connection {
         let mut connection = Self {
             stream: dialer.connect(deadline).map_err(Failure::Unreachable)?,
             inbound: Inbound::new(),
-            patience: Patience::default(),
             outbound: Outbound::new(),
             next_id: ABOUT_THE_CONNECTION + 1,
             timeout: Duration::ZERO,
@@ -177,8 +173,7 @@ impl Connection {
                 Failure::Unanswered(e)
             }
         };
-        let mut stream = self.patience.on(&self.stream);
-        let content = self.inbound.next(&mut stream).map_err(unanswered)?;
+        let content = self.inbound.next(&mut self.stream).map_err(unanswered)?;
         let content = content.ok_or_else(|| unanswered(io::ErrorKind::ConnectionReset.into()))?;
         let frame = ReplyFrame::decode(content)
             .map_err(|e| unanswered(io::Error::new(io::ErrorKind::InvalidData, e)))?;

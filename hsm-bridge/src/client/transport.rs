@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::KeyStoreError;
 use crate::tls::{self, Identity, Stamp};
+use crate::wire::Patience;
 
 /// The bridge on another host, reached through its gate over mutual TLS.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,7 +86,9 @@ impl Dialer {
     /// Connects, with a handshake where there is one.
     pub(super) fn connect(&self, deadline: Instant) -> io::Result<Stream> {
         match &self.transport {
-            Transport::Unix(path) => UnixStream::connect(path).map(Stream::Unix),
+            Transport::Unix(path) => {
+                UnixStream::connect(path).map(|stream| Stream::Unix(stream, Patience::default()))
+            }
             Transport::Tls(remote) => {
                 let context = self.context(remote)?;
                 let stream = shake_hands(remote, &context, deadline)?;
@@ -218,7 +221,7 @@ fn plain(error: Error) -> io::Error {
 
 /// A connection to the daemon.
 pub(super) enum Stream {
-    Unix(UnixStream),
+    Unix(UnixStream, Patience),
     Tls(Box<SslStream<TcpStream>>),
 }
 
@@ -226,7 +229,7 @@ impl Stream {
     /// How long one read or write may wait.
     pub(super) fn limit(&self, left: Duration) -> io::Result<()> {
         match self {
-            Self::Unix(stream) => {
+            Self::Unix(stream, _) => {
                 stream.set_read_timeout(Some(left))?;
                 stream.set_write_timeout(Some(left))
             }
@@ -241,7 +244,7 @@ impl Stream {
     /// request was read. Nothing else than the end can arrive on a connection that waits for no reply.
     pub(super) fn is_closed(&self) -> bool {
         match self {
-            Self::Unix(_) => false,
+            Self::Unix(..) => false,
             Self::Tls(stream) => {
                 let mut byte = [0];
                 let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
@@ -258,7 +261,7 @@ impl Stream {
 impl Read for Stream {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Unix(stream) => stream.read(room),
+            Self::Unix(stream, patience) => patience.on(stream).read(room),
             Self::Tls(stream) => match stream.ssl_read(room) {
                 Ok(count) => Ok(count),
                 Err(error) if error.code() == ErrorCode::ZERO_RETURN => Ok(0),
@@ -271,7 +274,7 @@ impl Read for Stream {
 impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Unix(stream) => stream.write(bytes),
+            Self::Unix(stream, _) => stream.write(bytes),
             Self::Tls(stream) => stream.ssl_write(bytes).map_err(plain),
         }
     }
@@ -287,5 +290,25 @@ impl Drop for Stream {
             // A farewell, so that the gate knows that nothing was cut off; one that is gone needs none.
             let _said = stream.shutdown();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bridge_on_another_host_takes_the_place_of_the_socket() {
+        let text = "address = 'keys.example:8450'\nserver_name = 'keys.example'\nserver_ca = 'a'\ncertificate = 'b'\nkey = 'c'\n";
+        let remote: RemoteBridge = toml::from_str(text).unwrap();
+        let socket = Path::new("run/ocsp.sock");
+        assert_eq!(Transport::of(socket, None).to_string(), "run/ocsp.sock");
+        assert_eq!(
+            Transport::of(socket, Some(&remote)).to_string(),
+            "keys.example:8450"
+        );
+        assert!(toml::from_str::<RemoteBridge>(&format!("{text}insecure = true\n")).is_err());
+        let (without, _) = text.split_once("key").unwrap();
+        assert!(toml::from_str::<RemoteBridge>(without).is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! How connections end: on either side, half, by order, and when the gate is killed.
 
 use std::io::{Read as _, Write as _};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 
 use hsm_bridge::client::Client;
 use hsm_bridge::{KeyAlgorithm, KeyLabel, KeyStore as _, KeyStoreError};
@@ -15,7 +15,7 @@ fn connected(
     stage: &Stage,
     gate: &crate::stage::Gate,
     bridge: &UnixListener,
-) -> (Client, std::os::unix::net::UnixStream) {
+) -> (Client, UnixStream) {
     let files = stage.client_files("client", &Wanted::default());
     let remote = stage.remote(gate.address, &files);
     std::thread::scope(|scope| {
@@ -47,44 +47,42 @@ fn a_kill_in_the_middle_of_making_a_key_leaves_its_outcome_unknown() {
     drop(first);
 }
 
+/// Reads a request and answers it with this result.
+fn answer(served: &mut UnixStream, result: &[u8]) -> Vec<u8> {
+    let request = read_frame(served).unwrap();
+    let mut reply = vec![2];
+    reply.extend(&request[1..9]);
+    reply.extend(result);
+    served.write_all(&crate::stage::frame(&reply)).unwrap();
+    request
+}
+
+const MADE: [u8; 21] = [
+    4, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9,
+];
+
 #[test]
 fn a_connection_that_was_closed_while_idle_is_not_used_for_what_must_not_be_asked_twice() {
     let stage = Stage::build();
     let bridge = stage.play_bridge();
     let gate = stage.open();
-    let files = stage.client_files("client", &Wanted::default());
-    let remote = stage.remote(gate.address, &files);
     let label = KeyLabel::parse("sign/one").unwrap();
-    // Two connections that serve the route of the key, the second of which is then closed by the bridge.
+    let (client, first) = connected(&stage, &gate, &bridge);
     std::thread::scope(|scope| {
-        let ended = scope.spawn(|| {
-            let mut first = greet(&bridge);
-            drop(greet(&bridge));
-            // The key is made on a third connection; or on the first, which is open.
-            bridge.set_nonblocking(true).unwrap();
-            first
-                .set_read_timeout(Some(std::time::Duration::from_millis(1)))
-                .unwrap();
-            loop {
-                if let Ok((mut third, _)) = bridge.accept() {
-                    third.set_nonblocking(false).unwrap();
-                    let greeting = read_frame(&mut third).unwrap();
-                    third
-                        .write_all(&crate::stage::attached(&greeting[1..9]))
-                        .unwrap();
-                    return read_frame(&mut third).unwrap()[13];
-                }
-                if let Ok(request) = read_frame(&mut first) {
-                    return request[13];
-                }
-            }
-        });
-        let client = open(remote).unwrap();
-        // The answer does not come, and the key's connection is lost with it: this may be asked again, and is.
-        let _first = client.find(&label);
-        assert_eq!(ended.join().unwrap(), 2, "find");
+        let looking = scope.spawn(|| client.find(&label));
+        let mut second = greet(&bridge);
+        answer(&mut second, &[2, 0]);
+        assert_eq!(looking.join().unwrap(), Ok(None));
+        // From now on the client knows which connections are for this key, and the bridge closes them.
+        drop((first, second));
+        for _ in 0..2 {
+            gate.says("connection closed");
+        }
+        let making = scope.spawn(|| client.generate(&label, KeyAlgorithm::P256));
+        let request = answer(&mut greet(&bridge), &MADE);
+        assert_eq!(request[13], 4, "generate");
+        assert_eq!(making.join().unwrap().unwrap().as_bytes(), &[9; 20]);
     });
-    drop(gate);
 }
 
 #[test]
@@ -147,8 +145,7 @@ fn a_gate_that_is_stopped_lets_the_call_under_way_end() {
         assert_eq!(served.read(&mut [0]).unwrap(), 0);
         let mut reply = vec![2];
         reply.extend(&request[1..9]);
-        reply.push(4);
-        reply.extend([9; 20]);
+        reply.extend(MADE);
         served.write_all(&crate::stage::frame(&reply)).unwrap();
         drop(served);
         let made = call.join().unwrap();

@@ -11,10 +11,12 @@ use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::x509::extension::{
-    BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName, SubjectKeyIdentifier,
+    AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName,
+    SubjectKeyIdentifier,
 };
 use openssl::x509::{
-    X509, X509Builder, X509Crl, X509CrlBuilder, X509Name, X509NameBuilder, X509RevokedBuilder,
+    CrlNumber, X509, X509Builder, X509Crl, X509CrlBuilder, X509Name, X509NameBuilder,
+    X509RevokedBuilder,
 };
 
 const DAY: i64 = 86_400;
@@ -153,9 +155,15 @@ impl Authority {
             .set_issuer_name(self.certificate.subject_name())
             .unwrap();
         let mut names = SubjectAlternativeName::new();
-        wanted.dns.iter().for_each(|it| drop(names.dns(it)));
-        wanted.uris.iter().for_each(|it| drop(names.uri(it)));
-        wanted.ips.iter().for_each(|it| drop(names.ip(it)));
+        for it in &wanted.dns {
+            names.dns(it);
+        }
+        for it in &wanted.uris {
+            names.uri(it);
+        }
+        for it in &wanted.ips {
+            names.ip(it);
+        }
         if !(wanted.dns.is_empty() && wanted.uris.is_empty() && wanted.ips.is_empty()) {
             let names = names
                 .build(&builder.x509v3_context(Some(&self.certificate), None))
@@ -203,6 +211,15 @@ impl Authority {
             entry.set_revocation_date(&at(-1)).unwrap();
             list.add_revoked(entry.build()).unwrap();
         }
+        let issuer = X509::builder().unwrap();
+        let context = issuer.x509v3_context(Some(&self.certificate), None);
+        let id = AuthorityKeyIdentifier::new()
+            .keyid(true)
+            .build(&context)
+            .unwrap();
+        list.append_extension(id).unwrap();
+        let count = CrlNumber::new(BigNum::from_u32(1).unwrap()).unwrap();
+        list.append_extension(count.build().unwrap()).unwrap();
         list.sign(&self.key, MessageDigest::sha256()).unwrap();
         list.build().unwrap()
     }

@@ -30,14 +30,21 @@ fn whoever_is_no_caller_is_told_so_and_never_reaches_the_bridge() {
     let bridge = stage.play_bridge();
     let gate = stage.open();
     let tls = stage.path("tls");
-    let stranger = Authority::new("test authority");
+    let stranger = Authority::new("another authority");
+    // Of the same name as the gate's own, with another key.
+    let namesake = Authority::new("test authority");
     let usual = Wanted::default();
     let own = |title: &str, wanted: Wanted| stage.client_files(title, &wanted);
     let cases: Vec<(Files, &str, &str)> = vec![
         (
             stranger.issue(&usual).write(&tls, "stranger", &[]),
             "unknown ca",
-            "handshake refused",
+            "unable to get local issuer certificate",
+        ),
+        (
+            namesake.issue(&usual).write(&tls, "namesake", &[]),
+            "decrypt error",
+            "certificate signature failure",
         ),
         (
             own(

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use hsm_bridge::client::{Client, ClientOptions};
+use hsm_bridge::client::{Client, ClientOptions, Transport};
 use hsm_bridge::{Health, KeyStoreError, Signer};
 
 use super::{Arguments, DriverFigures, HOPS, STANDBY, TOKEN, failed, signer};
@@ -117,15 +117,15 @@ impl Place {
             .map_err(|e| failed("daemon", e))?;
         Ok(Serving {
             child,
-            socket: self.folder.join("bench.sock"),
+            transport: Transport::Unix(self.folder.join("bench.sock")),
         })
     }
 }
 
-/// A daemon for as long as this value lives.
+/// A daemon, or its gate, for as long as this value lives.
 pub(super) struct Serving {
     pub(super) child: Child,
-    socket: PathBuf,
+    pub(super) transport: Transport,
 }
 
 impl Drop for Serving {
@@ -138,10 +138,14 @@ impl Drop for Serving {
 
 impl Serving {
     pub(super) fn client(&self) -> Result<Client, KeyStoreError> {
-        Client::connect_with(
-            &self.socket,
+        self.client_with(1)
+    }
+
+    fn client_with(&self, connections: usize) -> Result<Client, KeyStoreError> {
+        Client::open(
+            self.transport.clone(),
             ClientOptions {
-                connections: 1,
+                connections,
                 ..ClientOptions::default()
             },
         )
@@ -160,13 +164,7 @@ impl Serving {
 
     /// The median time of a call that does next to nothing, in microseconds.
     pub(super) fn hop(&self) -> Result<f64, KeyStoreError> {
-        let client = Client::connect_with(
-            &self.socket,
-            ClientOptions {
-                connections: ROUTES as usize,
-                ..ClientOptions::default()
-            },
-        )?;
+        let client = self.client_with(ROUTES as usize)?;
         let mut times = Vec::with_capacity(HOPS);
         for _ in 0..HOPS {
             let began = Instant::now();

@@ -68,8 +68,9 @@ impl Door {
             }
         };
         admitted();
-        if let Err(why) = Relay::new(client, bridge, up).run(&place.order, self.idle, last) {
-            tracing::info!(%from, why, "connection ended");
+        match Relay::new(client, bridge, up).run(&place.order, self.idle, last) {
+            Ok(()) => tracing::debug!(%from, "connection closed"),
+            Err(why) => tracing::info!(%from, why, "connection ended"),
         }
     }
 
