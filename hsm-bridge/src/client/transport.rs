@@ -157,12 +157,11 @@ fn shake_hands(
     // RFC 9525 §6.3: the common name of a subject is no name of a host.
     parameters
         .set_hostflags(X509CheckFlags::NO_PARTIAL_WILDCARDS | X509CheckFlags::NEVER_CHECK_SUBJECT);
-    match address {
-        Ok(address) => parameters.set_ip(address)?,
-        Err(_) => {
-            parameters.set_host(&remote.server_name)?;
-            ssl.set_hostname(&remote.server_name)?;
-        }
+    if let Ok(address) = address {
+        parameters.set_ip(address)?;
+    } else {
+        parameters.set_host(&remote.server_name)?;
+        ssl.set_hostname(&remote.server_name)?;
     }
     let stream = match ssl.connect(tcp) {
         Ok(stream) => stream,

@@ -123,7 +123,7 @@ pub(crate) fn alert(error: &openssl::ssl::Error) -> Option<i32> {
         .ssl_error()?
         .errors()
         .iter()
-        .map(|it| it.reason_code());
+        .map(openssl::error::Error::reason_code);
     reasons
         .map(|reason| reason - ALERT_REASON)
         .find(|alert| (0..=LAST_ALERT).contains(alert))

@@ -98,12 +98,12 @@ fn half_a_connection_ends_alone_and_what_was_asked_is_still_answered() {
     let mut rest = Vec::new();
     served.read_to_end(&mut rest).unwrap();
     assert!(rest.is_empty());
-    served.write_all(&[7; 100_000]).unwrap();
+    served.write_all(&vec![7; 100_000]).unwrap();
     drop(served);
     read_frame(&mut client).unwrap();
     let mut answer = Vec::new();
     client.read_to_end(&mut answer).unwrap();
-    assert_eq!(answer, [7; 100_000]);
+    assert_eq!(answer, vec![7; 100_000]);
 }
 
 #[test]

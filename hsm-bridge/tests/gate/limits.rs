@@ -107,9 +107,10 @@ fn pour(stream: &mut std::os::unix::net::UnixStream) -> usize {
     stream
         .set_write_timeout(Some(Duration::from_millis(500)))
         .unwrap();
+    let bytes = vec![0; 64 * 1024];
     let mut poured = 0;
     while poured < 256 << 20 {
-        match stream.write(&[0; 64 * 1024]) {
+        match stream.write(&bytes) {
             Ok(count) => poured += count,
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::WouldBlock);

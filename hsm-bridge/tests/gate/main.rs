@@ -2,6 +2,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     unreachable_pub,
     dead_code,
     reason = "a test fails by panicking, and its support module is private to it and shared with others"

@@ -241,9 +241,9 @@ impl Pair {
             key: folder.join(format!("{title}.key")),
         };
         let mut text = self.certificate.to_pem().unwrap();
-        chain
-            .iter()
-            .for_each(|it| text.extend(it.to_pem().unwrap()));
+        for above in chain {
+            text.extend(above.to_pem().unwrap());
+        }
         // The key first: until both are there, the earlier certificate has a key that is not its own, and the two stay unused.
         replace(
             &files.key,

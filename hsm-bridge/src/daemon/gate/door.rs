@@ -6,7 +6,6 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use openssl::x509::X509;
 use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::identity::Callers;
@@ -91,7 +90,7 @@ impl Door {
                 caller: caller.name().to_owned(),
                 certificate,
                 chain: chain
-                    .map(|it| it.iter().map(|it| X509::from(it.to_owned())).collect())
+                    .map(|it| it.iter().map(ToOwned::to_owned).collect())
                     .unwrap_or_default(),
             })
             .map_err(|error| (error.clone(), format!("{}: {error}", caller.name())))?;

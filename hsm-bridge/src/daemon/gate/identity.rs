@@ -2,16 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use openssl::hash::MessageDigest;
+use openssl::error::ErrorStack;
 use openssl::sha::sha256;
 use openssl::x509::{X509ExtendedKeyUsage, X509Ref};
 
 use super::config::{GateCaller, GateConfig};
 use crate::KeyStoreError;
 use crate::daemon::config::wrong;
-
-/// Hexadecimal digits of a SHA-256.
-const DIGITS: usize = 64;
+use crate::policy::hexadecimal;
 
 /// What a certificate is known by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +17,8 @@ enum Mark {
     /// In lower case, since DNS names know no case (RFC 5280 §7.2).
     Dns(String),
     Uri(String),
-    Certificate(String),
-    Key(String),
+    Certificate([u8; 32]),
+    Key([u8; 32]),
 }
 
 /// A service on another host.
@@ -73,7 +71,7 @@ impl Callers {
         if !purposes.is_some_and(|it| it.contains(X509ExtendedKeyUsage::SSL_CLIENT)) {
             return Err("its certificate is not one for clients (extendedKeyUsage)".to_owned());
         }
-        let known = marks(certificate)?;
+        let known = marks(certificate).map_err(|_| "its certificate cannot be read".to_owned())?;
         let mut matching = self.0.iter().filter(|caller| known.contains(&caller.mark));
         match (matching.next(), matching.next()) {
             (Some(caller), None) => Ok(caller),
@@ -88,20 +86,24 @@ impl Callers {
 
 fn mark(settings: &GateCaller) -> Result<Mark, KeyStoreError> {
     let wrong = |what: &str| wrong(format_args!("[gate]: caller '{}': {what}", settings.name));
+    let sha256 = |text: &String| {
+        // Tools print colons between the bytes.
+        hexadecimal(&text.replace(':', ""))
+            .ok_or_else(|| wrong("a SHA-256 has 64 hexadecimal digits"))
+    };
+    let (whole, key) = (&settings.certificate_sha256, &settings.key_sha256);
     let given = [
         settings
             .dns_name
             .as_ref()
             .map(|it| Mark::Dns(it.to_ascii_lowercase())),
         settings.uri.clone().map(Mark::Uri),
-        settings
-            .certificate_sha256
-            .as_deref()
-            .map(|it| Mark::Certificate(digits(it))),
-        settings
-            .key_sha256
-            .as_deref()
-            .map(|it| Mark::Key(digits(it))),
+        whole
+            .as_ref()
+            .map(sha256)
+            .transpose()?
+            .map(Mark::Certificate),
+        key.as_ref().map(sha256).transpose()?.map(Mark::Key),
     ];
     let mut given = given.into_iter().flatten();
     let (Some(mark), None) = (given.next(), given.next()) else {
@@ -112,43 +114,15 @@ fn mark(settings: &GateCaller) -> Result<Mark, KeyStoreError> {
     match &mark {
         Mark::Dns(name) | Mark::Uri(name) if name.is_empty() => Err(wrong("its name is empty")),
         Mark::Dns(name) if name.contains('*') => Err(wrong("a wildcard names nobody")),
-        Mark::Certificate(digits) | Mark::Key(digits) if !is_digest(digits) => {
-            Err(wrong("a SHA-256 has 64 hexadecimal digits"))
-        }
         _ => Ok(mark),
     }
 }
 
-/// Digits without the colons that tools print between them.
-fn digits(text: &str) -> String {
-    text.chars()
-        .filter(|it| *it != ':')
-        .collect::<String>()
-        .to_ascii_lowercase()
-}
-
-fn is_digest(digits: &str) -> bool {
-    digits.len() == DIGITS && digits.bytes().all(|it| it.is_ascii_hexdigit())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Everything that a certificate can be known by.
-fn marks(certificate: &X509Ref) -> Result<Vec<Mark>, String> {
-    let unreadable = |_| "its certificate cannot be read".to_owned();
-    let whole = certificate
-        .digest(MessageDigest::sha256())
-        .map_err(unreadable)?;
-    let key = certificate
-        .public_key()
-        .and_then(|key| key.public_key_to_der())
-        .map_err(unreadable)?;
-    let mut found = vec![
-        Mark::Certificate(hex(&whole)),
-        Mark::Key(hex(&sha256(&key))),
-    ];
+fn marks(certificate: &X509Ref) -> Result<Vec<Mark>, ErrorStack> {
+    let whole = certificate.to_der()?;
+    let key = certificate.public_key()?.public_key_to_der()?;
+    let mut found = vec![Mark::Certificate(sha256(&whole)), Mark::Key(sha256(&key))];
     for name in certificate.subject_alt_names().iter().flatten() {
         if let Some(dns) = name.dnsname() {
             found.push(Mark::Dns(dns.to_ascii_lowercase()));

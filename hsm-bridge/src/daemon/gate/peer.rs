@@ -10,7 +10,7 @@ use rustix::net::sockopt;
 use crate::tls;
 
 /// How long a peer that went silent is believed to be there: probes begin after the first, come this often, and are so many.
-const PROBE_AFTER: Duration = Duration::from_secs(60);
+const PROBE_AFTER: Duration = Duration::from_mins(1);
 const PROBE_EVERY: Duration = Duration::from_secs(10);
 const PROBES: u32 = 3;
 /// How long sent bytes may go without being acknowledged, in milliseconds.
@@ -49,11 +49,11 @@ pub(super) fn until(deadline: Instant) -> Timespec {
 }
 
 /// Waits for the socket as an error of TLS asks; any other error is one.
-fn wait(tls: &TcpStream, error: Error, deadline: Instant) -> Result<(), Why> {
+fn wait(tls: &TcpStream, error: &Error, deadline: Instant) -> Result<(), Why> {
     let flags = match error.code() {
         ErrorCode::WANT_READ => PollFlags::IN,
         ErrorCode::WANT_WRITE => PollFlags::OUT,
-        _ => return Err(tls::words(&error)),
+        _ => return Err(tls::words(error)),
     };
     let left = until(deadline);
     if deadline <= Instant::now() {
@@ -78,7 +78,7 @@ pub(super) fn accept(
             return Ok(tls);
         };
         let verified = tls.ssl().verify_result();
-        if let Err(why) = wait(tls.get_ref(), error, deadline) {
+        if let Err(why) = wait(tls.get_ref(), &error, deadline) {
             leave(&tls, deadline);
             let reason = verified.error_string();
             return Err(if verified == openssl::x509::X509VerifyResult::OK {
@@ -96,7 +96,7 @@ pub(super) fn read(tls: &mut Tls, room: &mut [u8], deadline: Instant) -> Result<
         match tls.ssl_read(room) {
             Ok(count) => return Ok(count),
             Err(error) if error.code() == ErrorCode::ZERO_RETURN => return Ok(0),
-            Err(error) => wait(tls.get_ref(), error, deadline)?,
+            Err(error) => wait(tls.get_ref(), &error, deadline)?,
         }
     }
 }
@@ -106,7 +106,7 @@ pub(super) fn write(tls: &mut Tls, mut bytes: &[u8], deadline: Instant) -> Resul
     while !bytes.is_empty() {
         match tls.ssl_write(bytes) {
             Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
-            Err(error) => wait(tls.get_ref(), error, deadline)?,
+            Err(error) => wait(tls.get_ref(), &error, deadline)?,
         }
     }
     Ok(())
