@@ -286,8 +286,11 @@ impl Write for Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         if let Self::Tls(stream) = self {
-            // A farewell, so that the gate knows that nothing was cut off; one that is gone needs none.
-            let _said = stream.shutdown();
+            // A farewell, so that the gate knows that nothing was cut off; one that is gone, or takes nothing in, is not waited for.
+            let _said = stream
+                .get_ref()
+                .set_nonblocking(true)
+                .map(|()| stream.shutdown());
         }
     }
 }

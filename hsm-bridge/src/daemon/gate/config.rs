@@ -163,7 +163,7 @@ mod tests {
     fn what_cannot_be_meant_is_refused_by_name() {
         let hex = "ab".repeat(32);
         for (rest, word) in [
-            ("".to_owned(), "[[gate.caller]]"),
+            (String::new(), "[[gate.caller]]"),
             ("pin = \"1\"\n".to_owned(), "pin"),
             (
                 format!("idle_limit_s = 5\n{CALLER}uri = \"a\"\n"),

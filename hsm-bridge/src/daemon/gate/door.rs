@@ -4,13 +4,15 @@ use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use openssl::x509::X509;
 use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-use super::identity::Callers;
-use super::material::{Keeper, seconds_left};
-use super::open::{Client, Open, Place};
+use super::identity::{Caller, Callers};
+use super::material::{Keeper, Material, time_left};
+use super::open::{Client, Denied, Open, Place};
 use super::peer::{self, Tls, Why};
 use super::pipe::Pipe;
 use super::relay::Relay;
@@ -46,18 +48,33 @@ impl Door {
                 return;
             }
         };
-        let (place, socket, last) = match self.admit(&client) {
-            Ok(found) => found,
-            Err((error, why)) => {
+        let caller = match self.caller(&client) {
+            Ok(caller) => caller,
+            Err(why) => {
                 tracing::warn!(%from, why, "connection refused");
-                return refuse(client, error, deadline);
+                return refuse(client, KeyStoreError::NotPermitted, deadline);
             }
         };
         let mut up = Pipe::new();
         if let Err(why) = greeting(&mut client, &mut up, deadline) {
-            tracing::info!(%from, why, "a connection did not say what it is for");
+            tracing::info!(%from, caller = caller.name(), why, "a connection did not say what it is for");
             return refuse(client, KeyStoreError::BadRequest(why), deadline);
         }
+        let place = match self.enter(&client, caller, &context) {
+            Ok(place) => place,
+            Err(Denied::Full) => {
+                tracing::warn!(%from, caller = caller.name(), "too many connections");
+                let busy = KeyStoreError::Busy("too many connections".to_owned());
+                return refuse(client, busy, deadline);
+            }
+            Err(Denied::Untrusted(why)) => {
+                tracing::warn!(%from, caller = caller.name(), why, "no longer admitted");
+                return refuse(client, KeyStoreError::NotPermitted, deadline);
+            }
+            // The client looks for the gate again.
+            Err(Denied::Stopping) => return peer::close(client, deadline),
+        };
+        let socket = caller.socket();
         let bridge = match connect(socket) {
             Ok(bridge) => bridge,
             // As a door that is not there: the client looks for it again.
@@ -67,35 +84,50 @@ impl Door {
             }
         };
         admitted();
+        let last = client.ssl().peer_certificate();
+        let last = Instant::now() + last.map_or(Duration::ZERO, |it| time_left(&it));
         match Relay::new(client, bridge, up).run(&place.order, self.idle, last) {
             Ok(()) => tracing::debug!(%from, "connection closed"),
             Err(why) => tracing::info!(%from, why, "connection ended"),
         }
     }
 
-    /// Finds the caller, its place and its socket, and when its certificate ends.
-    fn admit(&self, client: &Tls) -> Result<(Place<'_>, &Path, Instant), (KeyStoreError, Why)> {
-        let refused = |why: String| (KeyStoreError::NotPermitted, why);
+    /// Whom the certificate names; the error says why nobody.
+    fn caller(&self, client: &Tls) -> Result<&Caller, Why> {
         if client.ssl().selected_alpn_protocol() != Some(tls::PROTOCOL) {
-            return Err(refused("it speaks another protocol (ALPN)".to_owned()));
+            return Err("it speaks another protocol (ALPN)".to_owned());
         }
         let certificate = client.ssl().peer_certificate();
-        let certificate = certificate.ok_or_else(|| refused("it has no certificate".to_owned()))?;
-        let caller = self.callers.named(&certificate).map_err(refused)?;
-        let chain = client.ssl().peer_cert_chain();
-        let last = Instant::now() + Duration::from_secs(seconds_left(&certificate));
-        let place = self
-            .open
-            .enter(Client {
-                caller: caller.name().to_owned(),
-                certificate,
-                chain: chain
-                    .map(|it| it.iter().map(ToOwned::to_owned).collect())
-                    .unwrap_or_default(),
-            })
-            .map_err(|error| (error.clone(), format!("{}: {error}", caller.name())))?;
-        tracing::debug!(caller = caller.name(), "admitted");
-        Ok((place, caller.socket(), last))
+        let certificate = certificate.ok_or_else(|| "it has no certificate".to_owned())?;
+        self.callers.named(&certificate)
+    }
+
+    /// Takes a place. Material that was renewed since the handshake is asked again: those who have a place already were.
+    fn enter(
+        &self,
+        client: &Tls,
+        caller: &Caller,
+        used: &Arc<Material>,
+    ) -> Result<Place<'_>, Denied> {
+        let ssl = client.ssl();
+        let nobody = || Denied::Untrusted("it has no certificate".to_owned());
+        let certificate = ssl.peer_certificate().ok_or_else(nobody)?;
+        let chain = ssl.peer_cert_chain();
+        let chain: Vec<X509> = chain
+            .map(|it| it.iter().map(ToOwned::to_owned).collect())
+            .unwrap_or_default();
+        let place = self.open.enter(Client {
+            caller: caller.name().to_owned(),
+            certificate: certificate.clone(),
+            chain: chain.clone(),
+        })?;
+        let current = self.keeper.current();
+        if !Arc::ptr_eq(&current, used) {
+            current
+                .still_admits(&certificate, &chain)
+                .map_err(Denied::Untrusted)?;
+        }
+        Ok(place)
     }
 }
 

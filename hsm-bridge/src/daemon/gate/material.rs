@@ -1,6 +1,7 @@
 //! The gate's certificate and whom it trusts, read anew when a file changes; connections of clients that are no longer trusted end.
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use openssl::asn1::Asn1Time;
 use openssl::error::ErrorStack;
@@ -22,6 +23,8 @@ use crate::tls::{self, Identity, Stamp};
 /// (`X509_V_ERR_UNABLE_TO_GET_CRL`, `..._CRL_ISSUER`, `X509_V_ERR_CRL_SIGNATURE_FAILURE` of OpenSSL). An anchor is trusted because it
 /// is named, and given up by naming it no more (RFC 5280 §6.1.1).
 const NO_LIST_OF_ANCHOR: [i32; 3] = [3, 33, 8];
+
+const SECONDS_OF_A_DAY: i64 = 86_400;
 
 /// What a handshake needs, as the files had it at one moment.
 pub(super) struct Material {
@@ -128,13 +131,13 @@ fn judge(sound: bool, verifier: &mut X509StoreContextRef) -> bool {
     false
 }
 
-/// How long a certificate is still good for, in seconds.
-pub(super) fn seconds_left(certificate: &X509) -> u64 {
+/// How long a certificate is still good for.
+pub(super) fn time_left(certificate: &X509) -> Duration {
     let left = Asn1Time::days_from_now(0).and_then(|now| now.diff(certificate.not_after()));
-    left.map_or(0, |left| {
-        let seconds = i64::from(left.days) * 86_400 + i64::from(left.secs);
-        u64::try_from(seconds).unwrap_or_default()
-    })
+    let seconds = left.map_or(0, |left| {
+        i64::from(left.days) * SECONDS_OF_A_DAY + i64::from(left.secs)
+    });
+    Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
 }
 
 /// The material in use, and what the files looked like when it was read.

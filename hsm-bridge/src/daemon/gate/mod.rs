@@ -12,11 +12,11 @@ mod open;
 mod peer;
 mod pipe;
 mod relay;
+mod strangers;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
@@ -32,11 +32,10 @@ use door::Door;
 use identity::Callers;
 use material::Keeper;
 use open::Open;
+use strangers::Strangers;
 
 /// How often the files of certificates are looked at.
 const REVIEW: Duration = Duration::from_secs(2);
-/// How many connections may be on their way to a place at once.
-const MAX_STRANGERS: usize = 64;
 /// How long no connection is accepted when the system has no place for another.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 
@@ -105,7 +104,7 @@ fn review(door: &Door, stopped: &mpsc::Receiver<()>) {
 
 /// Accepts connections until the socket is shut down.
 fn accept(listener: &TcpListener, door: &Arc<Door>) {
-    let strangers = Arc::new(AtomicUsize::new(0));
+    let strangers = Arc::new(Strangers::default());
     loop {
         match listener.accept() {
             Ok((stream, from)) => admit(stream, from, door, &strangers),
@@ -124,40 +123,17 @@ fn accept(listener: &TcpListener, door: &Arc<Door>) {
     }
 }
 
-fn admit(stream: TcpStream, from: SocketAddr, door: &Arc<Door>, strangers: &Arc<AtomicUsize>) {
-    let stranger = Stranger::new(strangers);
-    // Without a handshake nothing can be said; the client looks for the gate again.
-    if stranger.number > MAX_STRANGERS {
+fn admit(stream: TcpStream, from: SocketAddr, door: &Arc<Door>, strangers: &Arc<Strangers>) {
+    let Some(stranger) = strangers.one_more(from.ip()) else {
+        // Without a handshake nothing can be said; the client looks for the gate again.
         tracing::warn!(%from, "too many connections at once that are not admitted yet");
         return;
-    }
+    };
     let door = Arc::clone(door);
     let spawned = std::thread::Builder::new()
         .name("relay".to_owned())
         .spawn(move || door.serve(stream, from, move || drop(stranger)));
     if let Err(error) = spawned {
         tracing::error!(%error, "no thread for a connection");
-    }
-}
-
-/// One of those that are not admitted yet.
-struct Stranger {
-    all: Arc<AtomicUsize>,
-    number: usize,
-}
-
-impl Stranger {
-    fn new(all: &Arc<AtomicUsize>) -> Self {
-        let number = all.fetch_add(1, Ordering::Relaxed) + 1;
-        Self {
-            all: Arc::clone(all),
-            number,
-        }
-    }
-}
-
-impl Drop for Stranger {
-    fn drop(&mut self) {
-        self.all.fetch_sub(1, Ordering::Relaxed);
     }
 }

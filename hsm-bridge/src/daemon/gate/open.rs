@@ -9,8 +9,6 @@ use std::time::Duration;
 use openssl::x509::X509;
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::KeyStoreError;
-
 /// The order to end, for one relay.
 pub(super) struct Order {
     given: AtomicBool,
@@ -48,6 +46,16 @@ pub(super) struct Client {
     pub(super) certificate: X509,
     /// What it sent along with its certificate.
     pub(super) chain: Vec<X509>,
+}
+
+/// Why there is no place.
+pub(super) enum Denied {
+    /// As many as may be are open.
+    Full,
+    /// The gate is being stopped.
+    Stopping,
+    /// It would not be admitted any more; the reason.
+    Untrusted(String),
 }
 
 #[derive(Default)]
@@ -92,12 +100,14 @@ impl Open {
     }
 
     /// A place for a client, if there is one.
-    pub(super) fn enter(&self, client: Client) -> Result<Place<'_>, KeyStoreError> {
-        let full = || KeyStoreError::Busy("too many connections".to_owned());
-        let order = Arc::new(Order::new().map_err(|_| full())?);
+    pub(super) fn enter(&self, client: Client) -> Result<Place<'_>, Denied> {
+        let order = Arc::new(Order::new().map_err(|_| Denied::Full)?);
         let mut state = self.state();
-        if state.stopping || state.relays.len() >= self.limit {
-            return Err(full());
+        if state.stopping {
+            return Err(Denied::Stopping);
+        }
+        if state.relays.len() >= self.limit {
+            return Err(Denied::Full);
         }
         let number = state.next;
         state.next += 1;
