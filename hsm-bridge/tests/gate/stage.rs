@@ -14,6 +14,7 @@ use hsm_bridge::client::{Client, ClientOptions, RemoteBridge, Transport};
 use openssl::ssl::{
     Ssl, SslContext, SslContextBuilder, SslFiletype, SslMethod, SslStream, SslVerifyMode,
 };
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::pki::{Authority, Files, Pair, Wanted};
 use crate::support::{House, Running};
@@ -228,6 +229,9 @@ pub fn read_frame(stream: &mut impl Read) -> io::Result<Vec<u8>> {
 
 /// Greets a connection as the bridge does.
 pub fn greet(listener: &UnixListener) -> UnixStream {
+    let limit = Timespec::try_from(PATIENCE).unwrap();
+    let came = poll(&mut [PollFd::new(listener, PollFlags::IN)], Some(&limit));
+    assert_eq!(came, Ok(1), "nobody came to the bridge");
     let (mut stream, _) = listener.accept().unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let greeting = read_frame(&mut stream).unwrap();
