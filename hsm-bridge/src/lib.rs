@@ -24,6 +24,9 @@ pub mod audit;
 pub mod client;
 #[cfg(feature = "token")]
 pub mod daemon;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "token")]
 pub mod pkcs11;
 #[cfg(feature = "token")]

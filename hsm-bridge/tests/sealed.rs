@@ -88,7 +88,15 @@ fn a_sealed_key_serves_like_any_other_and_is_in_no_token() {
     assert_eq!(daemon.stop(), Some(0));
     let listing = house.run("keys", &["--config", "romduol.toml"]);
     let listing = String::from_utf8(listing.stdout).unwrap();
-    assert!(listing.contains("bridge/sealed/g1") && !listing.contains("idp/"));
+    assert!(listing.contains("bridge/sealed/g1"));
+    for (name, id) in &made {
+        let line = listing.lines().find(|line| line.starts_with(name.as_str()));
+        let line = line.unwrap();
+        assert!(
+            line.contains(&id.to_string()) && line.ends_with("sealed, generation 1"),
+            "{line}"
+        );
+    }
 
     let daemon = house.serve();
     let idp = house.client("idp");
@@ -203,13 +211,47 @@ fn another_token_opens_nothing() {
     let config = fs::read_to_string(house.path("romduol.toml")).unwrap();
     let config = config.replace("label = 'house'", "label = 'other'");
     fs::write(house.path("romduol.toml"), config).unwrap();
-    let _daemon = house.serve();
+    let checked = house.run("check", &["--config", "romduol.toml"]);
+    let said = String::from_utf8(checked.stdout).unwrap();
+    assert_eq!(checked.status.code(), Some(1));
+    assert!(
+        said.contains("1 sealed keys are wrapped by bridge/sealed/g1, which is not"),
+        "{said}"
+    );
+    let daemon = house.serve();
     let idp = house.client("idp");
     // The other token has a first generation as well.
     let own = idp.generate(&label("idp/two"), KeyAlgorithm::P256).unwrap();
     signs(&idp, own, b"x").unwrap();
     let refusal = signs(&idp, stolen, b"x").unwrap_err();
     assert!(matches!(refusal, KeyStoreError::KeyRefused(_)), "{refusal}");
+    assert_eq!(daemon.stop(), Some(0));
+    // Looking opens nothing and removes nothing, not even what another process may be writing; what is damaged is said.
+    let check = || {
+        let checked = house.run("check", &["--config", "romduol.toml"]);
+        (
+            checked.status.code(),
+            String::from_utf8(checked.stdout).unwrap(),
+        )
+    };
+    assert_eq!(check().0, Some(0), "{check:?}", check = check());
+    let leaf = house.path("state/sealed/house").join(&own.to_string()[..3]);
+    let draft = leaf.join("draft.tmp");
+    fs::write(&draft, "half a key").unwrap();
+    let file = fs::read_dir(&leaf).unwrap().find_map(|entry| {
+        let path = entry.unwrap().path();
+        (path != draft).then_some(path)
+    });
+    let file = file.unwrap();
+    let text = fs::read(&file).unwrap();
+    fs::write(&file, &text[..text.len() - 1]).unwrap();
+    let (code, said) = check();
+    assert_eq!(code, Some(1));
+    assert!(
+        said.contains(&format!("{own}: its sealed file is damaged")),
+        "{said}"
+    );
+    assert!(draft.exists());
 }
 
 #[test]

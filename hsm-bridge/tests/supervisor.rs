@@ -19,6 +19,7 @@ use hsm_bridge::{
     Health, KeyAlgorithm, KeyLabel, KeyStore, KeyStoreError, SignatureVerifier, Signer,
 };
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
 use strict_token::{Control, Fault, Function, Settings};
 use support::{House, Running};
 
@@ -169,6 +170,56 @@ fn a_call_that_hangs_costs_its_worker_and_nobody_else() {
     assert_ne!(worker(&daemon, "first"), first);
 }
 
+/// How long callers of a token wait whose server is stopped, and how much later two busy cores may wake them.
+const SHORT: Duration = Duration::from_millis(400);
+const GRACE: Duration = Duration::from_millis(700);
+
+#[test]
+fn when_a_tokens_server_is_stopped_its_callers_are_answered_in_time_and_those_of_another_token_served()
+ {
+    let pair = Pair::build("fail_back_after_s = 0\nopen_limit_ms = 500");
+    let daemon = pair.house.serve();
+    let ca = pair.client("ca", Duration::from_secs(20));
+    let idp = pair.house.client("idp");
+    let (ca_signer, idp_signer) = (signer(&ca, "sign/one"), signer(&idp, "idp/one"));
+    let id = hsm_bridge::KeyId::of(ca_signer.public_key()).unwrap();
+    let callers: Vec<_> = (0..4)
+        .map(|_| pair.client("ca", SHORT).signer(id, None).unwrap())
+        .collect();
+    // As SIGSTOP of a network token's server does: every call hangs, and none fails.
+    for function in Function::ALL {
+        pair.control.always(function, Fault::Hang);
+    }
+    let latest = std::thread::scope(|scope| {
+        let waiting: Vec<_> = callers
+            .iter()
+            .map(|caller| {
+                scope.spawn(|| {
+                    let mut latest = Duration::ZERO;
+                    for round in 0..4_u8 {
+                        let asked = std::time::Instant::now();
+                        assert!(caller.sign(&[round]).is_err(), "no signature can have come");
+                        latest = latest.max(asked.elapsed());
+                    }
+                    latest
+                })
+            })
+            .collect();
+        for round in 0..100_u8 {
+            sign_and_verify(idp_signer.as_ref(), &[round]).unwrap();
+        }
+        let latest = waiting.into_iter().map(|waiting| waiting.join().unwrap());
+        latest.max().unwrap()
+    });
+    assert!(latest <= SHORT + GRACE, "{latest:?}");
+    pair.control.clear_all();
+    while let Err(error) = sign_and_verify(ca_signer.as_ref(), b"after") {
+        assert!(matches!(error, KeyStoreError::UnknownKey(_)), "{error}");
+    }
+    assert_eq!(daemon.stop(), Some(0));
+    assert_eq!(pair.control.wrong_pins(), 0);
+}
+
 #[test]
 fn a_module_that_hangs_while_it_is_opened_does_not_hold_up_the_other_token() {
     let pair = Pair::build("fail_back_after_s = 0\nopen_limit_ms = 500");
@@ -176,6 +227,11 @@ fn a_module_that_hangs_while_it_is_opened_does_not_hold_up_the_other_token() {
     let ca = pair.client("ca", Duration::from_secs(20));
     let ca_signer = signer(&ca, "sign/one");
     assert_eq!(daemon.stop(), Some(0));
+    // A PIN that was never offered: it is not counted as such by a module that hangs before its login.
+    let draft = pair.house.path("draft.pin");
+    fs::copy(pair.house.path("user.pin"), &draft).unwrap();
+    support::set_mode(&draft, 0o600);
+    fs::rename(&draft, pair.house.path("user.pin")).unwrap();
     pair.control.always(Function::Initialize, Fault::Hang);
     let daemon = pair.house.serve();
     sign_and_verify(
@@ -248,6 +304,106 @@ fn a_refused_pin_is_offered_once_whatever_is_started_again() {
     signer(&ca, "sign/one");
     assert_eq!(daemon.stop(), Some(0));
     assert_eq!(pair.control.login_attempts(), 2);
+}
+
+/// What `hsm-bridge status` says, and its exit status.
+fn status(pair: &Pair) -> (serde_json::Value, Option<i32>) {
+    let told = pair
+        .house
+        .run("status", &["--config", "romduol.toml", "--json"]);
+    let json = serde_json::from_slice(&told.stdout).unwrap_or_default();
+    (json, told.status.code())
+}
+
+#[test]
+fn the_status_tells_which_token_is_lost_since_when_and_who_serves_its_keys() {
+    let pair = Pair::build("fail_back_after_s = 0");
+    assert_eq!(status(&pair).1, Some(69), "no daemon runs");
+    let daemon = pair.house.serve();
+    let ca = pair.client("ca", Duration::from_secs(20));
+    signer(&ca, "sign/one");
+    let (sound, code) = status(&pair);
+    assert_eq!(code, Some(0), "{sound}");
+    let first = &sound["tokens"][0];
+    assert_eq!(
+        (&first["name"], &first["condition"], &first["restarts"]),
+        (&"first".into(), &"sound".into(), &0.into())
+    );
+    assert_eq!(first["serves"], json!(["sign/*", "*"]));
+    assert_eq!(sound["tokens"][1]["serves"], json!(["idp/*"]));
+    let socket = pair.house.path("state/status.sock");
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&socket).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    // It asks nothing of whoever connects, and a peer that says nothing and takes nothing delays nobody.
+    let silent = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+    pair.control.stop_server();
+    kill_process(worker(&daemon, "first"), Signal::KILL).unwrap();
+    let lost = loop {
+        let (now, code) = status(&pair);
+        if now["tokens"][0]["condition"] == "lost" {
+            assert_eq!(code, Some(1));
+            break now;
+        }
+    };
+    let first = &lost["tokens"][0];
+    assert!(
+        first["reason"].is_string() && first["since"].is_string(),
+        "{first}"
+    );
+    assert_eq!(first["serves"], json!([]));
+    assert_eq!(lost["tokens"][1]["serves"], json!(["idp/*", "sign/*"]));
+    assert_eq!(lost["unserved"], json!(["*"]));
+    drop(silent);
+    pair.control.start_server();
+    let back = loop {
+        let (now, code) = status(&pair);
+        if code == Some(0) {
+            break now;
+        }
+    };
+    assert_eq!(back["tokens"][0]["restarts"], 1);
+    let words = pair.house.run("status", &["--config", "romduol.toml"]);
+    let words = String::from_utf8(words.stdout).unwrap();
+    let line = words.lines().next().unwrap();
+    assert!(
+        line.starts_with("first: sound since ")
+            && line.ends_with(", came back once, serves sign/*, all other keys"),
+        "{words}"
+    );
+    assert_eq!(daemon.stop(), Some(0));
+    assert!(!socket.exists());
+}
+
+#[test]
+fn the_status_tells_of_a_refused_pin_and_of_a_login_that_hangs() {
+    let pair = Pair::build("fail_back_after_s = 0\nopen_limit_ms = 60000");
+    fs::write(pair.house.path("user.pin"), "0000-wrong\n").unwrap();
+    let daemon = pair.house.serve();
+    let both = json!(["pin-refused", "sound"]);
+    while {
+        let (told, _) = status(&pair);
+        json!([
+            told["tokens"][0]["condition"],
+            told["tokens"][1]["condition"]
+        ]) != both
+    } {}
+    assert_eq!(daemon.stop(), Some(0));
+    // While it hangs, the supervisor still answers.
+    pair.control.always(Function::Login, Fault::Hang);
+    let right = fs::read(pair.house.path("spare.pin")).unwrap();
+    fs::write(pair.house.path("user.pin"), right).unwrap();
+    let _daemon = pair.house.serve();
+    while pair.control.hanging() == 0 {
+        std::thread::yield_now();
+    }
+    let (told, code) = status(&pair);
+    assert_eq!(
+        (&told["tokens"][0]["condition"], code),
+        (&"opening".into(), Some(1))
+    );
+    pair.control.clear_all();
+    while status(&pair).1 != Some(0) {}
 }
 
 #[test]

@@ -101,7 +101,7 @@ impl Page {
         self.faults
             .get(function.index())
             .and_then(Armed::plan)
-            .is_some_and(|plan| plan.fault == Fault::Hang)
+            .is_some_and(|plan| matches!(plan.fault, Fault::Hang | Fault::HangAfter))
     }
 
     /// Arms a plan in place of the one before; the kind is written last, so that no call sees half a plan of a new kind.

@@ -11,6 +11,8 @@ pub enum Fault {
     AnswerLost(u64),
     /// Does not return until the fault is cleared, then does its work.
     Hang,
+    /// Does its work and does not return until the fault is cleared: an answer that never comes.
+    HangAfter,
     /// A signature with one bit flipped.
     FlippedBit,
     /// A signature over another message, as one made by another key would look.
@@ -32,6 +34,7 @@ impl Fault {
             Self::OtherMessage => (5, 0),
             Self::Short => (6, 0),
             Self::Zeros => (7, 0),
+            Self::HangAfter => (8, 0),
         }
     }
 
@@ -45,6 +48,7 @@ impl Fault {
             5 => Some(Self::OtherMessage),
             6 => Some(Self::Short),
             7 => Some(Self::Zeros),
+            8 => Some(Self::HangAfter),
             _ => None,
         }
     }
@@ -53,13 +57,14 @@ impl Fault {
 impl std::str::FromStr for Fault {
     type Err = String;
 
-    /// `hang`, `flipped-bit`, `other-message`, `short`, `zeros`, a return code without its prefix, or `lost:` and such a code.
+    /// `hang`, `hang-after`, `flipped-bit`, `other-message`, `short`, `zeros`, a return code without its prefix, or `lost:` and such a code.
     fn from_str(text: &str) -> Result<Self, String> {
         let code = |name: &str| {
             ckr::parse(name).ok_or_else(|| format!("{name} is neither a fault nor a return code"))
         };
         Ok(match text {
             "hang" => Self::Hang,
+            "hang-after" => Self::HangAfter,
             "flipped-bit" => Self::FlippedBit,
             "other-message" => Self::OtherMessage,
             "short" => Self::Short,
@@ -153,7 +158,7 @@ mod tests {
         fn faults_survive_the_page(code in any::<u64>()) {
             for fault in [
                 Fault::Answer(code), Fault::AnswerLost(code), Fault::Hang, Fault::FlippedBit,
-                Fault::OtherMessage, Fault::Short, Fault::Zeros,
+                Fault::OtherMessage, Fault::Short, Fault::Zeros, Fault::HangAfter,
             ] {
                 let (kind, value) = fault.encode();
                 prop_assert_eq!(Fault::decode(kind, value), Some(fault));

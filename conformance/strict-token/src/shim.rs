@@ -77,6 +77,10 @@ pub(crate) fn around(
     let answer = work(shim, fault);
     match fault {
         Some(Fault::AnswerLost(instead)) => instead,
+        Some(Fault::HangAfter) => {
+            shim.hang(function);
+            answer
+        }
         _ => answer,
     }
 }

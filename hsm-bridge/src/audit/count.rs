@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::entry::{Event, Text};
 use super::finding::{Finding, What};
-use super::read::{each_line, since_epoch};
+use super::read::{each_line, reaches_back, since_epoch};
 use super::record::DONE;
 
 /// Who used which key for what.
@@ -46,14 +46,17 @@ fn is_use(line: &[u8]) -> Result<bool, What> {
         .ok_or(What::Malformed)
 }
 
-/// Hands caller, operation and key label of every use since a moment that succeeded to `visit`, in constant memory. The log is not
-/// verified; a use that cannot be read is a finding.
+/// Hands caller, operation and key label of every use since a moment that succeeded to `visit`, in constant memory. Of segments that are
+/// older as a whole only the first line is read. The log is not verified; a use that cannot be read is a finding, and so is a segment
+/// since that moment that was moved away.
 pub fn done_since(
     folder: &Path,
     since: SystemTime,
     mut visit: impl FnMut(&str, &str, &str),
 ) -> Result<(), Finding> {
     let from_us = since_epoch(since);
+    // What was moved away too early would be counted as never used.
+    reaches_back(folder, since)?;
     each_line(folder, since, |line| {
         if is_use(line)? {
             let used: Use<'_> = serde_json::from_slice(line).map_err(|_| What::Malformed)?;

@@ -63,6 +63,13 @@ pub enum What {
     },
     /// The line has another hash than the witness remembers.
     Witness(Witness),
+    /// The line that the verification was to begin with was moved away, and those behind it.
+    OutOfReach {
+        /// The line of the witness.
+        witness: u64,
+        /// The first line that is here.
+        first: u64,
+    },
     /// `checkpoint.json` is missing, cannot be read or is not the newest checkpoint of the log.
     CheckpointFile,
 }
@@ -129,6 +136,11 @@ impl fmt::Display for What {
                 f,
                 "line number {} is not the one that the witness remembers: the log was rewritten",
                 witness.sequence
+            ),
+            Self::OutOfReach { witness, first } => write!(
+                f,
+                "the log begins with line number {first} here, but the witness remembers number {witness}: bring back the segments in between, or take a witness of line number {} or later",
+                first.saturating_sub(1)
             ),
             Self::CheckpointFile => {
                 f.write_str("checkpoint.json is missing or is not the newest checkpoint of the log")

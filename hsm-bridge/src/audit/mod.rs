@@ -36,7 +36,18 @@ pub use log::{Durability, Log, Sequence};
 pub use read::read;
 pub use record::{DONE, KeyOperation, Record};
 pub use report::{Counts, Report};
-pub use verify::verify;
+pub use verify::{verify, verify_from};
+
+/// Number and remark of a line, for those who try what reads as one.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn line_reads(line: &[u8]) -> Option<(u64, Option<String>)> {
+    let mut scratch = Vec::new();
+    let entry = Entry::parse(line, &mut scratch)?;
+    // Read on as the verifier does; what it holds may be no checkpoint of ours.
+    let _checkpoint = Checkpoint::of(&entry);
+    let detail = entry.detail.as_ref().map(|text| text.as_str().to_owned());
+    Some((entry.sequence, detail))
+}
 
 /// A segment is closed when the next line would make it longer than this, in bytes.
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;

@@ -17,7 +17,7 @@ use super::finding::{Finding, What};
 use super::hash::{Hash, LogId};
 use super::log::{Durability, Log, Parts, Writer};
 use super::medium::{Disk, Medium};
-use super::segment::{self, Lines, Next};
+use super::segment::{self, Lines, Next, Span};
 use super::tail::{self, BEFORE_ALL, FORMAT, Tail};
 
 /// How often the lock is asked for: a verifier holds it for the moment it takes to see that nobody writes.
@@ -36,7 +36,8 @@ impl Log {
     /// Opens the log in `folder`, or makes it and names it `fresh`, which must be random.
     ///
     /// The last lines are checked against each other and against `checkpoint.json`; a log that is not as it was left is
-    /// [`AuditError::Damaged`] and not touched. A half-written last line is moved aside and recorded. Nobody else can open the log
+    /// [`AuditError::Damaged`] and not touched. Closed segments may have been moved away, but for the newest of them, once there is a
+    /// checkpoint, which then names the log. A half-written last line is moved aside and recorded. Nobody else can open the log
     /// before this one is dropped.
     pub fn open(folder: &Path, fresh: LogId, at: SystemTime) -> Result<Self, AuditError> {
         let settings = Settings {
@@ -60,15 +61,15 @@ impl Log {
             .map_err(wrong)?;
         let lock = lock(folder)?;
         let (newest, pending) = checkpoint::kept(folder)?;
-        let segments = segment::count(folder)?;
-        let (tail, writer) = if segments == 0 {
+        let segments = segment::span(folder)?;
+        let (tail, writer) = if segments.last == 0 {
             if let Kept::Unreadable | Kept::Checkpoint(_) = newest {
                 return Err(Finding::folder(What::Empty).into());
             }
             make(folder, &*settings.medium).map_err(wrong)?
         } else {
             let tail = tail::check(folder, segments, &newest)?;
-            let writer = resume(folder, segments, &tail).map_err(wrong)?;
+            let writer = resume(folder, segments.last, &tail).map_err(wrong)?;
             (tail, writer)
         };
         let log = Self::from_parts(Parts {
@@ -211,14 +212,14 @@ fn aside(name: &str) -> Option<(u64, Hash)> {
 /// Whether the line of a checkpoint that was interrupted is in the log; looked for backwards no further than the line it signs.
 fn has_line(
     folder: &Path,
-    segments: u64,
+    segments: Span,
     pending: Option<&checkpoint::Checkpoint>,
 ) -> Result<bool, Finding> {
     let Some(pending) = pending else {
         return Ok(false);
     };
     let mut scratch = Vec::new();
-    for segment in (1..=segments).rev() {
+    for segment in (segments.first..=segments.last).rev() {
         let unreadable = |e: io::Error| Finding::segment(segment, What::Unreadable(e.to_string()));
         let mut lines = Lines::open(folder, segment, u64::MAX).map_err(unreadable)?;
         let mut reaches_back = false;

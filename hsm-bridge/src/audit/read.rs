@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::entry::Entry;
 use super::finding::{Finding, What};
 use super::record::micros;
-use super::segment::{self, Lines, Next};
+use super::segment::{self, Lines, Next, Span};
 
 /// Lines stand in the order in which they were written, not of their times: by this much a clock may have been set back between two.
 const CLOCK_SLACK: Duration = Duration::from_hours(1);
@@ -43,9 +43,12 @@ pub(super) fn each_line(
     since: SystemTime,
     mut visit: impl FnMut(&[u8]) -> Result<ControlFlow<()>, What>,
 ) -> Result<(), Finding> {
-    let segments = segment::count(folder)?;
+    let segments = segment::span(folder)?;
+    if segments.last == 0 {
+        return Ok(());
+    }
     let from_us = since_epoch(since).saturating_sub(micros(CLOCK_SLACK));
-    for number in first_segment(folder, segments, from_us)?..=segments {
+    for number in first_segment(folder, segments, from_us)?..=segments.last {
         let unreadable = |e: io::Error| Finding::segment(number, What::Unreadable(e.to_string()));
         let mut lines = Lines::open(folder, number, u64::MAX).map_err(unreadable)?;
         loop {
@@ -53,7 +56,7 @@ pub(super) fn each_line(
             let visited = match next {
                 Next::Line(bytes) => visit(bytes),
                 Next::End => break,
-                Next::Torn(_) if number == segments => break,
+                Next::Torn(_) if number == segments.last => break,
                 Next::Torn(_) => Err(What::Torn),
                 Next::TooLong => Err(What::TooLong),
             };
@@ -70,18 +73,26 @@ pub(super) fn each_line(
     Ok(())
 }
 
-/// The newest segment that begins before `from_us`: all that is younger stands in it or behind it.
-fn first_segment(folder: &Path, segments: u64, from_us: u64) -> Result<u64, Finding> {
-    for number in (2..=segments).rev() {
-        let unreadable = |e: io::Error| Finding::segment(number, What::Unreadable(e.to_string()));
-        let mut lines = Lines::open(folder, number, u64::MAX).map_err(unreadable)?;
-        if let (Next::Line(line), _) = lines.next().map_err(unreadable)? {
-            let entry = Entry::parse(line, &mut Vec::new())
-                .ok_or_else(|| Finding::segment(number, What::Malformed))?;
-            if entry.at_us < from_us {
-                return Ok(number);
-            }
+/// Refuses a folder whose lines since a moment may have been moved away in part.
+pub(super) fn reaches_back(folder: &Path, since: SystemTime) -> Result<(), Finding> {
+    let segments = segment::span(folder)?;
+    let from_us = since_epoch(since).saturating_sub(micros(CLOCK_SLACK));
+    if segments.first == 1 || first_segment(folder, segments, from_us)? > segments.first {
+        return Ok(());
+    }
+    match segment::first_entry(folder, segments.first, |entry| entry.at_us)? {
+        Some(at_us) if at_us < from_us => Ok(()),
+        _ => Err(Finding::segment(segments.first - 1, What::MissingSegment)),
+    }
+}
+
+/// The newest segment that begins before `from_us`, or the oldest: all that is younger stands in it or behind it.
+fn first_segment(folder: &Path, segments: Span, from_us: u64) -> Result<u64, Finding> {
+    for number in (segments.first + 1..=segments.last).rev() {
+        let begins = segment::first_entry(folder, number, |entry| entry.at_us)?;
+        if begins.is_some_and(|at_us| at_us < from_us) {
+            return Ok(number);
         }
     }
-    Ok(1)
+    Ok(segments.first)
 }

@@ -35,6 +35,8 @@ impl Counts {
 pub struct Report {
     /// The log's name.
     pub log: LogId,
+    /// The line behind which the verification began, where it did not begin at the first.
+    pub from: Option<Witness>,
     /// The last line, for a witness to remember.
     pub head: Witness,
     /// How many segments there are.

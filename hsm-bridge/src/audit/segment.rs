@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Read as _, Take};
 use std::path::{Path, PathBuf};
 
 use super::MAX_LINE_BYTES;
+use super::entry::Entry;
 use super::finding::{Finding, What};
 
 /// What is read from a file at once.
@@ -20,10 +21,19 @@ pub(super) fn path(folder: &Path, segment: u64) -> PathBuf {
     folder.join(name(segment))
 }
 
-/// How many segments there are; they are numbered from 1 without a gap. Other files in the folder are not looked at.
-pub(super) fn count(folder: &Path) -> Result<u64, Finding> {
+/// The segments of a folder: numbered without a gap, from 1 on unless the oldest were moved away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    /// The oldest that is here.
+    pub(super) first: u64,
+    /// The newest; 0 when there is none.
+    pub(super) last: u64,
+}
+
+/// Which segments there are. Other files in the folder are not looked at.
+pub(super) fn span(folder: &Path) -> Result<Span, Finding> {
     let unreadable = |e: io::Error| Finding::folder(What::Unreadable(e.to_string()));
-    let (mut found, mut newest) = (0, 0);
+    let (mut found, mut first, mut last) = (0, u64::MAX, 0);
     for item in fs::read_dir(folder).map_err(unreadable)? {
         let file = item.map_err(unreadable)?.file_name();
         let number = file
@@ -33,17 +43,35 @@ pub(super) fn count(folder: &Path) -> Result<u64, Finding> {
             .filter(|number| *number > 0 && file.to_str() == Some(&name(*number)));
         if let Some(number) = number {
             found += 1;
-            newest = newest.max(number);
+            first = number.min(first);
+            last = number.max(last);
         }
     }
-    if found == newest {
-        return Ok(newest);
+    let first = first.min(last.max(1));
+    if found == 0 || found == last - first + 1 {
+        return Ok(Span { first, last });
     }
-    let missing = (1..newest).find(|number| !path(folder, *number).exists());
+    let missing = (first..last).find(|number| !path(folder, *number).exists());
     Err(Finding::segment(
-        missing.unwrap_or(newest),
+        missing.unwrap_or(last),
         What::MissingSegment,
     ))
+}
+
+/// The first entry of a segment, given to `look`; `None` when it has no whole line.
+pub(super) fn first_entry<T>(
+    folder: &Path,
+    segment: u64,
+    look: impl FnOnce(&Entry<'_>) -> T,
+) -> Result<Option<T>, Finding> {
+    let unreadable = |e: io::Error| Finding::segment(segment, What::Unreadable(e.to_string()));
+    let mut lines = Lines::open(folder, segment, u64::MAX).map_err(unreadable)?;
+    match lines.next().map_err(unreadable)?.0 {
+        Next::Line(line) => Entry::parse(line, &mut Vec::new())
+            .map(|entry| Some(look(&entry)))
+            .ok_or_else(|| Finding::segment(segment, What::Malformed)),
+        _ => Ok(None),
+    }
 }
 
 /// What stands next in a segment.

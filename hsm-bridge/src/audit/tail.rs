@@ -9,7 +9,7 @@ use super::checkpoint::Kept;
 use super::entry::{Entry, Event};
 use super::finding::{Finding, What};
 use super::hash::{Hash, LogId, Witness};
-use super::segment::{self, Lines, Next};
+use super::segment::{self, Lines, Next, Span};
 
 /// How much of the end is read and checked, in bytes; the whole log is for the verifier.
 const TAIL_BYTES: u64 = 1024 * 1024;
@@ -40,11 +40,12 @@ pub(super) struct Tail {
     pub(super) recorded: Vec<(u64, Hash)>,
 }
 
-/// Checks the end of a log of `segments` segments against itself and the newest checkpoint beside it.
-pub(super) fn check(folder: &Path, segments: u64, newest: &Kept) -> Result<Tail, Finding> {
-    let at = |what| Finding::segment(segments, what);
-    let (start, mut bytes) = last_bytes(folder, segments, TAIL_BYTES)
-        .map_err(|e| at(What::Unreadable(e.to_string())))?;
+/// Checks the end of a log against itself and the newest checkpoint beside it.
+pub(super) fn check(folder: &Path, segments: Span, newest: &Kept) -> Result<Tail, Finding> {
+    let last = segments.last;
+    let at = |what| Finding::segment(last, what);
+    let (start, mut bytes) =
+        last_bytes(folder, last, TAIL_BYTES).map_err(|e| at(What::Unreadable(e.to_string())))?;
     let whole = bytes
         .iter()
         .rposition(|byte| *byte == b'\n')
@@ -55,13 +56,15 @@ pub(super) fn check(folder: &Path, segments: u64, newest: &Kept) -> Result<Tail,
         // The first line is cut; with no line behind it there is none to go on from.
         lines.next().ok_or_else(|| at(What::TooLong))?;
         None
-    } else if segments == 1 {
+    } else if last == 1 {
         Some(BEFORE_ALL)
+    } else if last > segments.first {
+        Some(last_line(folder, last - 1)?)
     } else {
-        Some(last_line(folder, segments - 1)?)
+        None
     };
     let mut tail = Tail {
-        id: first_line(folder)?,
+        id: name(folder, segments, newest)?,
         head: before.unwrap_or(BEFORE_ALL),
         length: start + u64::try_from(whole).unwrap_or(u64::MAX),
         torn,
@@ -171,7 +174,17 @@ fn last_line(folder: &Path, segment: u64) -> Result<Witness, Finding> {
     })
 }
 
-/// The log's name; none when the first line was never finished.
+/// The log's name: from its first line, or from its newest checkpoint where that was moved away; none when the first line was never
+/// finished.
+fn name(folder: &Path, segments: Span, newest: &Kept) -> Result<Option<LogId>, Finding> {
+    match newest.checkpoint() {
+        _ if segments.first == 1 => first_line(folder),
+        Some(seen) => Ok(Some(seen.log)),
+        None => Err(Finding::segment(segments.first - 1, What::MissingSegment)),
+    }
+}
+
+/// The name in the first line.
 fn first_line(folder: &Path) -> Result<Option<LogId>, Finding> {
     let at = |what| Finding {
         segment: 1,

@@ -11,7 +11,7 @@ use super::finding::{Finding, What};
 use super::hash::{Hash, LogId, Witness};
 use super::open::is_open;
 use super::report::{Counts, Report};
-use super::segment::{self, Lines, Next};
+use super::segment::{self, Lines, Next, Span};
 use super::tail::{BEFORE_ALL, follows, named_by};
 use crate::SignatureVerifier;
 
@@ -30,16 +30,50 @@ pub fn verify(
     verifier: &dyn SignatureVerifier,
 ) -> Result<Report, Finding> {
     let snapshot = Snapshot::take(folder)?;
+    if snapshot.segments.first > 1 {
+        return Err(Finding::segment(1, What::MissingSegment));
+    }
     let mut walk = Walk::new(keys, witness, verifier, &snapshot);
-    for number in 1..=snapshot.segments {
+    for number in 1..=snapshot.segments.last {
         walk.segment(folder, number)?;
     }
     walk.finish()
 }
 
+/// Verifies a log as [`verify`] does, but only what stands behind the line of the witness `from`, which whoever calls has reason to
+/// trust: the head of an earlier verification. The segments before it may have been moved away; that line itself, or the one after it,
+/// must be here.
+pub fn verify_from(
+    folder: &Path,
+    keys: &[SubjectPublicKeyInfoOwned],
+    from: &Witness,
+    witness: Option<&Witness>,
+    verifier: &dyn SignatureVerifier,
+) -> Result<Report, Finding> {
+    let snapshot = Snapshot::take(folder)?;
+    let mut walk = Walk::new(keys, witness, verifier, &snapshot);
+    walk.from = Some(from);
+    for number in segment_of(folder, &snapshot, from)?..=snapshot.segments.last {
+        walk.segment(folder, number)?;
+    }
+    walk.finish()
+}
+
+/// The segment that holds the line of a witness, or the oldest that is here.
+fn segment_of(folder: &Path, snapshot: &Snapshot, from: &Witness) -> Result<u64, Finding> {
+    let segments = snapshot.segments;
+    for number in (segments.first + 1..=segments.last).rev() {
+        let begins = segment::first_entry(folder, number, |entry| entry.sequence)?;
+        if begins.is_some_and(|sequence| sequence <= from.sequence) {
+            return Ok(number);
+        }
+    }
+    Ok(segments.first)
+}
+
 /// The files as they were at one moment.
 struct Snapshot {
-    segments: u64,
+    segments: Span,
     /// Bytes in the last segment.
     length: u64,
     newest: Kept,
@@ -53,11 +87,11 @@ impl Snapshot {
         let was_open = is_open(folder).map_err(unreadable)?;
         let mut kept = checkpoint::kept(folder)?;
         for _ in 0..SNAPSHOT_ATTEMPTS {
-            let segments = segment::count(folder)?;
-            if segments == 0 {
+            let segments = segment::span(folder)?;
+            if segments.last == 0 {
                 return Err(Finding::folder(What::Empty));
             }
-            let length = std::fs::metadata(segment::path(folder, segments))
+            let length = std::fs::metadata(segment::path(folder, segments.last))
                 .map_err(unreadable)?
                 .len();
             let again = checkpoint::kept(folder)?;
@@ -80,6 +114,8 @@ impl Snapshot {
 
 struct Walk<'a> {
     keys: &'a [SubjectPublicKeyInfoOwned],
+    /// The line to begin behind.
+    from: Option<&'a Witness>,
     witness: Option<&'a Witness>,
     verifier: &'a dyn SignatureVerifier,
     snapshot: &'a Snapshot,
@@ -99,6 +135,7 @@ impl<'a> Walk<'a> {
     ) -> Self {
         Self {
             keys,
+            from: None,
             witness,
             verifier,
             snapshot,
@@ -110,7 +147,7 @@ impl<'a> Walk<'a> {
     }
 
     fn segment(&mut self, folder: &Path, number: u64) -> Result<(), Finding> {
-        let last = number == self.snapshot.segments;
+        let last = number == self.snapshot.segments.last;
         let length = if last { self.snapshot.length } else { u64::MAX };
         let unreadable =
             |e: std::io::Error| Finding::segment(number, What::Unreadable(e.to_string()));
@@ -140,6 +177,11 @@ impl<'a> Walk<'a> {
         let mut scratch = std::mem::take(&mut self.scratch);
         let entry = Entry::parse(bytes, &mut scratch).ok_or(What::Malformed)?;
         self.scratch = scratch;
+        if let (Some(from), None) = (self.from, &self.report)
+            && self.is_before(&entry, bytes, from)?
+        {
+            return Ok(());
+        }
         follows(&entry, &self.head)?;
         if self.report.is_none() {
             self.report = Some(self.begin(&entry).ok_or(What::FirstLine)?);
@@ -164,11 +206,42 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    /// Whether a line is still one before those to be verified. The witness's own line is the last of them; it must be as it was.
+    fn is_before(&mut self, entry: &Entry<'_>, bytes: &[u8], from: &Witness) -> Result<bool, What> {
+        if entry.sequence < from.sequence {
+            return Ok(true);
+        }
+        if entry.sequence > from.sequence.saturating_add(1) {
+            return Err(What::OutOfReach {
+                witness: from.sequence,
+                first: entry.sequence,
+            });
+        }
+        let is_witness = entry.sequence == from.sequence;
+        let held = if is_witness {
+            Some(Hash::of(bytes))
+        } else {
+            Hash::parse(entry.prev)
+        };
+        if held != Some(from.hash) {
+            return Err(What::Witness(*from));
+        }
+        self.head = *from;
+        self.remember();
+        self.report = Some(self.begin(entry).ok_or(What::FirstLine)?);
+        Ok(is_witness)
+    }
+
     fn begin(&self, first: &Entry<'_>) -> Option<Report> {
+        let log = match (self.from, self.snapshot.newest.checkpoint()) {
+            (Some(_), Some(newest)) => Some(newest.log),
+            _ => named_by(first),
+        };
         Some(Report {
-            log: named_by(first)?,
+            log: log?,
+            from: self.from.copied(),
             head: self.head,
-            segments: self.snapshot.segments,
+            segments: self.snapshot.segments.last + 1 - self.snapshot.segments.first,
             first_us: first.at_us,
             last_us: first.at_us,
             checkpoint: None,
@@ -218,15 +291,22 @@ impl<'a> Walk<'a> {
             .and_then(|lines| usize::try_from(lines).ok())
             .filter(|lines| *lines > 0)
             .ok_or(What::ForgedCheckpoint)?;
+        if !self.keys.is_empty() {
+            seen.verify(self.keys, self.verifier)?;
+        }
+        if self
+            .from
+            .is_some_and(|from| seen.head.sequence < from.sequence)
+        {
+            // The line it signs was read by an earlier verification, or by none.
+            return Ok(seen);
+        }
         let held = self
             .recent
             .len()
             .checked_sub(behind + 1)
             .and_then(|place| self.recent.get(place))
             .ok_or(What::ForgedCheckpoint)?;
-        if !self.keys.is_empty() {
-            seen.verify(self.keys, self.verifier)?;
-        }
         if *held != seen.head.hash {
             return Err(What::Rewritten {
                 sequence: seen.head.sequence,
@@ -254,9 +334,21 @@ impl<'a> Walk<'a> {
                 seen,
             }));
         }
-        let report = self
+        let mut report = self
             .report
-            .ok_or_else(|| Finding::segment(1, What::FirstLine))?;
+            .ok_or_else(|| Finding::segment(snapshot.segments.first, What::FirstLine))?;
+        if let (Some(from), None, Some(newest)) =
+            (self.from, &report.checkpoint, snapshot.newest.checkpoint())
+            && newest.head.sequence < from.sequence
+        {
+            // Its line stands before those that were read.
+            if !self.keys.is_empty() {
+                newest
+                    .verify(self.keys, self.verifier)
+                    .map_err(Finding::folder)?;
+            }
+            report.checkpoint = Some(newest.clone());
+        }
         let beside = [snapshot.newest.checkpoint(), snapshot.pending.checkpoint()];
         let agrees = match &report.checkpoint {
             Some(newest) => beside.contains(&Some(newest)),

@@ -34,6 +34,10 @@ pub(super) struct VerifyArguments {
     /// A line that was noted down elsewhere, as SEQUENCE:HASH; the log must still hold it.
     #[arg(long)]
     witness: Option<Witness>,
+    /// Begin behind this line, as SEQUENCE:HASH: the head that an earlier verification printed. Segments before it may have been moved
+    /// away, or are not read.
+    #[arg(long)]
+    from: Option<Witness>,
 }
 
 #[derive(Args)]
@@ -79,12 +83,11 @@ fn verify(arguments: &VerifyArguments) -> Result<ExitCode, KeyStoreError> {
         .iter()
         .map(|path| public_key(path))
         .collect::<Result<Vec<_>, _>>()?;
-    let verified = audit::verify(
-        &arguments.folder,
-        &keys,
-        arguments.witness.as_ref(),
-        &OpenSslVerifier,
-    );
+    let (folder, witness) = (&arguments.folder, arguments.witness.as_ref());
+    let verified = match &arguments.from {
+        Some(from) => audit::verify_from(folder, &keys, from, witness, &OpenSslVerifier),
+        None => audit::verify(folder, &keys, witness, &OpenSslVerifier),
+    };
     let mut out = io::stdout().lock();
     Ok(match verified {
         Ok(report) => {
@@ -130,6 +133,13 @@ fn tell(report: &Report, out: &mut impl Write) -> io::Result<()> {
         time(report.first_us),
         time(report.last_us)
     )?;
+    if let Some(from) = &report.from {
+        writeln!(
+            out,
+            "Its lines up to number {} were not read: the witness stands for them.",
+            from.sequence
+        )?;
+    }
     writeln!(out, "Its head, for a witness: {}", report.head)?;
     match &report.checkpoint {
         Some(newest) => writeln!(

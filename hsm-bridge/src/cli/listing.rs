@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hsm_bridge::daemon::{Config, TokenSettings};
+use hsm_bridge::daemon::{Config, TokenSettings, each_sealed_key};
 use hsm_bridge::pkcs11::list_tokens;
 use hsm_bridge::{KeyLabel, KeyStoreError, SecretPurpose};
 
@@ -31,8 +31,20 @@ pub(super) fn keys(config: &Config) -> Result<(), KeyStoreError> {
             println!("token {}:", settings.name);
         }
         keys_of(settings)?;
+        sealed_by(config, settings)?;
     }
     Ok(())
+}
+
+/// Prints what a token sealed, as the files have it.
+fn sealed_by(config: &Config, settings: &TokenSettings) -> Result<(), KeyStoreError> {
+    each_sealed_key(config, settings, |key| match key {
+        Ok(key) => println!(
+            "{:48} {:8} {} sealed, generation {}",
+            key.label, key.algorithm, key.id, key.generation
+        ),
+        Err(error) => println!("not one of ours: {error}"),
+    })
 }
 
 /// Prints how the key of a label was made, for every token that has it.

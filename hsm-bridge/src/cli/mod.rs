@@ -5,6 +5,7 @@ mod bench;
 mod init;
 mod listing;
 mod rewrap;
+mod status;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,8 +48,11 @@ enum Verb {
     Gate(ConfigFile),
     /// Say in words what is wrong with module, token, PIN, policy, sockets or keys. Offers the PIN once.
     Check(ConfigFile),
-    /// List the keys in the token. Offers the PIN once.
+    /// List the keys in the token and those it sealed. Offers the PIN once.
     Keys(ConfigFile),
+    /// Say how each token of the running daemon is: sound, lost, awaiting its custodians or refusing its PIN, since when, how often it
+    /// came back, and which keys it serves now. Exit status 1 when not all is well.
+    Status(status::Arguments),
     /// Print how a key was made, as JSON: module, token, mechanism and the key's attributes as the token showed them then. Offers the
     /// PIN once.
     Evidence {
@@ -78,6 +82,9 @@ enum Verb {
     Audit(audit::Verb),
     #[command(hide = true)]
     BenchDriver(bench::DriverArguments),
+    /// Makes the keys of the bench's full token.
+    #[command(hide = true)]
+    BenchFill(bench::FillArguments),
 }
 
 impl ConfigFile {
@@ -114,6 +121,7 @@ fn perform(verb: &Verb) -> Result<ExitCode, KeyStoreError> {
         Verb::Gate(file) => daemon::run_gate(&GateConfig::load(&file.config, std::env::vars())?)?,
         Verb::Worker => daemon::run_worker()?,
         Verb::Check(file) => return Ok(check(&file.load()?)),
+        Verb::Status(arguments) => return status::run(arguments),
         Verb::Keys(file) => listing::keys(&file.load()?)?,
         Verb::Evidence { label, file } => listing::evidence(&file.load()?, label)?,
         Verb::Tokens { module } => listing::tokens(module)?,
@@ -122,6 +130,7 @@ fn perform(verb: &Verb) -> Result<ExitCode, KeyStoreError> {
         Verb::Bench(arguments) => bench::run(arguments)?,
         Verb::Audit(verb) => return audit::run(verb),
         Verb::BenchDriver(arguments) => bench::run_driver(arguments)?,
+        Verb::BenchFill(arguments) => bench::run_fill(arguments)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::config::TokenSettings;
 use super::pin_file;
 use crate::KeyStoreError;
-use crate::pkcs11::{Clock, Login, Template, Token, TokenConfig, TokenOptions, WhenLost};
+use crate::pkcs11::{Clock, Leave, Login, Template, Token, TokenConfig, TokenOptions, WhenLost};
 
 /// Where systemd puts the credentials of a service (systemd.exec(5), `LoadCredential=`).
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
@@ -49,6 +49,8 @@ impl LoginMode {
 pub(super) struct Access {
     pub(super) template: Template,
     pub(super) pin: SecretString,
+    /// Who must agree before the PIN is offered.
+    pub(super) leave: Leave,
 }
 
 impl TokenSettings {
@@ -80,6 +82,7 @@ impl TokenSettings {
         Ok(Access {
             template: Template::load(&self.template)?,
             pin: self.read_pin(self.pin_source()?)?,
+            leave: Leave::default(),
         })
     }
 
@@ -101,6 +104,7 @@ impl TokenSettings {
                 max_sessions: self.max_sessions,
                 when_lost,
                 login: self.login.driver(),
+                leave: access.leave,
                 template: access.template,
                 clock,
                 ..TokenOptions::default()

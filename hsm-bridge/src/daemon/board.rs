@@ -1,9 +1,10 @@
 //! What is known about every token, for those who wait for one.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::routes::{Choice, Routes, State, choose};
+use super::worker::wall_clock;
 use crate::KeyStoreError;
 
 /// The states of all tokens, and which token each route uses.
@@ -19,6 +20,24 @@ pub(super) struct Board {
 struct Known {
     states: Vec<State>,
     in_use: Vec<Option<usize>>,
+    past: Vec<Past>,
+}
+
+/// What became of a token so far.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Past {
+    /// Since when it is as it is: sound, or not.
+    pub(super) since: SystemTime,
+    /// How often it became sound again after it was not.
+    pub(super) restarts: u64,
+    /// Nothing while it is opened for the first time.
+    sound: Option<bool>,
+}
+
+/// All that is known at a moment: every token's state and past, and the token that serves each route.
+pub(super) struct Survey {
+    pub(super) tokens: Vec<(State, Past)>,
+    pub(super) routes: Vec<Option<usize>>,
 }
 
 impl Board {
@@ -30,6 +49,7 @@ impl Board {
             known: Mutex::new(Known {
                 states: vec![State::Starting; tokens],
                 in_use,
+                past: vec![Past::begin(); tokens],
             }),
             changed: Condvar::new(),
         }
@@ -45,9 +65,14 @@ impl Board {
 
     /// Notes a token's state and wakes those who wait.
     pub(super) fn set(&self, token: usize, state: State) {
-        if let Some(place) = self.known().states.get_mut(token) {
+        let mut known = self.known();
+        if let Some(past) = known.past.get_mut(token) {
+            past.note(&state);
+        }
+        if let Some(place) = known.states.get_mut(token) {
             *place = state;
         }
+        drop(known);
         self.changed.notify_all();
     }
 
@@ -122,8 +147,49 @@ impl Board {
         first.map_or(Ok(()), Err)
     }
 
+    /// Looks at everything, and changes nothing.
+    pub(super) fn survey(&self, now: Instant) -> Survey {
+        let known = self.known();
+        let serves = |route: usize| {
+            let used = known.in_use.get(route).copied().flatten();
+            let order = self.routes.tokens(route);
+            match choose(order, &known.states, used, now, self.fail_back_after) {
+                Choice::Token(token) => Some(token),
+                Choice::Wait(_) | Choice::Refuse(_) => None,
+            }
+        };
+        Survey {
+            tokens: known
+                .states
+                .iter()
+                .cloned()
+                .zip(known.past.iter().copied())
+                .collect(),
+            routes: (0..self.routes.count()).map(serves).collect(),
+        }
+    }
+
     /// The state of every token, in their order.
     pub(super) fn states(&self) -> Vec<State> {
         self.known().states.clone()
+    }
+}
+
+impl Past {
+    fn begin() -> Self {
+        Self {
+            since: wall_clock(),
+            restarts: 0,
+            sound: None,
+        }
+    }
+
+    fn note(&mut self, state: &State) {
+        let sound = matches!(state, State::Ready(_));
+        if self.sound != Some(sound) {
+            self.since = wall_clock();
+            self.restarts += u64::from(sound && self.sound.is_some());
+            self.sound = Some(sound);
+        }
     }
 }

@@ -29,6 +29,8 @@ const MAX_MESSAGE: usize = 256 * 1024;
 pub(super) enum Order {
     /// The first message: what to open and what to allow; the PIN file, where there is one, comes along as a descriptor.
     Configure(Box<Configuration>),
+    /// The answer to [`Report::Offering`]: it is noted, and the PIN may be offered.
+    Offer,
     /// Serve a connection of this caller, which comes along as a descriptor.
     Serve { caller: String },
     /// End every connection after the requests that have arrived: its callers shall look for their token again.
@@ -53,10 +55,15 @@ pub(super) struct Configuration {
 /// From a worker to its supervisor.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Report {
+    /// The token is open and about to be offered its PIN; it is not before [`Order::Offer`] comes.
+    Offering,
     /// The token is open and logged in.
     Ready,
     /// The worker is alive and none of its calls is overdue.
     Alive,
+    /// The token was lost, or refused a later login: no more connections are to come, and the worker ends as soon as the replies that are
+    /// due are out.
+    Ending(Failure),
     /// A call into the token has outlived its deadline: only the end of the process can end it.
     Overdue { operation: String },
     /// The worker is about to end: the token was lost, or never opened.

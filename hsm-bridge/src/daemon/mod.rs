@@ -11,10 +11,12 @@ mod control;
 mod front;
 mod gate;
 mod harden;
+mod look;
 mod pin_file;
 mod rewrap;
 mod routes;
 mod socket;
+mod status;
 mod supervisor;
 mod worker;
 
@@ -34,9 +36,11 @@ use signal_hook::iterator::Signals;
 pub use access::LoginMode;
 pub use config::{Config, RouteSettings, SocketConfig, Switch, TokenSettings};
 pub use gate::{GateCaller, GateConfig, run as run_gate};
+pub use look::each_sealed_key;
 pub(crate) use pin_file::open_own;
 pub use pin_file::read_pin;
 pub use rewrap::rewrap;
+pub use status::{Condition, Status, TokenStatus, status};
 pub use worker::run as run_worker;
 
 use crate::KeyStoreError;
@@ -58,6 +62,7 @@ pub struct Daemon {
     doors: Vec<(socket::Bound, JoinHandle<()>)>,
     workers: Workers,
     review: (mpsc::Sender<()>, JoinHandle<()>),
+    status: Option<status::Door>,
     _lock: File,
 }
 
@@ -103,6 +108,7 @@ impl Daemon {
         let policy = prepare(config)?;
         let lock = lock(config)?;
         let board = board(config)?;
+        let status = status::Door::open(config, &board);
         let mut processes = Vec::new();
         for (index, settings) in config.token.iter().enumerate() {
             harden::hand_over(&config.audit_folder, settings)?;
@@ -116,9 +122,14 @@ impl Daemon {
             for process in &processes {
                 process.stop();
             }
+            if let Some(status) = status {
+                status.close();
+            }
             return Err(error);
         }
-        Self::open_doors(config, board, Workers::Processes(processes), lock)
+        let mut daemon = Self::open_doors(config, board, Workers::Processes(processes), lock)?;
+        daemon.status = status;
+        Ok(daemon)
     }
 
     fn open_doors(
@@ -171,6 +182,7 @@ impl Daemon {
             doors,
             workers,
             review: (stop, review),
+            status: None,
             _lock: lock,
         })
     }
@@ -199,6 +211,9 @@ impl Daemon {
         drop(stop);
         if review.join().is_err() {
             tracing::error!("the review of tokens ended with a panic");
+        }
+        if let Some(status) = self.status {
+            status.close();
         }
         match self.workers {
             Workers::Here(workers) => {
@@ -319,7 +334,7 @@ pub fn check(config: &Config) -> Vec<String> {
         }
     }
     for settings in &config.token {
-        findings.extend(check_token(settings).into_iter().map(|finding| {
+        findings.extend(look::findings(config, settings).into_iter().map(|finding| {
             if config.token.len() == 1 {
                 finding
             } else {
@@ -328,15 +343,4 @@ pub fn check(config: &Config) -> Vec<String> {
         }));
     }
     findings
-}
-
-fn check_token(settings: &TokenSettings) -> Vec<String> {
-    match settings.open().and_then(|token| token.list_keys()) {
-        Err(error) => vec![error.to_string()],
-        Ok(keys) => keys
-            .into_iter()
-            .filter_map(Result::err)
-            .map(|e| e.to_string())
-            .collect(),
-    }
 }

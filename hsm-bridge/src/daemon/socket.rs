@@ -13,8 +13,10 @@ use rustix::net::{self, AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, So
 use super::SocketConfig;
 use crate::KeyStoreError;
 
-/// Mode of every socket: the daemon's user and the service's group.
+/// Mode of a service's socket: the daemon's user and the service's group.
 const MODE: u32 = 0o660;
+/// Mode of a socket for the daemon's user alone.
+const OWN_MODE: u32 = 0o600;
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 64;
 
@@ -36,8 +38,17 @@ impl Bound {
     }
 }
 
-/// Binds a socket; one that a living daemon answers on is left alone.
+/// Binds a service's socket; one that a living daemon answers on is left alone.
 pub(super) fn bind(path: &Path) -> Result<(Bound, UnixListener), KeyStoreError> {
+    bind_with(path, MODE)
+}
+
+/// Binds a socket for the daemon's own user.
+pub(super) fn bind_own(path: &Path) -> Result<(Bound, UnixListener), KeyStoreError> {
+    bind_with(path, OWN_MODE)
+}
+
+fn bind_with(path: &Path, mode: u32) -> Result<(Bound, UnixListener), KeyStoreError> {
     let wrong = |e: &dyn std::fmt::Display| {
         KeyStoreError::Configuration(format!("socket {}: {e}", path.display()))
     };
@@ -52,7 +63,7 @@ pub(super) fn bind(path: &Path) -> Result<(Bound, UnixListener), KeyStoreError> 
             _ => return Err(wrong(&"in use; another hsm-bridge is running")),
         }
     }
-    let listener = listen(path).map_err(|e| wrong(&e))?;
+    let listener = listen(path, mode).map_err(|e| wrong(&e))?;
     let held = listener.try_clone().map_err(|e| wrong(&e))?;
     Ok((
         Bound {
@@ -64,7 +75,7 @@ pub(super) fn bind(path: &Path) -> Result<(Bound, UnixListener), KeyStoreError> 
 }
 
 /// The mode is set between bind and listen: until then every connection is refused.
-fn listen(path: &Path) -> io::Result<UnixListener> {
+fn listen(path: &Path, mode: u32) -> io::Result<UnixListener> {
     let socket = net::socket_with(
         AddressFamily::UNIX,
         SocketType::STREAM,
@@ -72,7 +83,7 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
         None,
     )?;
     net::bind(&socket, &SocketAddrUnix::new(path)?)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(MODE))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     net::listen(&socket, BACKLOG)?;
     Ok(UnixListener::from(socket))
 }

@@ -1,15 +1,16 @@
 //! Small records beside keys, as data objects of the token (PKCS#11 v3.0 §4.5): they are moved and saved with the keys.
 
 use cryptoki::object::{Attribute, AttributeType, ObjectClass};
-use cryptoki::session::Session;
 
 use super::attributes;
+use super::index::Sought;
 use super::keys::single;
+use super::template::Namer;
 use super::token::Fault;
 use crate::KeyLabel;
 
 /// What a data object is, as its CKA_APPLICATION says; a key may have one of each kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
     /// The holder of a key.
     Holder,
@@ -20,31 +21,40 @@ pub(super) enum Kind {
 impl Kind {
     const ALL: [Self; 2] = [Self::Holder, Self::Evidence];
 
-    fn application(self) -> Attribute {
-        let name: &[u8] = match self {
+    fn application(self) -> &'static [u8] {
+        match self {
             Self::Holder => b"romduol hsm-bridge",
             Self::Evidence => b"romduol hsm-bridge evidence",
-        };
-        Attribute::Application(name.into())
+        }
     }
 
-    fn of(self, label: &KeyLabel) -> [Attribute; 4] {
+    /// The kind whose CKA_APPLICATION this is.
+    pub(super) fn of_application(name: &[u8]) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.application() == name)
+    }
+
+    /// What finds the record of a label.
+    pub(super) fn of(self, label: &KeyLabel) -> [Attribute; 4] {
         let [class, token, label] = attributes::by_label(ObjectClass::DATA, label);
-        [class, token, label, self.application()]
+        let application = Attribute::Application(self.application().into());
+        [class, token, label, application]
     }
 }
 
 /// The record of a kind under a label.
 pub(super) fn read(
-    session: &Session,
+    namer: &Namer<'_>,
     kind: Kind,
     label: &KeyLabel,
 ) -> Result<Option<Vec<u8>>, Fault> {
-    let template = kind.of(label);
-    let Some(object) = single(session, &template, label)? else {
+    let Some(object) = single(namer, &Sought::record(kind, label), label)? else {
         return Ok(None);
     };
-    let found = session.get_attributes(object, &[AttributeType::Value])?;
+    let found = namer
+        .session
+        .get_attributes(object, &[AttributeType::Value])?;
     Ok(found.into_iter().find_map(|attribute| match attribute {
         Attribute::Value(bytes) => Some(bytes),
         _ => None,
@@ -53,28 +63,30 @@ pub(super) fn read(
 
 /// Writes the record of a kind for a label that has none.
 pub(super) fn write(
-    session: &Session,
+    namer: &Namer<'_>,
     kind: Kind,
     label: &KeyLabel,
     value: &[u8],
 ) -> Result<(), Fault> {
-    session.create_object(&[
+    let object = namer.session.create_object(&[
         Attribute::Class(ObjectClass::DATA),
         Attribute::Token(true),
         Attribute::Private(true),
         Attribute::Modifiable(false),
-        kind.application(),
+        Attribute::Application(kind.application().into()),
         Attribute::Label(label.as_str().into()),
         Attribute::Value(value.into()),
     ])?;
+    namer.objects.made(&[Sought::record(kind, label)], object);
     Ok(())
 }
 
 /// Takes the records of a label away, if there are any.
-pub(super) fn remove(session: &Session, label: &KeyLabel) -> Result<(), Fault> {
+pub(super) fn remove(namer: &Namer<'_>, label: &KeyLabel) -> Result<(), Fault> {
     for kind in Kind::ALL {
-        if let Some(object) = single(session, &kind.of(label), label)? {
-            session.destroy_object(object)?;
+        if let Some(object) = single(namer, &Sought::record(kind, label), label)? {
+            namer.session.destroy_object(object)?;
+            namer.objects.gone(object);
         }
     }
     Ok(())

@@ -15,6 +15,7 @@ use der::Encode;
 use serde::Serialize;
 use spki::SubjectPublicKeyInfoOwned;
 
+use super::index::Sought;
 use super::live::Live;
 use super::template::Namer;
 use super::token::Fault;
@@ -277,7 +278,7 @@ impl Witness<'_> {
     /// What is kept beside the key of a label; where nothing is, what its attributes are now.
     pub(super) fn recall(&self, label: &KeyLabel) -> Result<String, Fault> {
         let namer = &self.namer;
-        if let Some(kept) = data::read(namer.session, data::Kind::Evidence, label)? {
+        if let Some(kept) = data::read(namer, data::Kind::Evidence, label)? {
             return String::from_utf8(kept).map_err(unwritable);
         }
         if let Some(private) = keys::private_by_label(namer, label)? {
@@ -292,9 +293,9 @@ impl Witness<'_> {
             };
             return self.pair_seen(label, info.algorithm, &halves, ("now", None));
         }
-        let template = attributes::by_label(ObjectClass::SECRET_KEY, label);
+        let sought = Sought::by_label(ObjectClass::SECRET_KEY, label);
         let unknown = || Fault::Refused(KeyStoreError::UnknownKey(label.to_string()));
-        let key = keys::single(namer.session, &template, label)?.ok_or_else(unknown)?;
+        let key = keys::single(namer, &sought, label)?.ok_or_else(unknown)?;
         let purpose = secrets::purpose_of(namer.session, key)?.ok_or_else(unknown)?;
         self.secret_seen(label, purpose, key, ("now", None))
     }

@@ -9,6 +9,7 @@ use cryptoki::session::{Session, SessionState};
 use spki::SubjectPublicKeyInfoOwned;
 
 use super::evidence::{self, Witness};
+use super::index::{Place, Sought};
 use super::live::Live;
 use super::template::{Namer, TokenId};
 use super::token::Fault;
@@ -51,18 +52,35 @@ fn refused(why: impl std::fmt::Display) -> Fault {
 
 /// The single object that matches; two of one name mean that somebody else wrote to the token.
 pub(super) fn single(
-    session: &Session,
-    template: &[Attribute],
+    namer: &Namer<'_>,
+    sought: &Sought,
     name: impl std::fmt::Display,
 ) -> Result<Option<ObjectHandle>, Fault> {
-    match session.find_objects(template)?.as_slice() {
-        [] => logged_in(session).map(|()| None),
+    if let Some(Place::One(object)) = namer.objects.place(sought) {
+        return Ok(Some(object));
+    }
+    match search(namer.session, &sought.template)?.as_slice() {
+        [] => Ok(None),
         [object] => Ok(Some(*object)),
         more => Err(refused(format_args!(
             "{} objects are called {name}",
             more.len()
         ))),
     }
+}
+
+/// Everything that matches; nothing, only when the session was logged in before the search and after it: another thread may renew a
+/// lost login in between, and what was searched for without one would be said not to exist.
+pub(super) fn search(
+    session: &Session,
+    template: &[Attribute],
+) -> Result<Vec<ObjectHandle>, Fault> {
+    logged_in(session)?;
+    let found = session.find_objects(template)?;
+    if found.is_empty() {
+        logged_in(session)?;
+    }
+    Ok(found)
 }
 
 /// A session that is not logged in does not see private objects: not finding one then means nothing.
@@ -79,17 +97,19 @@ fn logged_in(session: &Session) -> Result<(), Fault> {
 /// Refuses a label that any private or secret key carries already.
 pub(super) fn check_free(namer: &Namer<'_>, label: &KeyLabel) -> Result<(), Fault> {
     let session = namer.session;
-    for class in [
-        ObjectClass::PRIVATE_KEY,
-        ObjectClass::SECRET_KEY,
-        ObjectClass::PUBLIC_KEY,
-    ] {
-        let Some(template) = namer.by_label(class, label) else {
-            continue;
+    let Some(template) = namer.all_of(label) else {
+        return logged_in(session);
+    };
+    // One search over all classes, since a search may be a look at every object.
+    for object in search(session, &template)? {
+        let found = session.get_attributes(object, &[AttributeType::Class])?;
+        let taken = match found.first() {
+            Some(Attribute::Class(ObjectClass::PRIVATE_KEY | ObjectClass::SECRET_KEY)) => true,
+            // The public half of a key that is gone may stay where it cannot be destroyed.
+            Some(Attribute::Class(ObjectClass::PUBLIC_KEY)) => namer.template.destroys_public(),
+            _ => false,
         };
-        // The public half of a key that is gone may stay where it cannot be destroyed.
-        let lasts = class == ObjectClass::PUBLIC_KEY && !namer.template.destroys_public();
-        if !lasts && !session.find_objects(&template)?.is_empty() {
+        if taken {
             return Err(Fault::Refused(KeyStoreError::KeyExists(label.to_string())));
         }
     }
@@ -104,10 +124,20 @@ pub(super) fn generate(
     algorithm: KeyAlgorithm,
 ) -> Result<KeyId, Fault> {
     let namer = &witness.namer;
-    let session = namer.session;
     namer.template.allows(algorithm).map_err(Fault::Refused)?;
-    let given = namer.beforehand(label)?;
     check_free(namer, label)?;
+    generate_free(witness, label, algorithm)
+}
+
+/// Makes a key pair as [`generate`] does, for a label that was found free.
+pub(super) fn generate_free(
+    witness: &Witness<'_>,
+    label: &KeyLabel,
+    algorithm: KeyAlgorithm,
+) -> Result<KeyId, Fault> {
+    let namer = &witness.namer;
+    let session = namer.session;
+    let given = namer.beforehand(label)?;
     let (public, private) = session.generate_key_pair(
         &mechanism::generates(algorithm),
         &attributes::public_template(namer.template, label, algorithm, given.as_deref()),
@@ -119,7 +149,19 @@ pub(super) fn generate(
         algorithm,
     };
     let inspected = inspect(witness, label, &made, given.is_some());
-    if inspected.is_err() {
+    if let Ok(id) = &inspected {
+        let token_id = given.unwrap_or_else(|| id.as_bytes().to_vec());
+        for (class, object) in [
+            (ObjectClass::PRIVATE_KEY, private),
+            (ObjectClass::PUBLIC_KEY, public),
+        ] {
+            let names = [
+                Sought::by_id(class, &token_id),
+                Sought::by_label(class, label),
+            ];
+            namer.objects.made(&names, object);
+        }
+    } else {
         for object in [private, public] {
             if let Err(error) = session.destroy_object(object) {
                 tracing::error!(key = %label, %error, "a refused key could not be removed from the token");
@@ -169,7 +211,7 @@ fn inspect(
             public_key: &public_key,
         };
         let text = witness.pair(label, made.algorithm, &halves)?;
-        data::write(session, data::Kind::Evidence, label, text.as_bytes())?;
+        data::write(&witness.namer, data::Kind::Evidence, label, text.as_bytes())?;
     }
     Ok(id)
 }
@@ -182,9 +224,20 @@ pub(super) fn private_of(
     let Some(token_id) = namer.locate(id)? else {
         return logged_in(namer.session).map(|()| None);
     };
-    let template = attributes::by_id(ObjectClass::PRIVATE_KEY, &token_id);
-    let found = single(namer.session, &template, id)?;
-    Ok(found.map(|private| (private, token_id)))
+    let sought = Sought::by_id(ObjectClass::PRIVATE_KEY, &token_id);
+    let Some(private) = single(namer, &sought, id)? else {
+        return Ok(None);
+    };
+    // What the index says was so when it was made; a handle may have been given to another object since.
+    if namer.objects.place(&sought).is_some()
+        && namer.token_id(private)?.as_ref() != Some(&token_id)
+    {
+        return Err(Fault::Token(Error::Pkcs11(
+            RvError::ObjectHandleInvalid,
+            Function::GetAttributeValue,
+        )));
+    }
+    Ok(Some((private, token_id)))
 }
 
 /// Resolves a key pair by id, once per stretch of the token's life; `copy` asks for a session copy, faster on software tokens.
@@ -225,8 +278,8 @@ pub(super) fn describe(
     token_id: &[u8],
 ) -> Result<(KeyInfo, ObjectHandle), Fault> {
     let name = || our_id(token_id).map_or_else(|| format!("{token_id:02x?}"), |id| id.to_string());
-    let template = attributes::by_id(ObjectClass::PUBLIC_KEY, token_id);
-    let public = single(namer.session, &template, name())?
+    let sought = Sought::by_id(ObjectClass::PUBLIC_KEY, token_id);
+    let public = single(namer, &sought, name())?
         .ok_or_else(|| refused(format_args!("{} has no public half in the token", name())))?;
     let public_key = public_object::read(namer.session, public)?;
     let algorithm = KeyAlgorithm::of(&public_key).ok_or_else(|| refused("unknown kind of key"))?;
@@ -245,7 +298,7 @@ pub(super) fn private_by_label(
     label: &KeyLabel,
 ) -> Result<Option<ObjectHandle>, Fault> {
     match namer.by_label(ObjectClass::PRIVATE_KEY, label) {
-        Some(template) => single(namer.session, &template, label),
+        Some(sought) => single(namer, &sought, label),
         None => Ok(None),
     }
 }
@@ -283,16 +336,18 @@ pub(super) fn destroy(namer: &Namer<'_>, id: KeyId) -> Result<(), Fault> {
     let (private, token_id) = private_of(namer, id)?
         .ok_or_else(|| Fault::Refused(KeyStoreError::UnknownKey(id.to_string())))?;
     match namer.label_of(private) {
-        Ok(label) => data::remove(session, &label)?,
+        Ok(label) => data::remove(namer, &label)?,
         // Nothing of ours is beside a key whose label is none of ours.
         Err(Fault::Refused(_)) => {}
         Err(fault) => return Err(fault),
     }
     session.destroy_object(private)?;
+    namer.objects.gone(private);
     if namer.template.destroys_public() {
         let template = attributes::by_id(ObjectClass::PUBLIC_KEY, &token_id);
         for public in session.find_objects(&template)? {
             session.destroy_object(public)?;
+            namer.objects.gone(public);
         }
     }
     Ok(())
@@ -302,12 +357,11 @@ pub(super) fn destroy(namer: &Namer<'_>, id: KeyId) -> Result<(), Fault> {
 pub(super) fn list(namer: &Namer<'_>) -> Result<Vec<Result<KeyInfo, KeyStoreError>>, Fault> {
     let session = namer.session;
     let mut keys = Vec::new();
-    logged_in(session)?;
     let ours = [
         Attribute::Class(ObjectClass::PRIVATE_KEY),
         Attribute::Token(true),
     ];
-    for private in session.find_objects(&ours)? {
+    for private in search(session, &ours)? {
         let described = match namer.token_id(private)? {
             Some(token_id) => describe_ours(namer, &token_id),
             None => Err(refused("a private key without an id of ours")),

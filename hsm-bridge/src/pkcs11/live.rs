@@ -14,6 +14,7 @@ use cryptoki::session::{Session, SessionState};
 use cryptoki::slot::Slot;
 
 use super::evidence::About;
+use super::index::Objects;
 use super::keys::KeyPair;
 use super::pin::PinGate;
 use super::recovery::Class;
@@ -40,6 +41,7 @@ pub(super) struct Live {
     freed: Condvar,
     keys: RwLock<HashMap<KeyId, Arc<KeyPair>>>,
     secrets: RwLock<HashMap<KeyLabel, ObjectHandle>>,
+    pub(super) objects: Objects,
     began: Instant,
     /// When a call last succeeded, in milliseconds after `began`; 0 for never.
     succeeded_ms: AtomicU64,
@@ -84,9 +86,15 @@ impl Live {
             freed: Condvar::new(),
             keys: RwLock::default(),
             secrets: RwLock::default(),
+            objects: Objects::default(),
             began: Instant::now(),
             succeeded_ms: AtomicU64::new(0),
         })
+    }
+
+    /// Whether this is that stretch of life.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
     }
 
     /// Takes an idle session or opens one; waits when all are in use.
@@ -223,6 +231,7 @@ impl Live {
 
     /// Drops every resolved handle; the next use of a key searches for it again.
     pub(super) fn forget_handles(&self) {
+        self.objects.forget();
         self.keys
             .write()
             .unwrap_or_else(PoisonError::into_inner)

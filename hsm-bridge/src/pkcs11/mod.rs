@@ -7,6 +7,7 @@
 mod attributes;
 mod data;
 mod evidence;
+mod index;
 mod init;
 mod keys;
 mod live;
@@ -16,13 +17,16 @@ mod pin;
 mod public_object;
 pub mod recovery;
 mod secrets;
+mod signer;
+mod survey;
 mod template;
 mod token;
 
 pub use evidence::Clock;
 pub use init::{TokenSummary, init_token, list_tokens};
 pub use keys::{KeyInfo, SecretInfo};
-pub use pin::Login;
+pub use pin::{Leave, Login};
 pub use secrecy::SecretString;
+pub(crate) use survey::Survey;
 pub use template::Template;
 pub use token::{Token, TokenConfig, TokenOptions, WhenLost};

@@ -1,7 +1,7 @@
 //! The PIN and the one rule about it: once refused, it is never offered again by this process.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cryptoki::error::{Error, RvError};
 use cryptoki::session::{Session, SessionState, UserType};
@@ -22,19 +22,45 @@ pub enum Login {
     Preloaded,
 }
 
+/// Who must agree before the token is asked to log in with a PIN; nobody by default.
+#[derive(Clone, Default)]
+pub struct Leave(Option<Arc<Grant>>);
+
+/// Gives leave, or says why not.
+type Grant = dyn Fn() -> Result<(), KeyStoreError> + Send + Sync;
+
+impl Leave {
+    /// Leave is given by `grant`, which is called right before each `C_Login` with a PIN and notes that the PIN is being offered.
+    pub fn of(grant: impl Fn() -> Result<(), KeyStoreError> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(grant)))
+    }
+
+    fn ask(&self) -> Result<(), KeyStoreError> {
+        self.0.as_ref().map_or(Ok(()), |grant| grant())
+    }
+}
+
+impl std::fmt::Debug for Leave {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(if self.0.is_some() { "Asked" } else { "Given" })
+    }
+}
+
 /// Guards a PIN against being tried until the token locks.
 pub(super) struct PinGate {
     pin: SecretString,
     login: Login,
+    leave: Leave,
     refused: Mutex<Option<KeyStoreError>>,
     attempts: AtomicU32,
 }
 
 impl PinGate {
-    pub(super) fn new(pin: SecretString, login: Login) -> Self {
+    pub(super) fn new(pin: SecretString, login: Login, leave: Leave) -> Self {
         Self {
             pin,
             login,
+            leave,
             refused: Mutex::new(None),
             attempts: AtomicU32::new(0),
         }
@@ -63,8 +89,11 @@ impl PinGate {
         if let Some(error) = refused.as_ref() {
             return Err(error.clone());
         }
-        self.attempts.fetch_add(1, Ordering::Relaxed);
         let pin = (self.login == Login::Pin).then_some(&self.pin);
+        if pin.is_some() {
+            self.leave.ask()?;
+        }
+        self.attempts.fetch_add(1, Ordering::Relaxed);
         match login(pin) {
             Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(()),
             Err(error) => {
@@ -75,6 +104,14 @@ impl PinGate {
                 Err(answer)
             }
         }
+    }
+
+    /// How the token refused the login, after which none is tried any more.
+    pub(super) fn refusal(&self) -> Option<KeyStoreError> {
+        self.refused
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// How often the token was offered the PIN.
@@ -90,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_refused_pin_is_offered_once() {
-        let gate = PinGate::new("1234".into(), Login::Pin);
+        let gate = PinGate::new("1234".into(), Login::Pin, Leave::default());
         let mut calls = 0;
         for _ in 0..5 {
             let result = gate.attempt(|_| {
@@ -103,8 +140,21 @@ mod tests {
     }
 
     #[test]
+    fn a_pin_is_offered_only_by_leave() {
+        let leave = Leave::of(|| Err(KeyStoreError::PinRefused));
+        let gate = PinGate::new("1234".into(), Login::Pin, leave);
+        let mut calls = 0;
+        let result = gate.attempt(|_| {
+            calls += 1;
+            Ok(())
+        });
+        assert_eq!(result, Err(KeyStoreError::PinRefused));
+        assert_eq!((calls, gate.attempts(), gate.refusal()), (0, 0, None));
+    }
+
+    #[test]
     fn an_absent_token_does_not_burn_the_pin() {
-        let gate = PinGate::new("1234".into(), Login::Pin);
+        let gate = PinGate::new("1234".into(), Login::Pin, Leave::default());
         let absent = gate.attempt(|_| Err(Error::Pkcs11(RvError::DeviceRemoved, Function::Login)));
         assert!(matches!(absent, Err(KeyStoreError::TokenUnavailable(_))));
         assert_eq!(gate.attempt(|_| Ok(())), Ok(()));
@@ -112,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_protected_path_is_offered_no_pin_and_no_second_try_either() {
-        let gate = PinGate::new("1234".into(), Login::ProtectedPath);
+        let gate = PinGate::new("1234".into(), Login::ProtectedPath, Leave::default());
         for _ in 0..2 {
             let result = gate.attempt(|pin| {
                 assert!(pin.is_none());

@@ -78,9 +78,14 @@ pub(super) fn may_be_load(error: &Error) -> bool {
     matches!(error, Error::Pkcs11(RvError::DeviceError, _)) || may_pass(error)
 }
 
-/// Whether an error of the class [`Class::TokenLost`] may hide a signature that was made: it came from the call that makes it.
+/// Whether an error may hide a signature that was made: it came from the call that makes it, and does not say that the call never
+/// began. A session that was closed was so while the call ran (PKCS#11 v3.1 §6.1.3, `CKR_SESSION_CLOSED`).
 pub(super) fn may_have_signed(error: &Error) -> bool {
-    matches!(error, Error::Pkcs11(_, Function::Sign))
+    match error {
+        Error::Pkcs11(RvError::SessionClosed, Function::Sign) => true,
+        Error::Pkcs11(_, Function::Sign) => class(error) == Class::TokenLost,
+        _ => false,
+    }
 }
 
 /// The caller's word for an error that is not, or no longer, to be retried.

@@ -11,7 +11,8 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::evidence::Witness;
-use super::keys::{SecretInfo, check_free, single};
+use super::index::Sought;
+use super::keys::{SecretInfo, check_free, search, single};
 use super::live::Live;
 use super::template::{GcmNonce, Namer};
 use super::token::Fault;
@@ -72,7 +73,7 @@ fn inspect(
     }
     if namer.template.keeps_evidence() {
         let text = witness.secret(label, purpose, key)?;
-        data::write(namer.session, data::Kind::Evidence, label, text.as_bytes())?;
+        data::write(namer, data::Kind::Evidence, label, text.as_bytes())?;
     }
     Ok(())
 }
@@ -80,19 +81,17 @@ fn inspect(
 /// The handle of a secret of one purpose, searched for once.
 fn resolve(
     live: &Live,
-    session: &Session,
+    namer: &Namer<'_>,
     label: &KeyLabel,
     purpose: SecretPurpose,
 ) -> Result<ObjectHandle, Fault> {
     if let Some(handle) = live.secret(label) {
         return Ok(handle);
     }
-    let key = single(
-        session,
-        &attributes::by_label(ObjectClass::SECRET_KEY, label),
-        label,
-    )?
-    .ok_or_else(|| Fault::Refused(KeyStoreError::UnknownKey(label.to_string())))?;
+    let session = namer.session;
+    let sought = Sought::by_label(ObjectClass::SECRET_KEY, label);
+    let key = single(namer, &sought, label)?
+        .ok_or_else(|| Fault::Refused(KeyStoreError::UnknownKey(label.to_string())))?;
     if purpose_of(session, key)? != Some(purpose) {
         return Err(bad("the key is for another purpose"));
     }
@@ -133,7 +132,7 @@ pub(super) fn wrap(
     key: &DataKey,
 ) -> Result<Vec<u8>, Fault> {
     let session = namer.session;
-    let handle = resolve(live, session, kek, SecretPurpose::KeyEncryption)?;
+    let handle = resolve(live, namer, kek, SecretPurpose::KeyEncryption)?;
     let mut wrapped = header(kek)?;
     let bound = [wrapped.as_slice(), aad].concat();
     let mut nonce = [0; NONCE_LENGTH];
@@ -160,7 +159,7 @@ pub(super) fn wrap(
 
 pub(super) fn unwrap(
     live: &Live,
-    session: &Session,
+    namer: &Namer<'_>,
     kek: &KeyLabel,
     aad: &[u8],
     wrapped: &[u8],
@@ -172,11 +171,13 @@ pub(super) fn unwrap(
     let (nonce, sealed) = sealed
         .split_first_chunk::<NONCE_LENGTH>()
         .ok_or_else(|| bad("wrapped key too short"))?;
-    let handle = resolve(live, session, kek, SecretPurpose::KeyEncryption)?;
+    let handle = resolve(live, namer, kek, SecretPurpose::KeyEncryption)?;
     let bound = [header.as_slice(), aad].concat();
     let mut nonce = *nonce;
     let parameters = GcmParams::new(&mut nonce, &bound, TAG_BITS.into())?;
-    let opened = session.decrypt(&Mechanism::AesGcm(parameters), handle, sealed);
+    let opened = namer
+        .session
+        .decrypt(&Mechanism::AesGcm(parameters), handle, sealed);
     let opened = Zeroizing::new(opened.map_err(damaged_or)?);
     let bytes: &[u8; 32] = opened
         .as_slice()
@@ -206,12 +207,14 @@ fn damaged_or(error: cryptoki::error::Error) -> Fault {
 
 pub(super) fn hmac(
     live: &Live,
-    session: &Session,
+    namer: &Namer<'_>,
     key: &KeyLabel,
     message: &[u8],
 ) -> Result<[u8; 32], Fault> {
-    let handle = resolve(live, session, key, SecretPurpose::Mac)?;
-    let mac = session.sign(&Mechanism::Sha256Hmac, handle, message)?;
+    let handle = resolve(live, namer, key, SecretPurpose::Mac)?;
+    let mac = namer
+        .session
+        .sign(&Mechanism::Sha256Hmac, handle, message)?;
     mac.as_slice()
         .try_into()
         .map_err(|_| Fault::Refused(KeyStoreError::VerifyFailed))
@@ -221,10 +224,11 @@ pub(super) fn hmac(
 pub(super) fn list(namer: &Namer<'_>) -> Result<Vec<Result<SecretInfo, KeyStoreError>>, Fault> {
     let session = namer.session;
     let mut secrets = Vec::new();
-    for key in session.find_objects(&[
+    let ours = [
         Attribute::Class(ObjectClass::SECRET_KEY),
         Attribute::Token(true),
-    ])? {
+    ];
+    for key in search(session, &ours)? {
         let purpose = purpose_of(session, key)?;
         match (attributes::label_of(session, key), purpose) {
             (Ok(label), Some(purpose)) => secrets.push(Ok(SecretInfo { label, purpose })),

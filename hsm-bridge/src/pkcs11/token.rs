@@ -1,18 +1,18 @@
 //! The token as a key store: every call runs on a leased session and recovers once, by the class of its error.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use cryptoki::error::Error;
 use cryptoki::session::Session;
 use secrecy::SecretString;
-use spki::SubjectPublicKeyInfoOwned;
 
 use super::evidence::{Clock, Witness};
 use super::keys::{self, KeyInfo, KeyPair, SecretInfo};
 use super::live::{Live, lock};
-use super::pin::{Login, PinGate};
+use super::pin::{Leave, Login, PinGate};
 use super::recovery::{self, Class};
+use super::signer::TokenSigner;
 use super::template::{Namer, Template};
 use super::{data, mechanism, secrets};
 use crate::verify::Signed;
@@ -62,6 +62,8 @@ pub struct TokenOptions {
     pub when_lost: WhenLost,
     /// How the token is logged in to.
     pub login: Login,
+    /// Who must agree before the PIN is offered.
+    pub leave: Leave,
     /// What the token wants to be told when a key is made.
     pub template: Template,
     /// Who tells the time in evidence of how a key was made; without a clock it has none.
@@ -77,6 +79,7 @@ impl Default for TokenOptions {
             max_sessions: 16,
             when_lost: WhenLost::default(),
             login: Login::default(),
+            leave: Leave::default(),
             template: Template::default(),
             clock: None,
             verify: true,
@@ -125,7 +128,7 @@ impl Token {
         let token = Self(Arc::new(Inner {
             module: config.module.clone(),
             label: config.label.clone(),
-            pin: PinGate::new(config.pin.clone(), options.login),
+            pin: PinGate::new(config.pin.clone(), options.login, options.leave.clone()),
             options,
             live: Mutex::new(None),
             making: Mutex::new(()),
@@ -153,12 +156,14 @@ impl Token {
 
     /// Every key pair in the token; an object that is not one of ours is an error in its place.
     pub fn list_keys(&self) -> Result<Vec<Result<KeyInfo, KeyStoreError>>, KeyStoreError> {
-        self.call(|_, session| keys::list(&self.namer(session)))
+        self.survey_now()?;
+        self.call(|live, session| keys::list(&self.namer(live, session)))
     }
 
     /// Every symmetric key in the token; an object that is not one of ours is an error in its place.
     pub fn list_secrets(&self) -> Result<Vec<Result<SecretInfo, KeyStoreError>>, KeyStoreError> {
-        self.call(|_, session| secrets::list(&self.namer(session)))
+        self.survey_now()?;
+        self.call(|live, session| secrets::list(&self.namer(live, session)))
     }
 
     /// Random bytes from the token.
@@ -199,12 +204,14 @@ impl Token {
 
     /// The record beside the key of a label.
     pub(crate) fn record(&self, label: &KeyLabel) -> Result<Option<Vec<u8>>, KeyStoreError> {
-        self.call(|_, session| data::read(session, data::Kind::Holder, label))
+        self.call(|live, session| data::read(&self.namer(live, session), data::Kind::Holder, label))
     }
 
     /// Writes the record beside the key of a label that has none.
     pub(crate) fn set_record(&self, label: &KeyLabel, value: &[u8]) -> Result<(), KeyStoreError> {
-        self.call(|_, session| data::write(session, data::Kind::Holder, label, value))
+        self.call(|live, session| {
+            data::write(&self.namer(live, session), data::Kind::Holder, label, value)
+        })
     }
 
     /// How the key of a label was made, as JSON: what was kept beside it, or else what can be read of it now.
@@ -212,16 +219,26 @@ impl Token {
         self.call(|live, session| self.witness(live, session).recall(label))
     }
 
-    fn namer<'a>(&'a self, session: &'a Session) -> Namer<'a> {
+    pub(super) fn template(&self) -> &Template {
+        &self.0.options.template
+    }
+
+    /// Held while a key is made.
+    pub(super) fn making(&self) -> MutexGuard<'_, ()> {
+        lock(&self.0.making)
+    }
+
+    fn namer<'a>(&'a self, live: &'a Live, session: &'a Session) -> Namer<'a> {
         Namer {
             template: &self.0.options.template,
             session,
+            objects: &live.objects,
         }
     }
 
-    fn witness<'a>(&'a self, live: &'a Live, session: &'a Session) -> Witness<'a> {
+    pub(super) fn witness<'a>(&'a self, live: &'a Live, session: &'a Session) -> Witness<'a> {
         Witness {
-            namer: self.namer(session),
+            namer: self.namer(live, session),
             live,
             clock: self.0.options.clock,
         }
@@ -231,11 +248,16 @@ impl Token {
         if let Some(key) = live.key(id) {
             return Ok(key);
         }
-        let key = keys::resolve(live, &self.namer(session), id, self.0.options.session_copy)?;
+        let key = keys::resolve(
+            live,
+            &self.namer(live, session),
+            id,
+            self.0.options.session_copy,
+        )?;
         Ok(live.remember_key(id, key))
     }
 
-    fn live(&self) -> Result<Arc<Live>, KeyStoreError> {
+    pub(super) fn live(&self) -> Result<Arc<Live>, KeyStoreError> {
         let mut live = lock(&self.0.live);
         if let Some(live) = live.as_ref() {
             return Ok(Arc::clone(live));
@@ -311,7 +333,7 @@ impl Token {
         }
     }
 
-    fn call<T>(
+    pub(super) fn call<T>(
         &self,
         work: impl Fn(&Live, &Session) -> Result<T, Fault>,
     ) -> Result<T, KeyStoreError> {
@@ -329,7 +351,10 @@ impl Token {
                 Fault::Shed(error) => KeyStoreError::Busy(error.to_string()),
             })
             .inspect_err(|error| {
-                if matches!(error, KeyStoreError::TokenUnavailable(_)) {
+                if let Some(refusal) = self.0.pin.refusal() {
+                    // As good as a lost token: nothing more comes of it until an operator acts, and the owner must know.
+                    self.tell(&refusal);
+                } else if matches!(error, KeyStoreError::TokenUnavailable(_)) {
                     self.tell(error);
                 }
             })
@@ -357,6 +382,11 @@ impl Token {
             Class::Caller | Class::Capacity | Class::Pin => {
                 return Err(Fault::Refused(recovery::answer(&error)));
             }
+            Class::NewSession if recovery::may_have_signed(&error) => {
+                tracing::error!(%error, "the answer to a signature was lost");
+                self.restore(&live)?;
+                return Err(Fault::Refused(KeyStoreError::OutcomeUnknown));
+            }
             Class::NewSession | Class::StaleHandle | Class::LoginLost => self.restore(&live)?,
             Class::TokenLost => return self.after_loss(&live, error),
         }
@@ -375,12 +405,12 @@ pub(crate) fn unfit(info: &KeyInfo, scheme: SignatureScheme) -> KeyStoreError {
 
 impl KeyStore for Token {
     fn generate(&self, label: &KeyLabel, algorithm: KeyAlgorithm) -> Result<KeyId, KeyStoreError> {
-        let _one_at_a_time = lock(&self.0.making);
+        let _one_at_a_time = self.making();
         self.call(|live, session| keys::generate(&self.witness(live, session), label, algorithm))
     }
 
     fn find(&self, label: &KeyLabel) -> Result<Option<KeyId>, KeyStoreError> {
-        self.call(|_, session| keys::find(&self.namer(session), label))
+        self.call(|live, session| keys::find(&self.namer(live, session), label))
     }
 
     fn signer(
@@ -398,13 +428,14 @@ impl KeyStore for Token {
             id,
             scheme,
             public_key: info.public_key.clone(),
+            verify: self.0.options.verify,
         }))
     }
 
     fn destroy(&self, id: KeyId) -> Result<(), KeyStoreError> {
         self.call(|live, session| {
             let resolved = live.key(id);
-            keys::destroy(&self.namer(session), id)?;
+            keys::destroy(&self.namer(live, session), id)?;
             live.forget_key(id);
             if let Some(key) = resolved
                 && self.0.options.session_copy
@@ -424,20 +455,22 @@ impl SecretStore for Token {
         label: &KeyLabel,
         purpose: SecretPurpose,
     ) -> Result<(), KeyStoreError> {
-        let _one_at_a_time = lock(&self.0.making);
+        let _one_at_a_time = self.making();
         self.call(|live, session| secrets::generate(&self.witness(live, session), label, purpose))
     }
 
     fn wrap(&self, kek: &KeyLabel, aad: &[u8], key: &DataKey) -> Result<Vec<u8>, KeyStoreError> {
-        self.call(|live, session| secrets::wrap(live, &self.namer(session), kek, aad, key))
+        self.call(|live, session| secrets::wrap(live, &self.namer(live, session), kek, aad, key))
     }
 
     fn unwrap(&self, kek: &KeyLabel, aad: &[u8], wrapped: &[u8]) -> Result<DataKey, KeyStoreError> {
-        self.call(|live, session| secrets::unwrap(live, session, kek, aad, wrapped))
+        self.call(|live, session| {
+            secrets::unwrap(live, &self.namer(live, session), kek, aad, wrapped)
+        })
     }
 
     fn hmac(&self, key: &KeyLabel, message: &[u8]) -> Result<[u8; 32], KeyStoreError> {
-        self.call(|live, session| secrets::hmac(live, session, key, message))
+        self.call(|live, session| secrets::hmac(live, &self.namer(live, session), key, message))
     }
 }
 
@@ -447,31 +480,5 @@ impl Health for Token {
             session.get_session_info()?;
             Ok(())
         })
-    }
-}
-
-struct TokenSigner {
-    token: Token,
-    id: KeyId,
-    scheme: SignatureScheme,
-    public_key: SubjectPublicKeyInfoOwned,
-}
-
-impl Signer for TokenSigner {
-    fn scheme(&self) -> SignatureScheme {
-        self.scheme
-    }
-
-    fn public_key(&self) -> &SubjectPublicKeyInfoOwned {
-        &self.public_key
-    }
-
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
-        self.token.sign(
-            self.id,
-            self.scheme,
-            &Signed::Message(message),
-            self.token.0.options.verify,
-        )
     }
 }

@@ -79,10 +79,26 @@ impl Folder {
             .join(id.to_string().get(..FAN_DIGITS).unwrap_or_default())
     }
 
-    /// Gives every name to `each`, and removes what was being written when an earlier process ended.
+    /// Gives every name to `each`, and removes what was being written when an earlier process ended; for the one process that writes.
     pub(super) fn scan(
         &self,
+        each: impl FnMut(Name) -> Result<(), KeyStoreError>,
+    ) -> Result<(), KeyStoreError> {
+        self.walk(each, |path| fs::remove_file(path))
+    }
+
+    /// Gives every name to `each` and changes nothing, whoever writes meanwhile.
+    pub(super) fn look(
+        &self,
+        each: impl FnMut(Name) -> Result<(), KeyStoreError>,
+    ) -> Result<(), KeyStoreError> {
+        self.walk(each, |_| Ok(()))
+    }
+
+    fn walk(
+        &self,
         mut each: impl FnMut(Name) -> Result<(), KeyStoreError>,
+        under_way: impl Fn(&Path) -> io::Result<()>,
     ) -> Result<(), KeyStoreError> {
         let wrong = |e: io::Error| self.wrong("reading", &e);
         let leaves = match fs::read_dir(&self.0) {
@@ -99,7 +115,7 @@ impl Folder {
                 match Name::parse(&text) {
                     Some(name) if self.leaf(name.id) == leaf => names.push(name),
                     _ if text.to_str().is_some_and(|text| text.ends_with(UNDER_WAY)) => {
-                        fs::remove_file(entry.path()).map_err(wrong)?;
+                        under_way(&entry.path()).map_err(wrong)?;
                     }
                     _ => {
                         tracing::warn!(file = %entry.path().display(), "not a sealed key; it is left alone");

@@ -13,6 +13,7 @@ mod aead;
 mod cache;
 mod file;
 mod folder;
+mod listing;
 mod make;
 mod private;
 mod rewrap;
@@ -22,6 +23,9 @@ mod vault;
 #[cfg(test)]
 mod tests;
 
+pub use listing::SealedKey;
+pub(crate) use listing::each;
 pub use rewrap::Rewrapped;
 pub(crate) use rewrap::rewrap;
 pub(crate) use store::{Opened, SealedKeys};
+pub(crate) use vault::label_of;

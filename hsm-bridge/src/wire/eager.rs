@@ -110,12 +110,11 @@ impl Read for Eager<'_> {
         } else {
             None
         };
-        let count = match looked {
-            Some(count) => count,
-            None => {
-                let mut stream = self.stream;
-                stream.read(buffer)?
-            }
+        let count = if let Some(count) = looked {
+            count
+        } else {
+            let mut stream = self.stream;
+            stream.read(buffer)?
         };
         self.patience.learn(began.elapsed());
         Ok(count)
@@ -157,7 +156,8 @@ mod tests {
         assert!(!patience.may_look());
         patience.learn(LOOKING / 2);
         assert!(patience.may_look());
-        let rested = |patience: &mut Patience| (1..).find(|_| patience.may_look()).unwrap();
+        let rested =
+            |patience: &mut Patience| (1..=MOST_REST).find(|_| patience.may_look()).unwrap();
         patience.gave_way();
         assert_eq!(rested(&mut patience), REST);
         patience.gave_way();

@@ -3,7 +3,7 @@
 use hsm_bridge::pkcs11::{Login, Token, TokenOptions};
 use hsm_bridge::testing::USER_PIN;
 use hsm_bridge::{Health, KeyAlgorithm, KeyStore, KeyStoreError};
-use strict_token::{Fault, Function, Profile, ckr};
+use strict_token::{Fault, Function, Plan, Profile, ckr};
 
 use crate::stage::{Key, label, strict_test};
 
@@ -48,6 +48,29 @@ strict_test!(
         custodians.find(&label("test/key")).unwrap();
         key.sign().unwrap();
         assert_eq!(stage.control.wrong_pins(), 0);
+    }
+);
+
+strict_test!(
+    a_search_that_began_before_the_login_was_renewed_does_not_say_that_there_is_no_key,
+    Profile::Plain,
+    "",
+    |stage| {
+        let key = stage.ready(KeyAlgorithm::P256);
+        stage.control.drop_login();
+        stage
+            .control
+            .arm(Function::FindObjectsFinal, Plan::once(Fault::Hang));
+        std::thread::scope(|scope| {
+            let looking = scope.spawn(|| key.token.find(&label("test/key")));
+            while stage.control.hanging() == 0 {
+                std::thread::yield_now();
+            }
+            // Another thread finds the login gone and renews it.
+            key.sign().unwrap();
+            stage.control.clear_all();
+            assert_eq!(looking.join().unwrap(), Ok(Some(key.id)));
+        });
     }
 );
 

@@ -5,6 +5,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod index;
 mod logins;
 mod matrix;
 mod recovery;

@@ -1,5 +1,6 @@
 //! The log under attack, under load and after a crash.
 
+mod archived;
 mod attacks;
 mod crash;
 mod durability;

@@ -2,10 +2,12 @@
 //!
 //! Driver and daemon run in processes of their own, as they would; where one verifies what it gives out, so does the other.
 
+mod many;
 mod place;
 mod recovery;
 mod remote;
 mod sealed;
+mod stopped;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,6 +17,7 @@ use clap::Args;
 use hsm_bridge::daemon::read_pin;
 use hsm_bridge::pkcs11::{Token, TokenConfig, TokenOptions};
 use hsm_bridge::{KeyAlgorithm, KeyLabel, KeyStore, KeyStoreError, Signer};
+pub(super) use many::{FillArguments, run_fill};
 use place::Place;
 use serde::{Deserialize, Serialize};
 
@@ -156,7 +159,9 @@ fn measure(arguments: &Arguments, folder: &Path) -> Result<Vec<Row>, KeyStoreErr
     ];
     rows.extend(remote);
     rows.extend(sealed::measure(&place, seconds)?);
+    rows.extend(many::measure(&place, seconds)?);
     rows.extend(recovery::measure(&place)?);
+    rows.push(stopped::measure(&place, seconds)?);
     Ok(rows)
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hsm_bridge::client::{Client, ClientOptions, Transport};
 use hsm_bridge::{Health, KeyStoreError, Signer};
@@ -11,11 +11,12 @@ use hsm_bridge::{Health, KeyStoreError, Signer};
 use super::{Arguments, DriverFigures, HOPS, STANDBY, TOKEN, failed, signer};
 
 /// Routes of the daemon; a call for health asks the token of each.
-const ROUTES: u32 = 2;
+const ROUTES: u32 = 3;
 
 /// Keys below `bench/fast` go out as the token made them, like those of the bare driver beside; all others are verified first.
 const POLICY: &str = "[[grant]]\ncaller = 'bench'\nkeys = 'bench/*'\noperations = ['generate', 'sign']\n\
     [[grant]]\ncaller = 'bench'\nkeys = 'both/*'\noperations = ['generate', 'sign']\n\
+    [[grant]]\ncaller = 'bench'\nkeys = 'other/*'\noperations = ['generate', 'sign']\n\
     [[key]]\nkeys = 'bench/fast/*'\nverify = false\n\
     [[key]]\nkeys = 'bench/sealed/*'\ntier = 'sealed'\nverify = false\n\
     [[key]]\nkeys = 'bench/durable/*'\ndurable = true\n";
@@ -24,43 +25,74 @@ const POLICY: &str = "[[grant]]\ncaller = 'bench'\nkeys = 'bench/*'\noperations 
 pub(super) struct Place {
     pub(super) folder: PathBuf,
     pub(super) module: PathBuf,
+    tokens: PathBuf,
     program: PathBuf,
+}
+
+/// Where the tokens lie: in memory where that is possible, since SoftHSM writes each object many times while it is made, and ten thousand
+/// keys would take the disk a quarter of an hour. Records are on the disk all the same.
+fn tokens_folder(folder: &Path) -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    match memory.metadata() {
+        Ok(found) if found.is_dir() && !found.permissions().readonly() => {
+            memory.join(format!("hsm-bridge-bench-{}", std::process::id()))
+        }
+        _ => folder.join("tokens"),
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.tokens) {
+            tracing::warn!(%error, folder = %self.tokens.display(), "the bench's tokens stay behind");
+        }
+    }
 }
 
 impl Place {
     pub(super) fn prepare(arguments: &Arguments, folder: &Path) -> Result<Self, KeyStoreError> {
         let wrong = |e: std::io::Error| failed("folder", e);
-        fs::create_dir_all(folder.join("tokens")).map_err(wrong)?;
+        fs::create_dir_all(folder).map_err(wrong)?;
         let folder = folder.canonicalize().map_err(wrong)?;
+        let tokens = tokens_folder(&folder);
+        fs::create_dir_all(&tokens).map_err(wrong)?;
         let softhsm = format!(
             "directories.tokendir = {}\nlog.level = ERROR\n",
-            folder.join("tokens").display()
+            tokens.display()
         );
         fs::write(folder.join("softhsm2.conf"), softhsm).map_err(wrong)?;
         fs::write(folder.join("policy.toml"), POLICY).map_err(wrong)?;
         let program = std::env::current_exe().map_err(wrong)?;
         let place = Self {
             folder,
+            tokens,
             module: arguments.module.clone(),
             program,
         };
         for (label, pin) in [(TOKEN, "user.pin"), (STANDBY, "standby.pin")] {
-            let made = place
-                .command("init")
-                .args(["--label", label, "--module"])
-                .arg(&place.module)
-                .arg("--so-pin-file")
-                .arg(place.folder.join("so.pin"))
-                .arg("--pin-file")
-                .arg(place.folder.join(pin))
-                .stdout(Stdio::null())
-                .status()
-                .map_err(wrong)?;
-            if !made.success() {
-                return Err(failed("token", made));
-            }
+            place.init(label, pin)?;
         }
         Ok(place)
+    }
+
+    /// Makes a token.
+    pub(super) fn init(&self, label: &str, pin: &str) -> Result<(), KeyStoreError> {
+        let made = self
+            .command("init")
+            .args(["--label", label, "--module"])
+            .arg(&self.module)
+            .arg("--so-pin-file")
+            .arg(self.folder.join("so.pin"))
+            .arg("--pin-file")
+            .arg(self.folder.join(pin))
+            .stdout(Stdio::null())
+            .status()
+            .map_err(|e| failed("token", e))?;
+        if made.success() {
+            Ok(())
+        } else {
+            Err(failed("token", made))
+        }
     }
 
     pub(super) fn command(&self, verb: &str) -> Command {
@@ -86,17 +118,28 @@ impl Place {
     }
 
     pub(super) fn serve(&self, session_copy: bool) -> Result<Serving, KeyStoreError> {
+        self.serve_token(TOKEN, "user.pin", session_copy)
+    }
+
+    /// Serves a token, with the standby beside it.
+    pub(super) fn serve_token(
+        &self,
+        label: &str,
+        pin: &str,
+        session_copy: bool,
+    ) -> Result<Serving, KeyStoreError> {
         let path = |name: &str| self.folder.join(name).display().to_string();
         let config = format!(
             "[bridge]\npolicy = '{}'\naudit_folder = '{}'\nstate_folder = '{}'\nfail_back_after_s = 0\n\
-             [[bridge.token]]\nname = 'first'\nmodule = '{module}'\nlabel = '{TOKEN}'\npin_file = '{}'\nsession_copy = {session_copy}\n\
+             [[bridge.token]]\nname = 'first'\nmodule = '{module}'\nlabel = '{label}'\npin_file = '{}'\nsession_copy = {session_copy}\n\
              [[bridge.token]]\nname = 'standby'\nmodule = '{module}'\nlabel = '{STANDBY}'\npin_file = '{}'\n\
              [[bridge.route]]\nkeys = 'both/*'\ntokens = ['first', 'standby']\n\
+             [[bridge.route]]\nkeys = 'other/*'\ntokens = ['standby']\n\
              [[bridge.socket]]\nname = 'bench'\npath = '{}'\n",
             path("policy.toml"),
             path("audit"),
             path("state"),
-            path("user.pin"),
+            path(pin),
             path("standby.pin"),
             path("bench.sock"),
             module = self.module.display(),
@@ -138,17 +181,19 @@ impl Drop for Serving {
 
 impl Serving {
     pub(super) fn client(&self) -> Result<Client, KeyStoreError> {
-        self.client_with(1)
+        self.client_with(ClientOptions::default().deadline)
     }
 
-    fn client_with(&self, connections: usize) -> Result<Client, KeyStoreError> {
-        Client::open(
-            self.transport.clone(),
-            ClientOptions {
-                connections,
-                ..ClientOptions::default()
-            },
-        )
+    /// A client of one connection that waits so long for an answer.
+    pub(super) fn client_with(&self, deadline: Duration) -> Result<Client, KeyStoreError> {
+        self.connect(ClientOptions {
+            deadline,
+            connections: 1,
+        })
+    }
+
+    fn connect(&self, options: ClientOptions) -> Result<Client, KeyStoreError> {
+        Client::open(self.transport.clone(), options)
     }
 
     /// One signer per connection.
@@ -164,7 +209,10 @@ impl Serving {
 
     /// The median time of a call that does next to nothing, in microseconds.
     pub(super) fn hop(&self) -> Result<f64, KeyStoreError> {
-        let client = self.client_with(ROUTES as usize)?;
+        let client = self.connect(ClientOptions {
+            connections: ROUTES as usize,
+            ..ClientOptions::default()
+        })?;
         let mut times = Vec::with_capacity(HOPS);
         for _ in 0..HOPS {
             let began = Instant::now();

@@ -101,7 +101,7 @@ fn kill(daemon: &Serving, token: &str) -> Result<(), KeyStoreError> {
 }
 
 /// The process of a token's worker.
-fn worker(daemon: &Serving, token: &str) -> Result<Option<Pid>, KeyStoreError> {
+pub(super) fn worker(daemon: &Serving, token: &str) -> Result<Option<Pid>, KeyStoreError> {
     let wrong = |e: std::io::Error| failed("worker", e);
     let name = format!("hsm-bridge worker {token}");
     let tasks = fs::read_dir(format!("/proc/{}/task", daemon.child.id())).map_err(wrong)?;

@@ -48,6 +48,20 @@ struct Offer {
     version: Version,
 }
 
+/// Whether the token said no to its PIN.
+fn is_refusal(error: &KeyStoreError) -> bool {
+    matches!(error, KeyStoreError::PinRefused | KeyStoreError::PinLocked)
+}
+
+/// How far a worker came.
+#[derive(Default)]
+struct Progress {
+    /// Whether it had leave to offer the PIN.
+    offered: bool,
+    /// Since when its token is open.
+    ready: Option<Instant>,
+}
+
 /// A worker's end.
 struct Ended {
     error: KeyStoreError,
@@ -128,19 +142,14 @@ impl Keeper {
                     _ => Version::of(&file),
                 };
                 let version = version.map_err(|e| self.wrong("PIN file", &e))?;
-                self.guard.offer(version)?;
+                self.guard.check(version)?;
                 Some(Offer { file, version })
             }
             None => None,
         };
-        let (control, mut child) = match self.spawn() {
-            Ok(started) => started,
-            Err(error) => {
-                let error = self.wrong("starting a worker", &error);
-                self.settle(offer.as_ref(), Err(&error))?;
-                return Err(error.into());
-            }
-        };
+        let (control, mut child) = self
+            .spawn()
+            .map_err(|e| self.wrong("starting a worker", &e))?;
         let ended = self.attend(&control, offer.as_ref());
         drop(control);
         self.reap(&mut child, self.shared.stopping());
@@ -182,21 +191,24 @@ impl Keeper {
 
     /// Configures a worker and listens to it until it ends, hangs or falls silent.
     fn attend(&self, control: &Control, offer: Option<&Offer>) -> Ended {
-        let mut ready = None;
-        let error = match self.listen(control, offer, &mut ready) {
+        let mut progress = Progress::default();
+        let error = match self.listen(control, offer, &mut progress) {
             Ok(error) => error,
             Err(error) => self.wrong("control socket", &error),
         };
         let ended = Ended {
             error,
-            served: ready.map(|since: Instant| since.elapsed()),
+            served: progress.ready.map(|since| since.elapsed()),
         };
-        // A worker that was ready has settled its PIN; of one that never was, only a refusal says something about it.
-        // Where even that is unknown, the attempt stays noted.
-        if ended.served.is_none()
-            && ended.error != KeyStoreError::OutcomeUnknown
-            && let Err(error) = self.settle(offer, Err(&ended.error))
-        {
+        let says_something = match &ended.error {
+            // A login may be refused at any time: the PIN was changed while the worker had its token open.
+            error if is_refusal(error) => true,
+            // Where it is unknown what became of the PIN, the attempt stays noted.
+            KeyStoreError::OutcomeUnknown => false,
+            // A worker that was ready has settled its PIN, and one that never came so far has nothing to settle.
+            _ => progress.offered && progress.ready.is_none(),
+        };
+        if says_something && let Err(error) = self.settle(offer, Err(&ended.error)) {
             return error.into();
         }
         ended
@@ -206,7 +218,7 @@ impl Keeper {
         &self,
         control: &Control,
         offer: Option<&Offer>,
-        ready: &mut Option<Instant>,
+        progress: &mut Progress,
     ) -> io::Result<KeyStoreError> {
         control.send(
             &Order::Configure(Box::new(self.configuration.clone())),
@@ -216,7 +228,7 @@ impl Keeper {
         let mut heard = None;
         loop {
             let received = control.receive::<Report>();
-            if ready.is_none() && self.shared.stopping() {
+            if progress.ready.is_none() && self.shared.stopping() {
                 return Ok(self.unavailable("stopping"));
             }
             match received {
@@ -226,17 +238,29 @@ impl Keeper {
                     }
                     let since = *heard.get_or_insert_with(Instant::now);
                     // It reports from another thread than the one that may hang in the module.
-                    if ready.is_none() && since.elapsed() >= self.open_limit {
+                    if progress.ready.is_none() && since.elapsed() >= self.open_limit {
                         tracing::error!(token = self.name(), "the token does not open");
-                        return Ok(self.vanished(true, "it did not open in time"));
+                        return Ok(self.vanished(progress, "it did not open in time"));
                     }
+                }
+                Ok(Some((Report::Offering, _))) => {
+                    let Some(offer) = offer else {
+                        return Ok(
+                            self.unavailable("its worker offers a PIN that it does not have")
+                        );
+                    };
+                    if let Err(error) = self.guard.offer(offer.version) {
+                        return Ok(error);
+                    }
+                    progress.offered = true;
+                    control.send(&Order::Offer, None)?;
                 }
                 Ok(Some((Report::Ready, _))) => {
                     let now = Instant::now();
                     if let Err(error) = self.settle(offer, Ok(())) {
                         return Ok(error);
                     }
-                    *ready = Some(now);
+                    progress.ready = Some(now);
                     let mut state = self.shared.state();
                     if state.stopping {
                         return Ok(self.unavailable("stopping"));
@@ -254,17 +278,23 @@ impl Keeper {
                     );
                     return Ok(self.unavailable("hung"));
                 }
-                Ok(Some((Report::Failed(failure), _))) => return Ok(failure.into()),
-                Ok(None) => {
-                    return Ok(
-                        self.vanished(heard.is_some() && ready.is_none(), "its worker ended")
-                    );
+                Ok(Some((Report::Ending(failure), _))) => {
+                    let error = KeyStoreError::from(failure);
+                    // Remembered at once, should this process be killed before the other has ended.
+                    if is_refusal(&error)
+                        && let Err(error) = self.settle(offer, Err(&error))
+                    {
+                        return Ok(error);
+                    }
+                    // Whoever comes now waits for the next worker, or goes to the next token.
+                    self.shared.state().control = None;
+                    self.board.set(self.index, State::Down(error));
                 }
+                Ok(Some((Report::Failed(failure), _))) => return Ok(failure.into()),
+                Ok(None) => return Ok(self.vanished(progress, "its worker ended")),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     tracing::error!(token = self.name(), "the worker is silent");
-                    return Ok(
-                        self.vanished(heard.is_some() && ready.is_none(), "its worker fell silent")
-                    );
+                    return Ok(self.vanished(progress, "its worker fell silent"));
                 }
                 Err(error) => return Err(error),
             }
@@ -275,9 +305,9 @@ impl Keeper {
         KeyStoreError::TokenUnavailable(format!("token '{}': {how}", self.name()))
     }
 
-    /// A worker that was opening its token may have offered the PIN, and nobody knows what became of it.
-    fn vanished(&self, while_opening: bool, how: &str) -> KeyStoreError {
-        if while_opening {
+    /// Of a worker that had leave to offer the PIN and never said more, nobody knows what became of it.
+    fn vanished(&self, progress: &Progress, how: &str) -> KeyStoreError {
+        if progress.offered && progress.ready.is_none() {
             KeyStoreError::OutcomeUnknown
         } else {
             self.unavailable(how)

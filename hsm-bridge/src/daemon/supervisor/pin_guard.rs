@@ -84,17 +84,27 @@ impl PinGuard {
         }
     }
 
-    /// Allows one attempt with this version, and notes it before it is made.
+    /// Whether an attempt with this version is allowed.
+    pub(super) fn check(&self, version: Version) -> Result<(), KeyStoreError> {
+        self.next(version).map(|_| ())
+    }
+
+    /// Allows one attempt with this version, and notes it before it is made: it is on the disk when this returns.
     pub(super) fn offer(&self, version: Version) -> Result<(), KeyStoreError> {
-        let outcome = match self.remembered()? {
-            Some(memory) if memory.version == version => match memory.outcome {
-                Outcome::Accepted | Outcome::OfferedAgain => Outcome::OfferedAgain,
-                Outcome::Refused | Outcome::Offered => return Err(KeyStoreError::PinRefused),
-                Outcome::Locked => return Err(KeyStoreError::PinLocked),
-            },
-            _ => Outcome::Offered,
-        };
+        let outcome = self.next(version)?;
         self.remember(&Memory { version, outcome })
+    }
+
+    /// What is to be noted of another attempt.
+    fn next(&self, version: Version) -> Result<Outcome, KeyStoreError> {
+        match self.remembered()? {
+            Some(memory) if memory.version == version => match memory.outcome {
+                Outcome::Accepted | Outcome::OfferedAgain => Ok(Outcome::OfferedAgain),
+                Outcome::Refused | Outcome::Offered => Err(KeyStoreError::PinRefused),
+                Outcome::Locked => Err(KeyStoreError::PinLocked),
+            },
+            _ => Ok(Outcome::Offered),
+        }
     }
 
     /// Notes that the token was opened, could not be opened for a reason that says nothing about the PIN, or refused it.
@@ -153,7 +163,12 @@ impl PinGuard {
                 .open(&draft)?;
             file.write_all(&serde_json::to_vec(memory)?)?;
             file.sync_all()?;
-            fs::rename(&draft, &self.file)
+            fs::rename(&draft, &self.file)?;
+            match self.file.parent() {
+                // What is not on the disk would be offered again after a power cut.
+                Some(folder) if folder != Path::new("") => File::open(folder)?.sync_all(),
+                _ => File::open(".")?.sync_all(),
+            }
         };
         written().map_err(|e| self.wrong(&e))
     }

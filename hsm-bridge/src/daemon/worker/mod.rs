@@ -29,11 +29,12 @@ use crate::sealed::SealedKeys;
 use crate::{Health, KeyLabel, KeyStoreError};
 use connections::Connections;
 use record::Recorder;
-use service::{Service, wall_clock};
+use service::Service;
 use upkeep::Upkeep;
 use watch::Watch;
 
 pub(super) use connections::refuse;
+pub(super) use service::wall_clock;
 
 /// Ceilings are by the day of UTC.
 const DAY_SECONDS: u64 = 86_400;
@@ -101,6 +102,19 @@ impl Worker {
     /// A call that should have been back by now.
     fn overdue(&self, now: Instant) -> Option<&'static str> {
         self.service.overdue(now)
+    }
+
+    /// Lets no more calls into the token, and waits so long for those under way: a token whose caller is killed in the middle of a call
+    /// may be left damaged.
+    fn close(&self, limit: Duration) {
+        self.service.close(limit);
+    }
+
+    /// Notes in the audit log that what is under way will have no known outcome.
+    fn give_up(&self) {
+        if let Err(error) = self.service.give_up() {
+            tracing::error!(%error, "the calls that end here are not in the audit log");
+        }
     }
 }
 

@@ -17,10 +17,12 @@ use crate::KeyStoreError;
 use crate::daemon::access::Access;
 use crate::daemon::control::{Configuration, Control, Order, Report};
 use crate::daemon::harden;
-use crate::pkcs11::{Template, WhenLost};
+use crate::pkcs11::{Leave, Template, WhenLost};
 
 /// How long the replies that are due may take to be written before a worker without its token ends.
 const LAST_WORDS: Duration = Duration::from_millis(20);
+/// How long the calls under way may take to come back before a worker without its token ends.
+const LAST_CALLS: Duration = Duration::from_millis(100);
 /// How often a worker reports.
 const HEARTBEAT: Duration = Duration::from_millis(100);
 
@@ -51,7 +53,7 @@ pub fn run() -> Result<(), KeyStoreError> {
             return Ok(());
         }
     };
-    // From here on the token may have been touched.
+    // From here on the module may have been touched.
     say(&control, &Report::Alive);
     let lost: Arc<OnceLock<KeyStoreError>> = Arc::default();
     let pulse = Pulse::start(Arc::clone(&control), Arc::clone(&lost))?;
@@ -64,7 +66,14 @@ pub fn run() -> Result<(), KeyStoreError> {
     let settings = &configuration.token;
     let opened = settings
         .read_pin(pin.map(File::from))
-        .and_then(|pin| Worker::open(&configuration, Access { template, pin }, when_lost))
+        .and_then(|pin| {
+            let access = Access {
+                template,
+                pin,
+                leave: leave(&control),
+            };
+            Worker::open(&configuration, access, when_lost)
+        })
         .and_then(|worker| harden::seal(&configuration, &confined).map(|()| worker));
     match opened {
         Ok(worker) => {
@@ -113,6 +122,30 @@ fn configured(control: &Control) -> Result<Option<Start>, KeyStoreError> {
     }
 }
 
+/// The supervisor notes that the PIN is being offered before it is: whenever this process ends, the attempt is known. Once it was
+/// noted, the PIN of this process is either good or never offered again, and later logins need no leave; nobody would read the answer.
+fn leave(control: &Arc<Control>) -> Leave {
+    let (control, given) = (Arc::clone(control), AtomicBool::new(false));
+    Leave::of(move || {
+        if given.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let lost = |e: &dyn std::fmt::Display| {
+            KeyStoreError::TokenUnavailable(format!("leave to offer the PIN: {e}"))
+        };
+        control
+            .send(&Report::Offering, None)
+            .map_err(|e| lost(&e))?;
+        match control.receive::<Order>().map_err(|e| lost(&e))? {
+            Some((Order::Offer, _)) => {
+                given.store(true, Ordering::Release);
+                Ok(())
+            }
+            _ => Err(lost(&"not given")),
+        }
+    })
+}
+
 fn obey(control: &Control, worker: &Worker) {
     loop {
         match control.receive::<Order>() {
@@ -138,9 +171,16 @@ fn say(control: &Control, report: &Report) {
 }
 
 /// Ends this process, once the replies to those who saw the loss are out, without the exit handlers of a library that lost its token.
-fn end(control: &Control, error: &KeyStoreError) {
+fn end(control: &Control, worker: Option<&Worker>, error: &KeyStoreError) {
     tracing::error!(%error, "the token is lost; this worker ends");
+    say(control, &Report::Ending(error.into()));
+    if let Some(worker) = worker {
+        worker.close(LAST_CALLS);
+    }
     std::thread::park_timeout(LAST_WORDS);
+    if let Some(worker) = worker {
+        worker.give_up();
+    }
     say(control, &Report::Failed(error.into()));
     if let Err(error) = kill_process(getpid(), Signal::KILL) {
         tracing::error!(%error, "ending");
@@ -166,14 +206,20 @@ impl Pulse {
             .name("pulse".to_owned())
             .spawn(move || {
                 while !stopped.load(Ordering::Relaxed) {
-                    if let Some(error) = lost.get() {
-                        end(&control, error);
-                    }
                     let watched = watched
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
                         .clone();
-                    let overdue = watched.and_then(|worker| worker.overdue(Instant::now()));
+                    if let Some(error) = lost.get() {
+                        end(&control, watched.as_deref(), error);
+                    }
+                    let overdue = watched.and_then(|worker| {
+                        let overdue = worker.overdue(Instant::now());
+                        if overdue.is_some() {
+                            worker.give_up();
+                        }
+                        overdue
+                    });
                     say(
                         &control,
                         &overdue.map_or(Report::Alive, |operation| Report::Overdue {

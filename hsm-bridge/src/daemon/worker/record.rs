@@ -8,6 +8,9 @@ use crate::audit::{AuditError, Durability, KeyOperation, Log, LogId, Record, Seq
 use crate::policy::Tier;
 use crate::{KeyId, KeyLabel, KeyStoreError, Signer};
 
+/// The caller's name in records of what the bridge does for itself.
+pub(super) const OURSELVES: &str = "bridge";
+
 /// The audit log of one token.
 pub(super) struct Recorder(Log);
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::record::{Recorder, word};
+use super::record::{OURSELVES, Recorder, word};
 use super::watch::{Watch, Watched};
 use crate::activation::Holders;
 use crate::pkcs11::{KeyInfo, Token};
@@ -43,7 +43,7 @@ pub(super) struct Subject<'a> {
     clippy::disallowed_methods,
     reason = "this daemon is to the left of the room that hands clocks out"
 )]
-pub(super) fn wall_clock() -> SystemTime {
+pub(in crate::daemon) fn wall_clock() -> SystemTime {
     SystemTime::now()
 }
 
@@ -70,6 +70,21 @@ impl Service {
         self.watch.overdue(now)
     }
 
+    /// Lets no more calls begin, and waits so long for those under way.
+    pub(super) fn close(&self, limit: Duration) {
+        self.watch.close(limit);
+    }
+
+    /// Notes, before this process is ended with them, that nobody will know what became of the calls under way.
+    pub(super) fn give_up(&self) -> Result<(), KeyStoreError> {
+        let unknown = word(&KeyStoreError::OutcomeUnknown);
+        for operation in self.watch.under_way() {
+            self.recorder
+                .noted(OURSELVES, operation, None, None, None, unknown)?;
+        }
+        Ok(())
+    }
+
     /// Watches a call until the returned value is dropped; refuses one whose deadline has passed.
     pub(super) fn watch(
         &self,
@@ -82,7 +97,9 @@ impl Service {
         if now >= deadline {
             return Err(KeyStoreError::Deadline);
         }
-        Ok(self.watch.begin(name, makes_a_key, deadline, now))
+        self.watch
+            .begin(name, makes_a_key, deadline, now)
+            .ok_or_else(|| KeyStoreError::TokenUnavailable("its worker ends".to_owned()))
     }
 
     /// Answers one request that arrived at `arrived`.

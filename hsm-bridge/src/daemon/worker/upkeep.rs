@@ -5,21 +5,25 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::record::OURSELVES;
 use super::service::{Outcome, Service, Subject};
+use crate::pkcs11::Survey;
 use crate::policy::{Operation, Tier};
 use crate::wire::Reply;
 use crate::{KeyAlgorithm, KeyId, KeyLabel, KeyStore, KeyStoreError, Signer};
 
 /// The key that signs checkpoints and canaries: the bridge's own, which no policy can grant.
 const AUDIT_KEY: &str = "bridge/audit/g1";
-/// The caller's name in records of what the bridge does for itself.
-const OURSELVES: &str = "bridge";
 /// How often it is looked whether there is something to do.
 const ROUND: Duration = Duration::from_millis(500);
 /// A checkpoint is made when the log has grown and the last is this old.
 const CHECKPOINT_AGE: Duration = Duration::from_mins(1);
 /// A checkpoint is made at the latest after so many lines.
 const CHECKPOINT_LINES: u64 = 10_000;
+/// How long objects are looked at in one round.
+const SURVEY_AT_ONCE: Duration = Duration::from_millis(250);
+/// How long after a failure they are not looked at again.
+const SURVEY_PAUSE: Duration = Duration::from_mins(1);
 /// What a canary signs.
 const CANARY: &[u8] = b"romduol-bridge-canary";
 /// How long the token may take for what is done unasked, in milliseconds; the limit of a call holds as well.
@@ -46,6 +50,8 @@ impl Upkeep {
             lines: 0,
             quiet_since: Instant::now(),
             checkpoint: (0, Instant::now()),
+            survey: None,
+            survey_from: Instant::now(),
         };
         let thread = std::thread::Builder::new()
             .name("upkeep".to_owned())
@@ -108,6 +114,10 @@ struct Rounds {
     quiet_since: Instant,
     /// Lines of the log after the last checkpoint, and when that was.
     checkpoint: (u64, Instant),
+    /// The look at every object of the token, while it is under way.
+    survey: Option<Survey>,
+    /// When the next may begin.
+    survey_from: Instant,
 }
 
 impl Rounds {
@@ -122,10 +132,38 @@ impl Rounds {
         {
             self.sing(now);
         }
+        self.survey(now);
         let grown = lines.saturating_sub(self.checkpoint.0);
         let old = now.saturating_duration_since(self.checkpoint.1) >= CHECKPOINT_AGE;
         if grown >= CHECKPOINT_LINES || (grown > 0 && old) {
             self.checkpoint(now);
+        }
+    }
+
+    /// Learns where the objects of the token are, for as long as a round may take at a time.
+    fn survey(&mut self, now: Instant) {
+        let token = &self.service.token;
+        if now < self.survey_from {
+            return;
+        }
+        let mut began = Instant::now();
+        while began.saturating_duration_since(now) < SURVEY_AT_ONCE {
+            let step = self
+                .service
+                .watch(("survey", false), UNASKED_LIMIT_MS, began)
+                .and_then(|_watched| match self.survey.take() {
+                    Some(survey) => token.survey_further(survey),
+                    None => token.survey(),
+                });
+            match step {
+                Ok(Some(survey)) => self.survey = Some(survey),
+                Ok(None) => return,
+                Err(error) => {
+                    self.survey_from = now + SURVEY_PAUSE;
+                    return tracing::warn!(%error, "not all objects of the token were seen; keys are searched for");
+                }
+            }
+            began = Instant::now();
         }
     }
 

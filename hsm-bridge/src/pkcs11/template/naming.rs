@@ -5,6 +5,7 @@ use cryptoki::session::Session;
 use serde::Deserialize;
 
 use super::{Template, WhenNamed};
+use crate::pkcs11::index::{Objects, Sought};
 use crate::pkcs11::token::Fault;
 use crate::pkcs11::{attributes, public_object};
 use crate::{KeyId, KeyLabel, KeyStoreError};
@@ -48,6 +49,7 @@ impl TryFrom<String> for Place {
 pub(in crate::pkcs11) struct Namer<'a> {
     pub(in crate::pkcs11) template: &'a Template,
     pub(in crate::pkcs11) session: &'a Session,
+    pub(in crate::pkcs11) objects: &'a Objects,
 }
 
 fn refused(why: impl std::fmt::Display) -> Fault {
@@ -78,6 +80,9 @@ impl Namer<'_> {
     pub(in crate::pkcs11) fn locate(&self, id: KeyId) -> Result<Option<TokenId>, Fault> {
         if self.template.key_id == WhenNamed::AfterGeneration {
             return Ok(Some(id.as_bytes().to_vec()));
+        }
+        if let Some([one]) = self.objects.token_ids(id).as_deref() {
+            return Ok(Some(one.clone()));
         }
         let all = [
             Attribute::Class(ObjectClass::PUBLIC_KEY),
@@ -121,12 +126,36 @@ impl Namer<'_> {
         &self,
         class: ObjectClass,
         label: &KeyLabel,
-    ) -> Option<[Attribute; 3]> {
+    ) -> Option<Sought> {
         if self.template.key_id != WhenNamed::Place {
-            return Some(attributes::by_label(class, label));
+            return Some(Sought::by_label(class, label));
         }
         let place = self.template.places.get(label)?;
-        Some(attributes::by_id(class, &place.0))
+        Some(Sought::by_id(class, &place.0))
+    }
+
+    /// Whether a key of this label, of any class, is known to be there.
+    pub(in crate::pkcs11) fn is_taken(&self, label: &KeyLabel) -> bool {
+        let classes = [
+            ObjectClass::PRIVATE_KEY,
+            ObjectClass::SECRET_KEY,
+            ObjectClass::PUBLIC_KEY,
+        ];
+        classes.into_iter().any(|class| {
+            let lasts = class == ObjectClass::PUBLIC_KEY && !self.template.destroys_public();
+            let sought = self.by_label(class, label);
+            !lasts && sought.is_some_and(|sought| self.objects.place(&sought).is_some())
+        })
+    }
+
+    /// What finds the objects of every class that a key of this label has or would have; nothing when it has no place.
+    pub(in crate::pkcs11) fn all_of(&self, label: &KeyLabel) -> Option<[Attribute; 2]> {
+        let name = if self.template.key_id == WhenNamed::Place {
+            Attribute::Id(self.template.places.get(label)?.0.clone())
+        } else {
+            Attribute::Label(label.as_str().into())
+        };
+        Some([Attribute::Token(true), name])
     }
 
     /// The label of an object: its own, or that of its place.

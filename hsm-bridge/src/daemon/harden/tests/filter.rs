@@ -146,6 +146,26 @@ fn sockets_are_of_the_unix_kind_unless_the_token_is_on_a_network() {
     assert_eq!(run(&without_network(), hidden), EPERM);
 }
 
+/// The second calling convention shares the architecture's mark with the first; only its numbers tell.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn the_other_calling_convention_opens_nothing_that_the_first_does_not() {
+    let (program, starts) = (without_network(), thread_starts(here()).unwrap());
+    let twin = |number: i64, first| call(number | X32, first);
+    for family in 0..64 {
+        for number in [libc::SYS_socket, libc::SYS_socketpair] {
+            let (one, other) = (call(number, family), twin(number, family));
+            assert_eq!(run(&program, other), run(&program, one), "{family}");
+        }
+    }
+    let hidden = twin(libc::SYS_socket, (AF_UNIX << 32) | 2);
+    assert_eq!(run(&program, hidden), EPERM);
+    let (thread, fork) = (0x003d_0f00, 0x0120_0011);
+    assert_eq!(run(&program, twin(libc::SYS_clone, thread)), ALLOW);
+    assert_eq!(run(&program, twin(libc::SYS_clone, fork)), EPERM);
+    assert_eq!(run(&starts, twin(libc::SYS_clone3, thread)), ENOSYS);
+}
+
 #[test]
 fn calls_of_another_architecture_end_the_process() {
     let foreign = Call {

@@ -1,0 +1,60 @@
+//! What can be told of sealed keys without opening one: what their files say for all to read.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use super::file::SealedFile;
+use super::folder::{Folder, LabelDigest, Name};
+use super::store::refused;
+use crate::{KeyAlgorithm, KeyId, KeyLabel, KeyStoreError};
+
+/// A sealed key as its file has it; nothing of it is authenticated before the key is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedKey {
+    /// Its label.
+    pub label: KeyLabel,
+    /// The id of its public half.
+    pub id: KeyId,
+    /// The kind of key.
+    pub algorithm: KeyAlgorithm,
+    /// Generation of the token's key that wraps it.
+    pub generation: u32,
+}
+
+/// Gives every sealed key in a folder to `visit`, in no order; a file that cannot be one is an error in its place. Opens no key, changes
+/// nothing, and may run beside the process that owns the folder.
+pub(crate) fn each(
+    folder: PathBuf,
+    mut visit: impl FnMut(Result<SealedKey, KeyStoreError>),
+) -> Result<(), KeyStoreError> {
+    let folder = Folder::new(folder);
+    let mut labels: HashMap<LabelDigest, KeyId> = HashMap::new();
+    folder.look(|name| {
+        if let Some(other) = labels.insert(name.label, name.id) {
+            visit(Err(refused(
+                name.id,
+                &format!("carries the label of {other} as well"),
+            )));
+        }
+        visit(read(&folder, name));
+        Ok(())
+    })
+}
+
+fn read(folder: &Folder, name: Name) -> Result<SealedKey, KeyStoreError> {
+    let file =
+        SealedFile::parse(&folder.read(name)?).ok_or_else(|| refused(name.id, "is damaged"))?;
+    let public = file.public;
+    if public.id != name.id || LabelDigest::of(&public.label) != name.label {
+        return Err(refused(name.id, "is another key's"));
+    }
+    if KeyId::of_der(&public.public_key) != public.id {
+        return Err(refused(name.id, "holds another public half than its own"));
+    }
+    Ok(SealedKey {
+        label: public.label,
+        id: public.id,
+        algorithm: public.algorithm,
+        generation: file.generation,
+    })
+}
