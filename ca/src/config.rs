@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use domain::certificate::Role;
+use hsm_bridge::client::RemoteBridge;
 use serde::{Deserialize, Serialize};
 use service::HttpClientConfig;
 use service::config::ConfigError;
@@ -37,6 +38,8 @@ pub struct Config {
     pub ceremony: PathBuf,
     /// Socket of the bridge to the token.
     pub bridge_socket: PathBuf,
+    /// The bridge on another host, in the place of that socket.
+    pub bridge_remote: Option<RemoteBridge>,
     /// Token calls at the same time.
     pub token_calls: usize,
     /// The database.
@@ -154,6 +157,7 @@ impl Default for Config {
             base_url: "http://localhost:8081".to_owned(),
             ceremony: ".romduol/ceremony".into(),
             bridge_socket: ".romduol/run/ca.sock".into(),
+            bridge_remote: None,
             token_calls: 8,
             store: StoreConfig::default(),
             listener,
@@ -277,6 +281,7 @@ mod tests {
     fn the_page_is_current() {
         let sources = [
             include_str!("config.rs"),
+            include_str!("../../hsm-bridge/src/client/transport.rs"),
             include_str!("../../store/src/lib.rs"),
             include_str!("../../service/src/server/config.rs"),
             include_str!("../../service/src/tls.rs"),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Subcommand;
-use hsm_bridge::client::Client;
+use hsm_bridge::client::{Client, ClientOptions, Transport};
 use service::cli::{Context, Failure, Service};
 use service::config::ConfigError;
 use service::server::{self, Bound, Listener, MonitorConfig};
@@ -77,8 +77,9 @@ impl Service for CertificateAuthority {
 
     async fn serve(config: Config, context: Context) -> Result<(), Failure> {
         let base = config.base_url.clone();
-        let socket = config.bridge_socket.clone();
-        let client = tokio::task::spawn_blocking(move || Client::connect(&socket)).await??;
+        let bridge = Transport::of(&config.bridge_socket, config.bridge_remote.as_ref());
+        let connect = move || Client::open(bridge, ClientOptions::default());
+        let client = tokio::task::spawn_blocking(connect).await??;
         let store = Store::open(&config.store, Schema::Ca)?;
         store.migrate().await?;
         let bound = start(config, store, Arc::new(client), &context).await?;

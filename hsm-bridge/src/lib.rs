@@ -2,7 +2,7 @@
 //!
 //! Without features this crate is types and traits: [`KeyStore`], [`Signer`], [`SecretStore`] and the algorithms they speak of, with no
 //! operating system beneath. The feature `token` (default) adds the PKCS#11 driver `pkcs11`, the `daemon` that owns a token and its
-//! PIN, the `client` that reaches the daemon over a Unix socket, and the OpenSSL verifier in `verify`; `testing` adds SoftHSM tokens.
+//! PIN, the `client` that reaches the daemon over a Unix socket or, from another host, through its gate, and the OpenSSL verifier in `verify`; `testing` adds SoftHSM tokens.
 //! A service holds a `client::Client` and speaks only of the traits, so tests and the key ceremony put a `pkcs11::Token` in its place.
 //!
 //! Invariant: a private key is made in the token, serves one purpose and never leaves; no signature leaves before it was verified.
@@ -45,6 +45,8 @@ pub mod sealed;
 pub mod tbs;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "token")]
+mod tls;
 #[cfg(feature = "token")]
 pub mod verify;
 #[cfg(feature = "token")]

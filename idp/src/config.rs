@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use hsm_bridge::KeyLabel;
+use hsm_bridge::client::RemoteBridge;
 use serde::{Deserialize, Serialize};
 use service::server::{ListenerConfig, MonitorConfig};
 use service::telemetry::TelemetryConfig;
@@ -27,6 +28,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// The socket of `hsm-bridge` for this service.
     pub bridge_socket: PathBuf,
+    /// The bridge on another host, in the place of that socket.
+    pub bridge_remote: Option<RemoteBridge>,
     /// Labels of the keys in the token.
     pub keys: Keys,
     /// Threads for password hashing, images and calls into the token.
@@ -122,6 +125,7 @@ impl Default for Config {
                 ..StoreConfig::default()
             },
             bridge_socket: PathBuf::from(".romduol/run/bridge-idp.sock"),
+            bridge_remote: None,
             keys: Keys::default(),
             blocking_threads: DEFAULT_BLOCKING_THREADS,
             evidence: PathBuf::from(".romduol/evidence"),
@@ -178,6 +182,7 @@ mod tests {
     fn the_page_is_current() {
         let sources = [
             include_str!("config.rs"),
+            include_str!("../../hsm-bridge/src/client/transport.rs"),
             include_str!("oidc/config.rs"),
             include_str!("outbox/config.rs"),
             include_str!("account/mod.rs"),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Data;
-use hsm_bridge::client::Client;
+use hsm_bridge::client::{Client, ClientOptions, Transport};
 use hsm_bridge::{Health, KeyStore, SecretStore};
 use service::cli::{Context, Failure, Service};
 use service::config::ConfigError;
@@ -103,7 +103,8 @@ fn start_background(app: &App, context: &Context) {
 /// Opens the store and the bridge, and says what readiness depends on.
 fn open(config: Config, context: &Context) -> Result<App, Failure> {
     let store = Store::open(&config.store, Schema::Idp)?;
-    let bridge = Arc::new(Client::connect(&config.bridge_socket)?);
+    let bridge = Transport::of(&config.bridge_socket, config.bridge_remote.as_ref());
+    let bridge = Arc::new(Client::open(bridge, ClientOptions::default())?);
     watch_token(&bridge, context);
     watch_database(&store, context);
     let keys: Arc<dyn KeyStore> = bridge.clone();

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use hsm_bridge::client::RemoteBridge;
 use serde::{Deserialize, Serialize};
 use service::HttpClientConfig;
 use service::config::ConfigError;
@@ -35,6 +36,8 @@ pub struct Config {
     pub crl_folder: PathBuf,
     /// Socket of the bridge that holds this service's keys.
     pub bridge_socket: PathBuf,
+    /// The bridge on another host, in the place of that socket.
+    pub bridge_remote: Option<RemoteBridge>,
     /// The certificate authority that is followed.
     pub ca: CaConfig,
     /// The answers.
@@ -101,6 +104,7 @@ impl Default for Config {
             status_folder: ".romduol/status".into(),
             crl_folder: ".romduol/crl".into(),
             bridge_socket: ".romduol/run/ocsp.sock".into(),
+            bridge_remote: None,
             ca: CaConfig::default(),
             answers: AnswerConfig::default(),
         }
@@ -171,6 +175,7 @@ mod tests {
         Config::default().check().unwrap();
         let sources = [
             include_str!("config.rs"),
+            include_str!("../../hsm-bridge/src/client/transport.rs"),
             include_str!("../../service/src/server/config.rs"),
             include_str!("../../service/src/tls.rs"),
             include_str!("../../service/src/rate_limit.rs"),

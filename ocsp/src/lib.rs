@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web;
+use hsm_bridge::client::{Client, ClientOptions, Transport};
 use hsm_bridge::verify::OpenSslVerifier;
 use hsm_bridge::{Health, KeyLabel, KeyStore};
 use service::cli::{Context, Failure, NoCommand};
@@ -182,12 +183,13 @@ struct Opened {
     app: App,
     journal: Journal,
     client: CaClient,
-    bridge: hsm_bridge::client::Client,
+    bridge: Client,
 }
 
 fn open(config: &Config, context: &Context) -> Result<Opened, Error> {
     let authorities = hierarchy::read(&config.hierarchy_folder, &OpenSslVerifier)?;
-    let bridge = hsm_bridge::client::Client::connect(&config.bridge_socket)?;
+    let bridge = Transport::of(&config.bridge_socket, config.bridge_remote.as_ref());
+    let bridge = Client::open(bridge, ClientOptions::default())?;
     let app = App::open(config, &authorities, &bridge, context)?;
     let journal = Journal::open(&config.status_folder, &app.statuses)?;
     let label = KeyLabel::parse(&config.ca.peer_key)

@@ -339,10 +339,16 @@ mod tests {
 
     #[test]
     fn the_page_of_the_bridge_is_current() {
-        use hsm_bridge::daemon::Config;
+        use hsm_bridge::daemon::{Config, GateConfig};
+        use service::config::reference;
         let sources = [include_str!("../../../hsm-bridge/src/daemon/config.rs")];
-        let page = service::config::reference::<Config>("bridge", "Config", &sources).unwrap();
+        let page = reference::<Config>("bridge", "Config", &sources).unwrap();
         service::config::document_is_current("configuration/hsm-bridge.md", &page).unwrap();
+        let sources = [include_str!(
+            "../../../hsm-bridge/src/daemon/gate/config.rs"
+        )];
+        let page = reference::<GateConfig>("gate", "GateConfig", &sources).unwrap();
+        service::config::document_is_current("configuration/bridge-gate.md", &page).unwrap();
     }
 
     #[test]

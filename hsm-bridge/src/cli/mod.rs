@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use hsm_bridge::daemon::{self, Config};
+use hsm_bridge::daemon::{self, Config, GateConfig};
 use hsm_bridge::{KeyLabel, KeyStoreError};
 use tracing_subscriber::EnvFilter;
 
@@ -36,7 +36,7 @@ struct Cli {
 
 #[derive(Args)]
 struct ConfigFile {
-    /// The configuration file; its section [bridge] is read.
+    /// The configuration file; its section [bridge] is read, or [gate] by `gate`.
     #[arg(long, default_value = "romduol.toml")]
     config: PathBuf,
 }
@@ -45,6 +45,8 @@ struct ConfigFile {
 enum Verb {
     /// Run the daemon until SIGTERM.
     Serve(ConfigFile),
+    /// Run the gate for services on other hosts, over mutual TLS, until SIGTERM. Reads the section [gate] alone.
+    Gate(ConfigFile),
     /// Say in words what is wrong with module, token, PIN, policy, sockets or keys. Offers the PIN once.
     Check(ConfigFile),
     /// List the keys in the token and those it sealed. Offers the PIN once.
@@ -120,6 +122,7 @@ pub fn run() -> ExitCode {
 fn perform(verb: &Verb) -> Result<ExitCode, KeyStoreError> {
     match verb {
         Verb::Serve(file) => daemon::run(&file.load()?)?,
+        Verb::Gate(file) => daemon::run_gate(&GateConfig::load(&file.config, std::env::vars())?)?,
         Verb::Worker => daemon::run_worker()?,
         Verb::Check(file) => return Ok(check(&file.load()?)),
         Verb::Status(arguments) => return status::run(arguments),

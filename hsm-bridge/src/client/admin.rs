@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::connection::{Connection, Failure};
+use super::transport::{Dialer, Transport};
 use super::unexpected;
 use crate::KeyStoreError;
 use crate::admin::{Approval, Order};
@@ -31,7 +32,8 @@ pub fn submit(
         Failure::Refused(error) => error,
     };
     let target = Target::Token(order.token);
-    let (mut connection, _) = Connection::open(socket, &target, deadline).map_err(lost)?;
+    let door = Dialer::new(Transport::Unix(socket.to_owned()));
+    let (mut connection, _) = Connection::open(&door, &target, deadline).map_err(lost)?;
     let request = Request::Order {
         order: bytes.to_vec(),
         approvals: approvals

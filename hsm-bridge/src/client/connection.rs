@@ -1,15 +1,12 @@
 //! One connection to the daemon.
 
 use std::io;
-use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::transport::{Dialer, Stream};
 use super::unexpected;
 use crate::KeyStoreError;
-use crate::wire::{
-    ABOUT_THE_CONNECTION, Inbound, Outbound, Patience, Reply, ReplyFrame, Request, Target,
-};
+use crate::wire::{ABOUT_THE_CONNECTION, Inbound, Outbound, Reply, ReplyFrame, Request, Target};
 
 /// Timeouts are set anew only when they changed by more than this, to save a system call per request.
 const TIMEOUT_SLACK: Duration = Duration::from_millis(100);
@@ -19,9 +16,8 @@ const PIECE: usize = 256 * 1024;
 
 /// A connection that waits for one reply at a time.
 pub(super) struct Connection {
-    stream: UnixStream,
+    stream: Stream,
     inbound: Inbound,
-    patience: Patience,
     outbound: Outbound,
     next_id: u64,
     timeout: Duration,
@@ -47,14 +43,13 @@ pub(super) enum Failure {
 impl Connection {
     /// Connects and asks for the token of a key; gives the number of routes as well.
     pub(super) fn open(
-        socket: &Path,
+        dialer: &Dialer,
         target: &Target,
         deadline: Instant,
     ) -> Result<(Self, u32), Failure> {
         let mut connection = Self {
-            stream: UnixStream::connect(socket).map_err(Failure::Unreachable)?,
+            stream: dialer.connect(deadline).map_err(Failure::Unreachable)?,
             inbound: Inbound::new(),
-            patience: Patience::default(),
             outbound: Outbound::new(),
             next_id: ABOUT_THE_CONNECTION + 1,
             timeout: Duration::ZERO,
@@ -79,6 +74,11 @@ impl Connection {
     /// The route whose token is at the other end.
     pub(super) fn route(&self) -> u32 {
         self.route
+    }
+
+    /// Whether the daemon's side has closed it while it was idle.
+    pub(super) fn is_closed(&self) -> bool {
+        self.stream.is_closed()
     }
 
     /// Sends a request, and the message that it announces in pieces, and reads the reply.
@@ -173,8 +173,7 @@ impl Connection {
                 Failure::Unanswered(e)
             }
         };
-        let mut stream = self.patience.on(&self.stream);
-        let content = self.inbound.next(&mut stream).map_err(unanswered)?;
+        let content = self.inbound.next(&mut self.stream).map_err(unanswered)?;
         let content = content.ok_or_else(|| unanswered(io::ErrorKind::ConnectionReset.into()))?;
         let frame = ReplyFrame::decode(content)
             .map_err(|e| unanswered(io::Error::new(io::ErrorKind::InvalidData, e)))?;
@@ -198,8 +197,7 @@ impl Connection {
 
     fn limit(&mut self, left: Duration) -> io::Result<()> {
         if self.timeout.abs_diff(left) > TIMEOUT_SLACK || left < TIMEOUT_SLACK {
-            self.stream.set_read_timeout(Some(left))?;
-            self.stream.set_write_timeout(Some(left))?;
+            self.stream.limit(left)?;
             self.timeout = left;
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The key store of a service: the daemon's socket behind the same traits as the token itself.
+//! The key store of a service: the daemon's socket, or its gate on another host, behind the same traits as the token itself.
 //!
 //! A handful of connections serve any number of threads. When the daemon goes away, calls wait for it with growing pauses until
 //! their deadline and then fail with [`KeyStoreError::TokenUnavailable`]; the first call after its return works again. What must not
@@ -9,6 +9,7 @@ mod connection;
 mod held;
 mod pool;
 mod signer;
+mod transport;
 
 use std::collections::HashMap;
 use std::io;
@@ -20,6 +21,7 @@ pub use admin::submit;
 use connection::{Connection, Failure};
 use pool::Pool;
 use signer::BridgeSigner;
+pub use transport::{RemoteBridge, Transport};
 
 use crate::pkcs11::KeyInfo;
 use crate::wire::{Reply, Request, Target};
@@ -72,7 +74,12 @@ impl Client {
 
     /// Connects; fails when no daemon answers on the socket within the deadline.
     pub fn connect_with(socket: &Path, options: ClientOptions) -> Result<Self, KeyStoreError> {
-        let pool = Pool::new(socket, options.connections.max(1));
+        Self::open(Transport::Unix(socket.to_owned()), options)
+    }
+
+    /// Connects to the daemon of this host or of another; fails when it does not answer within the deadline.
+    pub fn open(transport: Transport, options: ClientOptions) -> Result<Self, KeyStoreError> {
+        let pool = Pool::new(transport, options.connections.max(1));
         let client = Self(Arc::new(Inner {
             pool,
             options,

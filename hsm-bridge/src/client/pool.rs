@@ -2,16 +2,16 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::connection::{Connection, Failure};
+use super::transport::{Dialer, Transport};
 use crate::wire::Target;
 use crate::{KeyLabel, KeyStoreError};
 
 pub(super) struct Pool {
-    socket: PathBuf,
+    dialer: Dialer,
     limit: usize,
     state: Mutex<State>,
     changed: Condvar,
@@ -48,9 +48,9 @@ impl State {
 }
 
 impl Pool {
-    pub(super) fn new(socket: &Path, limit: usize) -> Self {
+    pub(super) fn new(transport: Transport, limit: usize) -> Self {
         Self {
-            socket: socket.to_owned(),
+            dialer: Dialer::new(transport),
             limit,
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -71,7 +71,11 @@ impl Pool {
         let mut state = self.state();
         loop {
             if let Some(connection) = state.take_idle(target) {
-                return Ok(connection);
+                if !connection.is_closed() {
+                    return Ok(connection);
+                }
+                state.open -= 1;
+                continue;
             }
             if state.open < self.limit || state.drop_idle() {
                 state.open += 1;
@@ -93,7 +97,7 @@ impl Pool {
     }
 
     fn open(&self, target: &Target, deadline: Instant) -> Result<Connection, Failure> {
-        let (connection, routes) = Connection::open(&self.socket, target, deadline)?;
+        let (connection, routes) = Connection::open(&self.dialer, target, deadline)?;
         let mut state = self.state();
         state.count = routes;
         if let Target::Label(label) = target {
@@ -146,7 +150,10 @@ impl Pool {
 
     /// What a caller is told when no connection can be had.
     pub(super) fn unavailable(&self, error: &io::Error) -> KeyStoreError {
-        KeyStoreError::TokenUnavailable(format!("hsm-bridge at {}: {error}", self.socket.display()))
+        KeyStoreError::TokenUnavailable(format!(
+            "hsm-bridge at {}: {error}",
+            self.dialer.transport()
+        ))
     }
 }
 

@@ -191,14 +191,14 @@ impl Default for TokenSettings {
 }
 
 /// Whether a word can name a token or a caller in files and paths.
-fn is_plain(name: &str) -> bool {
+pub(super) fn is_plain(name: &str) -> bool {
     !name.is_empty()
         && name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-fn wrong(what: impl std::fmt::Display) -> KeyStoreError {
+pub(super) fn wrong(what: impl std::fmt::Display) -> KeyStoreError {
     KeyStoreError::Configuration(what.to_string())
 }
 
@@ -211,18 +211,49 @@ fn in_one_line(text: &str, error: &toml::de::Error) -> String {
     }
 }
 
+/// Reads a file and gives its text to a parser, whose complaints are then about that file.
+pub(super) fn in_file<T>(
+    file: &Path,
+    parse: impl FnOnce(&str) -> Result<T, KeyStoreError>,
+) -> Result<T, KeyStoreError> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|e| wrong(format_args!("{}: {e}", file.display())))?;
+    parse(&text).map_err(|e| match e {
+        KeyStoreError::Configuration(text) => wrong(format_args!("{}: {text}", file.display())),
+        other => other,
+    })
+}
+
+/// Reads a section of a configuration file, with what the environment has under the prefix laid over it.
+pub(super) fn section<T: serde::de::DeserializeOwned>(
+    text: &str,
+    name: &str,
+    prefix: &str,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<T, KeyStoreError> {
+    let mut file: toml::Table = text.parse().map_err(|e| wrong(in_one_line(text, &e)))?;
+    let mut section = match file.remove(name) {
+        Some(toml::Value::Table(section)) => section,
+        Some(_) => return Err(wrong(format_args!("[{name}] is not a section"))),
+        None => return Err(wrong(format_args!("there is no section [{name}]"))),
+    };
+    for (variable, value) in environment {
+        if let Some(key) = variable.strip_prefix(prefix) {
+            section.insert(key.to_ascii_lowercase(), scalar(value));
+        }
+    }
+    section
+        .try_into()
+        .map_err(|e| wrong(format_args!("[{name}]: {}", in_one_line("", &e))))
+}
+
 impl Config {
     /// Reads the section from a file; relative paths in it are taken from the working folder.
     pub fn load(
         file: &Path,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, KeyStoreError> {
-        let text = std::fs::read_to_string(file)
-            .map_err(|e| wrong(format_args!("{}: {e}", file.display())))?;
-        Self::parse(&text, environment).map_err(|e| match e {
-            KeyStoreError::Configuration(text) => wrong(format_args!("{}: {text}", file.display())),
-            other => other,
-        })
+        in_file(file, |text| Self::parse(text, environment))
     }
 
     /// Reads the section from the text of a configuration file and lays the environment over it.
@@ -230,20 +261,7 @@ impl Config {
         text: &str,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, KeyStoreError> {
-        let mut file: toml::Table = text.parse().map_err(|e| wrong(in_one_line(text, &e)))?;
-        let mut section = match file.remove("bridge") {
-            Some(toml::Value::Table(section)) => section,
-            Some(_) => return Err(wrong("[bridge] is not a section")),
-            None => return Err(wrong("there is no section [bridge]")),
-        };
-        for (name, value) in environment {
-            if let Some(key) = name.strip_prefix(ENVIRONMENT_PREFIX) {
-                section.insert(key.to_ascii_lowercase(), scalar(value));
-            }
-        }
-        let config: Self = section
-            .try_into()
-            .map_err(|e| wrong(format_args!("[bridge]: {}", in_one_line("", &e))))?;
+        let config: Self = section(text, "bridge", ENVIRONMENT_PREFIX, environment)?;
         config.check()?;
         Ok(config)
     }

@@ -16,7 +16,7 @@ use crate::wire::{Outbound, Reply, ReplyFrame, Request, RequestFrame, Target};
 /// How long a peer may take to say what it wants.
 const GREETING_LIMIT: Duration = Duration::from_secs(2);
 /// The longest first request: a label and its frame.
-const MAX_GREETING: usize = 1024;
+pub(super) const MAX_GREETING: usize = 1024;
 /// How many peers may be greeted, or wait for a token, at once.
 const MAX_WAITING: usize = 256;
 /// How long no connection is accepted when the system has no place for another.

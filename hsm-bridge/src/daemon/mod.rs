@@ -10,6 +10,7 @@ mod board;
 mod config;
 mod control;
 mod front;
+mod gate;
 mod harden;
 mod look;
 mod pin_file;
@@ -37,7 +38,9 @@ pub use access::LoginMode;
 pub use config::{
     AdminSocket, AdministratorSettings, Config, RouteSettings, SocketConfig, Switch, TokenSettings,
 };
+pub use gate::{GateCaller, GateConfig, run as run_gate};
 pub use look::each_sealed_key;
+pub(crate) use pin_file::open_own;
 pub use pin_file::read_pin;
 pub use rewrap::rewrap;
 pub use status::{Condition, Status, TokenStatus, status};

@@ -21,17 +21,22 @@ const OTHERS_THAN_SERVICE: u32 = 0o037;
 
 /// Opens a PIN file that only its owner may read.
 pub(super) fn open(path: &Path) -> Result<File, KeyStoreError> {
-    open_guarded(path, OTHERS)
+    open_guarded("PIN file", path, OTHERS)
+}
+
+/// Opens a file of secrets, called `what` in errors, that only its owner may read.
+pub(crate) fn open_own(what: &str, path: &Path) -> Result<File, KeyStoreError> {
+    open_guarded(what, path, OTHERS)
 }
 
 /// Opens a credential that systemd laid down for this service alone.
 pub(super) fn open_credential(path: &Path) -> Result<File, KeyStoreError> {
-    open_guarded(path, OTHERS_THAN_SERVICE)
+    open_guarded("PIN file", path, OTHERS_THAN_SERVICE)
 }
 
-fn open_guarded(path: &Path, others: u32) -> Result<File, KeyStoreError> {
+fn open_guarded(what: &str, path: &Path, others: u32) -> Result<File, KeyStoreError> {
     let wrong = |e: &dyn std::fmt::Display| {
-        KeyStoreError::Configuration(format!("PIN file {}: {e}", path.display()))
+        KeyStoreError::Configuration(format!("{what} {}: {e}", path.display()))
     };
     let file = File::open(path).map_err(|e| wrong(&e))?;
     let found = file.metadata().map_err(|e| wrong(&e))?;

@@ -17,6 +17,7 @@ use std::time::{Instant, SystemTime};
 pub use key_rules::{Content, KeyRules, Payload, Proof, Tier};
 pub use operation::{DigestName, Operation};
 pub use pattern::Pattern;
+pub(crate) use rules_file::hexadecimal;
 pub use window::Window;
 
 use crate::{KeyLabel, KeyStoreError, SignatureScheme};

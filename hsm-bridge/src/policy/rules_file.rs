@@ -170,7 +170,8 @@ pub(super) fn pinned(
     }
 }
 
-fn hexadecimal(text: &str) -> Option<[u8; 32]> {
+/// Reads a SHA-256 in hexadecimal digits of either case.
+pub(crate) fn hexadecimal(text: &str) -> Option<[u8; 32]> {
     let digit = |c: u8| {
         char::from(c)
             .to_digit(16)

@@ -5,6 +5,7 @@
 mod many;
 mod place;
 mod recovery;
+mod remote;
 mod sealed;
 mod stopped;
 
@@ -112,6 +113,7 @@ fn measure(arguments: &Arguments, folder: &Path) -> Result<Vec<Row>, KeyStoreErr
     let verified = rate(&daemon.signers(KEY, 2)?, seconds, 1)?;
     let durable = rate(&daemon.signers(DURABLE_KEY, DURABLE_CALLERS)?, seconds, 1)?;
     let hop = daemon.hop()?;
+    let remote = remote::measure(&place, seconds, &remote::Socket { hop, rate: plain })?;
     drop(daemon);
     let daemon = place.serve(true)?;
     let copy = rate(&daemon.signers(FAST_KEY, 2)?, seconds, BATCH)?;
@@ -155,6 +157,7 @@ fn measure(arguments: &Arguments, folder: &Path) -> Result<Vec<Row>, KeyStoreErr
             )
         },
     ];
+    rows.extend(remote);
     rows.extend(sealed::measure(&place, seconds)?);
     rows.extend(many::measure(&place, seconds)?);
     rows.extend(recovery::measure(&place)?);

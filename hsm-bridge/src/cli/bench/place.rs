@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use hsm_bridge::client::{Client, ClientOptions};
+use hsm_bridge::client::{Client, ClientOptions, Transport};
 use hsm_bridge::{Health, KeyStoreError, Signer};
 
 use super::{Arguments, DriverFigures, HOPS, STANDBY, TOKEN, failed, signer};
@@ -171,15 +171,15 @@ impl Place {
             .map_err(|e| failed("daemon", e))?;
         Ok(Serving {
             child,
-            socket: self.folder.join("bench.sock"),
+            transport: Transport::Unix(self.folder.join("bench.sock")),
         })
     }
 }
 
-/// A daemon for as long as this value lives.
+/// A daemon, or its gate, for as long as this value lives.
 pub(super) struct Serving {
     pub(super) child: Child,
-    socket: PathBuf,
+    pub(super) transport: Transport,
 }
 
 impl Drop for Serving {
@@ -197,13 +197,14 @@ impl Serving {
 
     /// A client of one connection that waits so long for an answer.
     pub(super) fn client_with(&self, deadline: Duration) -> Result<Client, KeyStoreError> {
-        Client::connect_with(
-            &self.socket,
-            ClientOptions {
-                deadline,
-                connections: 1,
-            },
-        )
+        self.connect(ClientOptions {
+            deadline,
+            connections: 1,
+        })
+    }
+
+    fn connect(&self, options: ClientOptions) -> Result<Client, KeyStoreError> {
+        Client::open(self.transport.clone(), options)
     }
 
     /// One signer per connection.
@@ -219,13 +220,10 @@ impl Serving {
 
     /// The median time of a call that does next to nothing, in microseconds.
     pub(super) fn hop(&self) -> Result<f64, KeyStoreError> {
-        let client = Client::connect_with(
-            &self.socket,
-            ClientOptions {
-                connections: ROUTES as usize,
-                ..ClientOptions::default()
-            },
-        )?;
+        let client = self.connect(ClientOptions {
+            connections: ROUTES as usize,
+            ..ClientOptions::default()
+        })?;
         let mut times = Vec::with_capacity(HOPS);
         for _ in 0..HOPS {
             let began = Instant::now();

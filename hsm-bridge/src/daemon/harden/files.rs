@@ -17,10 +17,10 @@ use crate::daemon::control::Configuration;
 use crate::pkcs11::linked;
 
 /// The newest rights that are asked for; an older kernel enforces those it knows. `landlock(7)`.
-const LEVEL: ABI = ABI::V6;
+pub(super) const LEVEL: ABI = ABI::V6;
 
 /// Shared libraries, and the little that the C library and OpenSSL read beside them.
-const SYSTEM: [&str; 10] = [
+pub(super) const SYSTEM: [&str; 10] = [
     "/lib",
     "/lib64",
     "/usr/lib",
@@ -105,7 +105,7 @@ pub(super) fn restrict(configuration: &Configuration) -> Result<Restricted, KeyS
     })
 }
 
-fn reading() -> BitFlags<AccessFs> {
+pub(super) fn reading() -> BitFlags<AccessFs> {
     AccessFs::ReadFile | AccessFs::ReadDir
 }
 

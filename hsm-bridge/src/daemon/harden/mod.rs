@@ -7,6 +7,7 @@
 mod calls;
 mod files;
 mod folders;
+mod gate;
 mod memory;
 mod privileges;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use rustix::process::{
 use rustix::thread::{CapabilitySet, set_no_new_privs};
 
 pub(super) use folders::{hand_over, hand_over_sealed};
+pub(super) use gate::gate;
 use memory::Locked;
 
 use super::config::Switch;
