@@ -10,7 +10,7 @@ use hsm_bridge::pkcs11::{Token, TokenConfig};
 use hsm_bridge::{KeyAlgorithm, KeyLabel, KeyStoreError, Signer};
 
 use super::place::Place;
-use super::{MESSAGE, Row, failed, row, signer};
+use super::{MESSAGE, Row, failed, row, signer, together};
 
 /// The token that is filled.
 const TOKEN: &str = "bench-many";
@@ -137,7 +137,7 @@ fn fill(place: &Place, token: &str, keys: usize) -> Result<(), KeyStoreError> {
 /// Signatures a second, a thread for each turn of signers.
 fn rate(turns: &[Vec<Box<dyn Signer>>], period: Duration) -> Result<f64, KeyStoreError> {
     let began = Instant::now();
-    let count = |turn: &[Box<dyn Signer>]| {
+    let counted = together(turns, |turn| {
         let mut count = 0_u32;
         for signer in turn.iter().cycle() {
             if began.elapsed() >= period {
@@ -147,22 +147,8 @@ fn rate(turns: &[Vec<Box<dyn Signer>>], period: Duration) -> Result<f64, KeyStor
             count += 1;
         }
         Ok(count)
-    };
-    let counts = std::thread::scope(|scope| {
-        let threads: Vec<_> = turns
-            .iter()
-            .map(|turn| scope.spawn(|| count(turn)))
-            .collect();
-        threads
-            .into_iter()
-            .map(|thread| {
-                thread
-                    .join()
-                    .unwrap_or_else(|_| Err(failed("thread", "panicked")))
-            })
-            .sum::<Result<u32, KeyStoreError>>()
     })?;
-    Ok(f64::from(counts) / began.elapsed().as_secs_f64())
+    Ok(f64::from(counted) / began.elapsed().as_secs_f64())
 }
 
 fn median(mut rates: Vec<f64>) -> f64 {

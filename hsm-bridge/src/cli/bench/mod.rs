@@ -215,21 +215,31 @@ fn rate(signers: &[Box<dyn Signer>], period: Duration, batch: usize) -> Result<f
     }
     let messages = vec![&MESSAGE[..]; batch];
     let began = Instant::now();
-    let counts = std::thread::scope(|scope| {
-        let threads: Vec<_> = signers
+    let counted = together(signers, |signer| {
+        count(signer.as_ref(), &messages, began, period)
+    })?;
+    Ok(f64::from(counted) / began.elapsed().as_secs_f64())
+}
+
+/// What all of them have counted, each in a thread of its own.
+fn together<T: Sync>(
+    each: &[T],
+    count: impl Fn(&T) -> Result<u32, KeyStoreError> + Sync,
+) -> Result<u32, KeyStoreError> {
+    let count = &count;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = each
             .iter()
-            .map(|signer| scope.spawn(|| count(signer.as_ref(), &messages, began, period)))
+            .map(|one| scope.spawn(move || count(one)))
             .collect();
         threads
             .into_iter()
-            .map(|thread| {
-                thread
-                    .join()
-                    .unwrap_or_else(|_| Err(failed("thread", "panicked")))
+            .map(|thread| match thread.join() {
+                Ok(counted) => counted,
+                Err(_) => Err(failed("thread", "panicked")),
             })
-            .sum::<Result<u32, KeyStoreError>>()
-    })?;
-    Ok(f64::from(counts) / began.elapsed().as_secs_f64())
+            .sum()
+    })
 }
 
 fn count(

@@ -11,7 +11,7 @@ use openssl::pkey::Private;
 use openssl::sha::sha256;
 
 use super::place::Place;
-use super::{BATCH, MESSAGE, Row, failed, rate, row};
+use super::{BATCH, MESSAGE, Row, failed, rate, row, together};
 
 /// The key whose signatures are not verified, like those of the library beside.
 const KEY: &str = "bench/sealed/p256";
@@ -46,19 +46,10 @@ fn library(period: Duration) -> Result<f64, KeyStoreError> {
     let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).map_err(wrong)?;
     let key = EcKey::generate(&group).map_err(wrong)?;
     let began = Instant::now();
-    let counts = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS)
-            .map(|_| scope.spawn(|| signed(&key, began, period)))
-            .collect();
-        threads
-            .into_iter()
-            .map(|thread| match thread.join() {
-                Ok(count) => count.map_err(wrong),
-                Err(_) => Err(failed("thread", "panicked")),
-            })
-            .sum::<Result<u32, KeyStoreError>>()
+    let counted = together(&[(); THREADS], |()| {
+        signed(&key, began, period).map_err(wrong)
     })?;
-    Ok(f64::from(counts) / began.elapsed().as_secs_f64())
+    Ok(f64::from(counted) / began.elapsed().as_secs_f64())
 }
 
 fn signed(key: &EcKey<Private>, began: Instant, period: Duration) -> Result<u32, ErrorStack> {
