@@ -18,8 +18,8 @@ const PIN: &str = "many.pin";
 /// Keys in the token when it is first measured, and when it is measured again.
 const FEW: usize = 10;
 const MANY: usize = 10_000;
-/// How many keys of the full token sign in turn.
-const IN_TURN: usize = 100;
+/// How many keys of either token sign in turn.
+const IN_TURN: usize = 10;
 /// Rounds over both tokens, so that what else the machine does falls on both.
 const ROUNDS: u32 = 3;
 /// Connections through the bridge.
