@@ -97,6 +97,21 @@ fn worker(daemon: &Running, token: &str) -> Pid {
     panic!("token {token} has no worker");
 }
 
+/// Stops a process and returns when none of its threads runs any more; one may go on for a moment after the signal.
+fn stop(process: Pid) {
+    kill_process(process, Signal::STOP).unwrap();
+    let tasks = format!("/proc/{}/task", process.as_raw_nonzero());
+    let runs = || {
+        fs::read_dir(&tasks).unwrap().any(|task| {
+            let status = fs::read_to_string(task.unwrap().path().join("status"));
+            status.is_ok_and(|status| !status.contains("State:\tT"))
+        })
+    };
+    while runs() {
+        std::thread::yield_now();
+    }
+}
+
 fn sign_and_verify(signer: &dyn Signer, message: &[u8]) -> Result<(), KeyStoreError> {
     let signature = signer.sign(message)?;
     OpenSslVerifier
@@ -254,7 +269,7 @@ fn a_stopped_worker_is_found_by_its_silence() {
     let ca = pair.client("ca", Duration::from_secs(20));
     let ca_signer = signer(&ca, "sign/one");
     let first = worker(&daemon, "first");
-    kill_process(first, Signal::STOP).unwrap();
+    stop(first);
     while let Err(error) = sign_and_verify(ca_signer.as_ref(), b"after") {
         assert!(matches!(error, KeyStoreError::UnknownKey(_)), "{error}");
     }
