@@ -39,10 +39,11 @@ def check(condition: bool, what: str) -> None:
 
 
 def free_base() -> int:
-    """A port with the demo's range free above it."""
+    """A port with the demo's range free above it, below the ports that the system gives to outgoing connections: those come and go."""
     chooser = random.Random(os.getpid())
+    outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     for _ in range(200):
-        base = chooser.randrange(20000, 50000)
+        base = chooser.randrange(20000, max(outgoing - max(PORTS, TLS_PORT), 20001))
         try:
             for port in (*range(base, base + PORTS), base + TLS_PORT):
                 with socket.socket() as listener:
