@@ -35,7 +35,7 @@ pub(super) struct Past {
 }
 
 /// All that is known at a moment: every token's state and past, and the token that serves each route.
-pub(super) struct Survey {
+pub(super) struct Overview {
     pub(super) tokens: Vec<(State, Past)>,
     pub(super) routes: Vec<Option<usize>>,
 }
@@ -172,7 +172,7 @@ impl Board {
     }
 
     /// Looks at everything, and changes nothing.
-    pub(super) fn survey(&self, now: Instant) -> Survey {
+    pub(super) fn overview(&self, now: Instant) -> Overview {
         let known = self.known();
         let serves = |route: usize| {
             let used = known.in_use.get(route).copied().flatten();
@@ -182,7 +182,7 @@ impl Board {
                 Choice::Wait(_) | Choice::Refuse(_) => None,
             }
         };
-        Survey {
+        Overview {
             tokens: known
                 .states
                 .iter()

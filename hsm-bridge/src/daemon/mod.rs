@@ -121,9 +121,9 @@ impl Daemon {
         for (index, settings) in config.token.iter().enumerate() {
             harden::hand_over(&config.audit_folder, settings)?;
             let sealed = sealed_folder(config, settings);
-            harden::hand_over_sealed(&config.state_folder, &sealed, settings)?;
+            harden::hand_over_private(&config.state_folder, &sealed, settings)?;
             let orders = orders_folder(config, settings);
-            harden::hand_over_sealed(&config.state_folder, &orders, settings)?;
+            harden::hand_over_private(&config.state_folder, &orders, settings)?;
             let board = Arc::clone(&board);
             let process = Process::start(config, &policy, index, settings, board)?;
             processes.push(Arc::new(process));

@@ -7,12 +7,13 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use cryptoki::error::{Error, RvError};
 use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 
 use super::data::Kind;
 use super::token::Fault;
-use super::{attributes, public_object};
+use super::{attributes, keys, public_object};
 use crate::{KeyId, KeyLabel};
 
 /// Objects whose attributes are read in one step: some milliseconds on a software token, a second on a slow device.
@@ -105,19 +106,6 @@ impl Index {
             })
             .or_insert(Place::One(object));
     }
-
-    fn add_object(&mut self, object: ObjectHandle, seen: &Seen) {
-        match (seen.class, seen.kind) {
-            (Some(class), _) => {
-                if !seen.id.is_empty() {
-                    self.add(Name::Id(class, seen.id.clone()), object);
-                }
-                self.add(Name::Label(class, seen.label.clone()), object);
-            }
-            (None, Some(kind)) => self.add(Name::Record(kind, seen.label.clone()), object),
-            (None, None) => {}
-        }
-    }
 }
 
 /// What a walk reads of an object.
@@ -130,7 +118,8 @@ struct Seen {
 }
 
 impl Seen {
-    fn read(session: &Session, object: ObjectHandle) -> Result<Self, Fault> {
+    /// Reads an object; nothing when it is gone or does not show itself.
+    fn read(session: &Session, object: ObjectHandle) -> Result<Option<Self>, Fault> {
         let mut seen = Self::default();
         let wanted = [
             AttributeType::Class,
@@ -138,7 +127,14 @@ impl Seen {
             AttributeType::Id,
             AttributeType::Application,
         ];
-        for attribute in session.get_attributes(object, &wanted)? {
+        let found = match session.get_attributes(object, &wanted) {
+            Ok(found) => found,
+            Err(Error::Pkcs11(RvError::ObjectHandleInvalid | RvError::AttributeSensitive, _)) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        for attribute in found {
             match attribute {
                 Attribute::Class(class) => seen.class = Class::of(class),
                 Attribute::Label(label) => seen.label = label,
@@ -147,7 +143,21 @@ impl Seen {
                 _ => {}
             }
         }
-        Ok(seen)
+        Ok(Some(seen))
+    }
+
+    /// The names by which the object is looked for.
+    fn names(&self) -> Vec<Name> {
+        let label = || self.label.clone();
+        match (self.class, self.kind) {
+            (Some(class), _) if self.id.is_empty() => vec![Name::Label(class, label())],
+            (Some(class), _) => vec![
+                Name::Id(class, self.id.clone()),
+                Name::Label(class, label()),
+            ],
+            (None, Some(kind)) => vec![Name::Record(kind, label())],
+            (None, None) => Vec::new(),
+        }
     }
 }
 
@@ -177,15 +187,9 @@ impl Walk {
     /// Reads a few more objects; true when there are no more.
     pub(super) fn step(&mut self, session: &Session) -> Result<bool, Fault> {
         for object in self.objects.by_ref().take(STEP) {
-            let seen = match Seen::read(session, object) {
-                Ok(seen) => seen,
-                // Destroyed since the walk began, or not readable: whoever needs it will search for it.
-                Err(Fault::Token(cryptoki::error::Error::Pkcs11(
-                    cryptoki::error::RvError::ObjectHandleInvalid
-                    | cryptoki::error::RvError::AttributeSensitive,
-                    _,
-                ))) => continue,
-                Err(fault) => return Err(fault),
+            // What was destroyed since the walk began, or is not readable, will be searched for by whoever needs it.
+            let Some(seen) = Seen::read(session, object)? else {
+                continue;
             };
             if self.reads_keys && seen.class == Some(Class::Public) {
                 match public_object::read(session, object) {
@@ -199,7 +203,9 @@ impl Walk {
                     Err(fault) => return Err(fault),
                 }
             }
-            self.index.add_object(object, &seen);
+            for name in seen.names() {
+                self.index.add(name, object);
+            }
         }
         Ok(self.objects.len() == 0)
     }
@@ -214,7 +220,25 @@ impl Objects {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is known of an object; nothing when it must be searched for.
+    /// The one object that is sought, where it is known and still what it was: somebody else may have changed the token since, and the
+    /// token may have given the handle to another object. Nothing when it must be searched for.
+    pub(super) fn find(
+        &self,
+        session: &Session,
+        sought: &Sought,
+    ) -> Result<Option<ObjectHandle>, Fault> {
+        let (Some(Place::One(object)), Some(name)) = (self.place(sought), &sought.name) else {
+            return Ok(None);
+        };
+        let seen = Seen::read(session, object)?;
+        if seen.is_some_and(|seen| seen.names().contains(name)) {
+            return Ok(Some(object));
+        }
+        self.forget();
+        Ok(None)
+    }
+
+    /// What is known of a name; nothing when it must be searched for.
     pub(super) fn place(&self, sought: &Sought) -> Option<Place> {
         let state = self.read();
         let name = sought.name.as_ref()?;
@@ -257,10 +281,10 @@ impl Objects {
         self.read().index.is_some()
     }
 
-    /// Begins a walk over every object that the session sees.
+    /// Begins a walk over every object of the token.
     pub(super) fn walk(&self, session: &Session, reads_keys: bool) -> Result<Option<Walk>, Fault> {
         let forgotten = self.read().forgotten;
-        let all = session.find_objects(&[Attribute::Token(true)])?;
+        let all = keys::search(session, &[Attribute::Token(true)])?;
         Ok(Some(Walk {
             index: Index::default(),
             objects: all.into_iter(),

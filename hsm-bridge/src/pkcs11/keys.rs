@@ -9,7 +9,7 @@ use cryptoki::session::{Session, SessionState};
 use spki::SubjectPublicKeyInfoOwned;
 
 use super::evidence::{self, Witness};
-use super::index::{Place, Sought};
+use super::index::Sought;
 use super::live::Live;
 use super::template::{Namer, TokenId};
 use super::token::Fault;
@@ -57,7 +57,7 @@ pub(super) fn single(
     sought: &Sought,
     name: impl std::fmt::Display,
 ) -> Result<Option<ObjectHandle>, Fault> {
-    if let Some(Place::One(object)) = namer.objects.place(sought) {
+    if let Some(object) = namer.objects.find(namer.session, sought)? {
         return Ok(Some(object));
     }
     match search(namer.session, &sought.template)?.as_slice() {
@@ -247,19 +247,8 @@ pub(super) fn private_of(
         return logged_in(namer.session).map(|()| None);
     };
     let sought = Sought::by_id(ObjectClass::PRIVATE_KEY, &token_id);
-    let Some(private) = single(namer, &sought, id)? else {
-        return Ok(None);
-    };
-    // What the index says was so when it was made; a handle may have been given to another object since.
-    if namer.objects.place(&sought).is_some()
-        && namer.token_id(private)?.as_ref() != Some(&token_id)
-    {
-        return Err(Fault::Token(Error::Pkcs11(
-            RvError::ObjectHandleInvalid,
-            Function::GetAttributeValue,
-        )));
-    }
-    Ok(Some((private, token_id)))
+    let found = single(namer, &sought, id)?;
+    Ok(found.map(|private| (private, token_id)))
 }
 
 /// Resolves a key pair by id, once per stretch of the token's life; `copy` asks for a session copy, faster on software tokens.

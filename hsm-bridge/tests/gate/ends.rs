@@ -122,6 +122,9 @@ fn a_side_that_disappears_ends_the_other() {
     let (client, mut served) = attached();
     drop(client); // without a farewell
     assert_eq!(served.read(&mut [0]).unwrap(), 0);
+    // Not by half, as after a farewell: nobody is there who would read an answer.
+    let error = served.write_all(&[0]).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
     let (mut client, served) = attached();
     drop(served);
     assert_eq!(client.read(&mut [0]).unwrap(), 0);

@@ -1,5 +1,7 @@
 //! Where objects are is learnt once: keys are then used without a search, and an index that is out of date misleads nobody.
 
+use cryptoki::context::Pkcs11;
+use cryptoki::object::{Attribute, AttributeType};
 use hsm_bridge::{KeyAlgorithm, KeyStore, KeyStoreError};
 use strict_token::{Function, Profile};
 
@@ -90,6 +92,64 @@ strict_test!(
         );
         for key in keys.iter().filter(|key| key.id != keys[3].id) {
             key.sign().unwrap();
+        }
+    }
+);
+
+strict_test!(
+    a_label_that_others_gave_to_another_key_means_that_one,
+    Profile::Plain,
+    "",
+    |stage| {
+        let keys = made(&stage);
+        let token = &keys[0].token;
+        token.list_keys().unwrap();
+        // The module is initialised and logged in to by the token above: both are of the process.
+        let context = Pkcs11::new(stage.module()).unwrap();
+        let slots = context.get_slots_with_initialized_token().unwrap();
+        let session = context.open_rw_session(slots[0]).unwrap();
+        let halves = |name: &str| {
+            let label = Attribute::Label(name.into());
+            let found = session.find_objects(&[label]).unwrap();
+            let is_key = |it: &_| {
+                let id = session.get_attributes(*it, &[AttributeType::Id]);
+                id.is_ok_and(|id| !id.is_empty())
+            };
+            found.into_iter().filter(is_key).collect::<Vec<_>>()
+        };
+        let (three, four) = ("test/many/3", "test/many/4");
+        let (of_three, of_four) = (halves(three), halves(four));
+        assert_eq!((of_three.len(), of_four.len()), (2, 2));
+        for (objects, name) in [(of_three, four), (of_four, three)] {
+            for object in objects {
+                let renamed = [Attribute::Label(name.into())];
+                session.update_attributes(object, &renamed).unwrap();
+            }
+        }
+        assert_eq!(token.find(&label(three)).unwrap(), Some(keys[4].id));
+        assert_eq!(token.find(&label(four)).unwrap(), Some(keys[3].id));
+    }
+);
+
+strict_test!(
+    many_keys_are_made_after_one_look_and_none_twice,
+    Profile::Plain,
+    "",
+    |stage| {
+        let token = stage.open();
+        let names = |from: usize| -> Vec<_> {
+            let name = |number| label(&format!("test/many/{number}"));
+            (from..from + KEYS).map(name).collect()
+        };
+        let ids = token.generate_many(&names(0), KeyAlgorithm::P256).unwrap();
+        let searches = stage.control.calls(Function::FindObjectsInit);
+        let more = token.generate_many(&names(KEYS), KeyAlgorithm::P256);
+        assert_eq!(stage.control.calls(Function::FindObjectsInit), searches);
+        assert_eq!(token.find(&label("test/many/7")).unwrap(), Some(ids[7]));
+        assert_eq!(more.unwrap().len(), KEYS);
+        for taken in [names(KEYS / 2), vec![label("test/new"), label("test/new")]] {
+            let refused = token.generate_many(&taken, KeyAlgorithm::P256);
+            assert!(matches!(refused, Err(KeyStoreError::KeyExists(_))));
         }
     }
 );

@@ -89,6 +89,10 @@ impl Stage {
         }
     }
 
+    pub(crate) fn module(&self) -> &Path {
+        &self.module
+    }
+
     pub(crate) fn open(&self) -> Token {
         Token::open(&self.config(USER_PIN)).unwrap()
     }

@@ -35,10 +35,10 @@ pub(in crate::daemon) fn hand_over(
     })
 }
 
-/// Does the same for a token's sealed keys, which lie below the folder of the daemon's own state.
-pub(in crate::daemon) fn hand_over_sealed(
+/// Does the same for a folder of the token's own, sealed keys or used orders, which lies below the folder of the daemon's own state.
+pub(in crate::daemon) fn hand_over_private(
     state_folder: &Path,
-    sealed_folder: &Path,
+    folder: &Path,
     token: &TokenSettings,
 ) -> Result<(), KeyStoreError> {
     if token.uid.is_none() && token.gid.is_none() {
@@ -46,17 +46,17 @@ pub(in crate::daemon) fn hand_over_sealed(
     }
     let work = || {
         open_to(state_folder, WALK)?;
-        let above = sealed_folder.parent().unwrap_or(state_folder);
+        let above = folder.parent().unwrap_or(state_folder);
         DirBuilder::new()
             .recursive(true)
             .mode(PRIVATE)
             .create(above)?;
-        give(above, sealed_folder, token.uid, token.gid)
+        give(above, folder, token.uid, token.gid)
     };
     work().map_err(|e: io::Error| {
         KeyStoreError::Configuration(format!(
             "giving {} to the user of token '{}': {e}",
-            sealed_folder.display(),
+            folder.display(),
             token.name
         ))
     })

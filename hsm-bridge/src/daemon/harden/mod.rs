@@ -19,7 +19,7 @@ use rustix::process::{
 };
 use rustix::thread::{CapabilitySet, set_no_new_privs};
 
-pub(super) use folders::{hand_over, hand_over_sealed};
+pub(super) use folders::{hand_over, hand_over_private};
 pub(super) use gate::gate;
 use memory::Locked;
 

@@ -98,14 +98,14 @@ impl Teller {
     }
 
     fn status(&self, now: Instant) -> Status {
-        let survey = self.board.survey(now);
+        let overview = self.board.overview(now);
         let served_by = |token: Option<usize>| {
-            let pairs = self.routes.iter().zip(&survey.routes);
+            let pairs = self.routes.iter().zip(&overview.routes);
             let served = pairs.filter(move |(_, by)| **by == token);
             served.map(|(keys, _)| keys.clone()).collect()
         };
         let names = self.tokens.iter().enumerate();
-        let tokens = names.zip(&survey.tokens).map(|((index, name), known)| {
+        let tokens = names.zip(&overview.tokens).map(|((index, name), known)| {
             let (state, past) = known;
             told(name, state, *past, served_by(Some(index)))
         });
