@@ -10,19 +10,20 @@ from world import World
 
 
 def measure(world: World, setting) -> list[Row]:
-    """The bridge's own bench on a token of its own, once per run."""
-    runs = [_once(world, setting.seconds) for _ in range(setting.runs)]
+    """The bridge's own bench on a token of its own, once per run; it takes turns itself, and its ratios are of one round each."""
+    runs = [_once(world, "--seconds", setting.seconds) for _ in range(setting.runs)]
     rows = []
     for entries in zip(*runs):
         first = entries[0]
-        baselines = [entry["baseline"] for entry in entries if entry["baseline"] is not None]
-        rows.append(row(first["name"], median([entry["value"] for entry in entries]), first["unit"],
-                        first["baseline_name"], median(baselines) if baselines else None, first["note"]))
+        beside = first["baseline"] is not None
+        rows.append(row(first["name"], median([entry["value"] for entry in entries]), first["unit"], first["baseline_name"],
+                        median([entry["baseline"] for entry in entries]) if beside else None, first["note"],
+                        median([entry["ratio"] for entry in entries]) if beside else None))
     return rows
 
 
-def _once(world: World, seconds: int) -> list[dict]:
-    return json.loads(world.run(world.program("hsm-bridge"), "bench", "--json", "--seconds", seconds).stdout)
+def _once(world: World, *arguments: object) -> list[dict]:
+    return json.loads(world.run(world.program("hsm-bridge"), "bench", "--json", *arguments).stdout)
 
 
 _token_rates: dict[Path, float] = {}
@@ -32,7 +33,7 @@ def token_rate(world: World, setting) -> float:
     """P-256 signatures a second of the bare driver on two threads, none verified: the baseline of what signs. Taken once
     in a run, for all areas."""
     if world.programs not in _token_rates:
-        runs = [_once(world, 1) for _ in range(setting.runs)]
+        runs = [_once(world, "--seconds", 1, "--part", "sign") for _ in range(setting.runs)]
         rates = [next(e["baseline"] for e in run if e["name"] == "hsm.sign.p256.bridge") for run in runs]
         _token_rates[world.programs] = median(rates)
     return _token_rates[world.programs]

@@ -28,10 +28,10 @@ class Row:
 
 
 def row(name: str, value: float, unit: str, baseline_name: str | None = None, baseline: float | None = None,
-        note: str = "") -> Row:
-    """A row; its ratio is above 1 where we are ahead, whichever direction is the better one."""
-    ratio = None
-    if baseline and value:
+        note: str = "", ratio: float | None = None) -> Row:
+    """A row; its ratio is above 1 where we are ahead, whichever direction is the better one. It is that of the figures where
+    none of a closer comparison is given."""
+    if ratio is None and baseline and value:
         ratio = baseline / value if unit in LESS_IS_BETTER else value / baseline
     return Row(name, _short(value), unit, baseline_name, _short(baseline), _short(ratio), note)
 

@@ -40,6 +40,21 @@ pub(super) enum Failure {
     Refused(KeyStoreError),
 }
 
+impl Failure {
+    /// Whether the worker at the other end is gone, rather than late or unwilling.
+    pub(super) fn is_of_the_worker(&self) -> bool {
+        matches!(
+            self,
+            Self::Unsent | Self::Unanswered(_) | Self::Unreachable(_)
+        )
+    }
+
+    /// Whether the request may go to another worker: one that was not sent always, one that was only if doing it twice does no harm.
+    pub(super) fn may_be_repeated(&self, harmless: bool) -> bool {
+        self.is_of_the_worker() && (harmless || !matches!(self, Self::Unanswered(_)))
+    }
+}
+
 impl Connection {
     /// Connects and asks for the token of a key; gives the number of routes as well.
     pub(super) fn open(
@@ -106,11 +121,11 @@ impl Connection {
         self.reply(id)
     }
 
-    /// Sends requests ahead and reads their replies in order; stops at the first that does not come. There must be no more requests than
-    /// both sides can hold at once.
+    /// Sends requests, each with its deadline, ahead and reads their replies in order; stops at the first that does not come by `deadline`.
+    /// There must be no more requests than both sides can hold at once.
     pub(super) fn exchange_ahead(
         &mut self,
-        requests: &[Request],
+        requests: &[(&Request, Instant)],
         deadline: Instant,
     ) -> (Vec<Reply>, Option<Failure>) {
         let mut replies = Vec::with_capacity(requests.len());
@@ -120,20 +135,22 @@ impl Connection {
 
     fn try_ahead(
         &mut self,
-        requests: &[Request],
+        requests: &[(&Request, Instant)],
         deadline: Instant,
         replies: &mut Vec<Reply>,
     ) -> Result<(), Failure> {
-        let left = deadline.saturating_duration_since(Instant::now());
+        let now = Instant::now();
+        let left = deadline.saturating_duration_since(now);
         if left.is_zero() {
             return Err(Failure::Deadline);
         }
         self.limit(left).map_err(|_| Failure::Unsent)?;
-        let deadline_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
         let first = self.next_id;
-        for request in requests {
+        for (request, deadline) in requests {
             let id = self.next_id;
             self.next_id = self.next_id.wrapping_add(1);
+            let left = deadline.saturating_duration_since(now);
+            let deadline_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
             self.outbound
                 .push(request.is_secret(), |to| {
                     request.encode(id, deadline_ms, to);

@@ -1,6 +1,7 @@
 //! The key store of a service: the daemon's socket, or its gate on another host, behind the same traits as the token itself.
 //!
-//! A handful of connections serve any number of threads. When the daemon goes away, calls wait for it with growing pauses until
+//! A handful of connections serve any number of threads: one that finds them all in use waits, and whoever comes first to a connection
+//! sends the requests of others along. When the daemon goes away, calls wait for it with growing pauses until
 //! their deadline and then fail with [`KeyStoreError::TokenUnavailable`]; the first call after its return works again. What must not
 //! happen twice (making or destroying a key) is never sent twice.
 
@@ -8,7 +9,10 @@ mod admin;
 mod connection;
 mod held;
 mod pool;
+mod queue;
 mod signer;
+#[cfg(test)]
+mod tests;
 mod transport;
 
 use std::collections::HashMap;
@@ -19,7 +23,8 @@ use std::time::{Duration, Instant};
 
 pub use admin::submit;
 use connection::{Connection, Failure};
-use pool::Pool;
+use pool::{Given, Pool};
+use queue::Errand;
 use signer::BridgeSigner;
 pub use transport::{RemoteBridge, Transport};
 
@@ -86,8 +91,9 @@ impl Client {
             keys: RwLock::default(),
         }));
         let deadline = Instant::now() + options.deadline;
-        let connection = client.connection(&Target::Route(0), deadline)?;
-        client.0.pool.put(connection);
+        if let Given::Connection(connection, _) = client.turn(&Target::Route(0), None, deadline)? {
+            client.0.pool.put(connection);
+        }
         Ok(client)
     }
 
@@ -143,8 +149,9 @@ impl Client {
     ) -> Vec<Result<Reply, KeyStoreError>> {
         let deadline = Instant::now() + self.0.options.deadline;
         let mut results = Vec::with_capacity(requests.len());
-        if let Ok(mut connection) = self.connection(target, deadline) {
-            let (replies, failure) = connection.exchange_ahead(requests, deadline);
+        if let Ok(Given::Connection(mut connection, _)) = self.turn(target, None, deadline) {
+            let each: Vec<_> = requests.iter().map(|r| (r, deadline)).collect();
+            let (replies, failure) = connection.exchange_ahead(&each, deadline);
             results.extend(replies.into_iter().map(|reply| match reply {
                 Reply::Failed(error) => Err(error),
                 reply => Ok(reply),
@@ -182,36 +189,22 @@ impl Client {
         let repeatable = request.is_repeatable();
         let mut pause = Duration::ZERO;
         loop {
-            let mut connection = self.connection(target, deadline)?;
-            let failure = match connection.exchange(request, message, deadline) {
-                Ok(Reply::Failed(KeyStoreError::TokenUnavailable(text))) if !repeatable => {
-                    self.0.pool.lost(connection);
-                    return Err(KeyStoreError::TokenUnavailable(text));
+            let answer = match self.turn(target, Some(request), deadline)? {
+                Given::Connection(connection, errands) => {
+                    self.exchange(connection, errands, request, message, deadline)
                 }
-                // The token's worker ends; another, or the next token in order, takes over.
-                Ok(Reply::Failed(KeyStoreError::TokenUnavailable(text))) => {
-                    Failure::Unanswered(io::Error::other(text))
-                }
-                Ok(reply) => {
-                    self.0.pool.put(connection);
-                    return match reply {
-                        Reply::Failed(error) => Err(error),
-                        reply => Ok(reply),
-                    };
-                }
-                Err(failure) => failure,
+                Given::Answer(answer) => answer,
             };
-            let route = connection.route();
-            self.0.pool.lost(connection);
-            match failure {
-                Failure::Deadline => return Err(KeyStoreError::Deadline),
-                Failure::Overdue => return Err(KeyStoreError::OutcomeUnknown),
-                Failure::Refused(error) => return Err(error),
-                Failure::Unanswered(_) if !repeatable => return Err(KeyStoreError::OutcomeUnknown),
-                // The other idle connections were made to the same worker and are as dead.
-                Failure::Unsent | Failure::Unanswered(_) | Failure::Unreachable(_) => {
-                    self.0.pool.forget_idle(route);
-                }
+            match answer {
+                // The token's worker ends; another, or the next token in order, takes over.
+                Ok(reply) if repeatable && ends_worker(&reply) => {}
+                Ok(Reply::Failed(error)) => return Err(error),
+                Ok(reply) => return Ok(reply),
+                Err(Failure::Deadline) => return Err(KeyStoreError::Deadline),
+                Err(Failure::Refused(error)) => return Err(error),
+                Err(failure) if failure.may_be_repeated(repeatable) => {}
+                // It was sent; whether it was done, nobody knows.
+                Err(_) => return Err(KeyStoreError::OutcomeUnknown),
             }
             // The first repetition comes at once, for the usual case of a worker that was replaced long ago.
             self.0
@@ -221,12 +214,60 @@ impl Client {
         }
     }
 
-    /// A connection from the pool or a new one, looked for until the deadline.
-    fn connection(&self, target: &Target, deadline: Instant) -> Result<Connection, KeyStoreError> {
+    /// Sends a request on a connection, with the errands of others, and gives the connection on or closes it.
+    fn exchange(
+        &self,
+        mut connection: Connection,
+        errands: Vec<Errand>,
+        request: &Request,
+        message: &[u8],
+        deadline: Instant,
+    ) -> Result<Reply, Failure> {
+        let route = connection.route();
+        let (replies, failure) = if errands.is_empty() {
+            match connection.exchange(request, message, deadline) {
+                Ok(reply) => (vec![reply], None),
+                Err(failure) => (Vec::new(), Some(failure)),
+            }
+        } else {
+            let each: Vec<_> = std::iter::once((request, deadline))
+                .chain(errands.iter().map(Errand::request))
+                .collect();
+            connection.exchange_ahead(&each, deadline)
+        };
+        let ends = replies.iter().any(ends_worker);
+        if failure.is_none() && !ends {
+            self.0.pool.put(connection);
+        } else {
+            self.0.pool.lost(connection);
+            // The other idle connections were made to the same worker and are as dead.
+            if ends || failure.as_ref().is_some_and(Failure::is_of_the_worker) {
+                self.0.pool.forget_idle(route);
+            }
+        }
+        let mut replies = replies.into_iter();
+        let own = replies.next();
+        for errand in errands {
+            match replies.next() {
+                Some(reply) => errand.answer(Ok(reply)),
+                // Its own caller asks again.
+                None => drop(errand),
+            }
+        }
+        own.ok_or_else(|| failure.unwrap_or(Failure::Unsent))
+    }
+
+    /// A connection from the pool or a new one, looked for until the deadline, or what became of the request meanwhile.
+    fn turn(
+        &self,
+        target: &Target,
+        request: Option<&Request>,
+        deadline: Instant,
+    ) -> Result<Given, KeyStoreError> {
         let mut pause = FIRST_PAUSE;
         loop {
-            let error = match self.0.pool.take(target, deadline) {
-                Ok(connection) => return Ok(connection),
+            let error = match self.0.pool.take(target, request, deadline) {
+                Ok(given) => return Ok(given),
                 Err(Failure::Unreachable(error) | Failure::Unanswered(error)) => error,
                 Err(Failure::Refused(error)) => return Err(error),
                 Err(Failure::Deadline | Failure::Overdue) => return Err(KeyStoreError::Deadline),
@@ -240,6 +281,11 @@ impl Client {
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
+}
+
+/// Whether a reply says that the token's worker ends, so that another will answer.
+fn ends_worker(reply: &Reply) -> bool {
+    matches!(reply, Reply::Failed(KeyStoreError::TokenUnavailable(_)))
 }
 
 fn unexpected() -> KeyStoreError {

@@ -1,4 +1,6 @@
-//! The client's connections: idle ones, and a bound on how many there are.
+//! The client's connections: idle ones, a bound on how many there are, and those who wait for one.
+//!
+//! Whoever waits is in the queue, and then no connection is idle and no place is free: both are handed on before they are given back.
 
 use std::collections::HashMap;
 use std::io;
@@ -6,8 +8,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::connection::{Connection, Failure};
+use super::queue::{Errand, Queue, Ticket, Turn, shared};
 use super::transport::{Dialer, Transport};
-use crate::wire::Target;
+use crate::wire::{Reply, Request, Target};
 use crate::{KeyLabel, KeyStoreError};
 
 pub(super) struct Pool {
@@ -22,21 +25,34 @@ struct State {
     /// Idle connections by the route they serve.
     idle: HashMap<u32, Vec<Connection>>,
     open: usize,
+    queue: Queue,
     /// The route of each key that was asked for.
     routes: HashMap<KeyLabel, u32>,
     /// How many routes the daemon has; at least one.
     count: u32,
 }
 
+/// What a caller has to go on with.
+pub(super) enum Given {
+    /// A connection for itself, and what others want sent on it as well.
+    Connection(Connection, Vec<Errand>),
+    /// The end of its own request, which another caller sent.
+    Answer(Result<Reply, Failure>),
+}
+
 impl State {
-    fn take_idle(&mut self, target: &Target) -> Option<Connection> {
-        let route = match target {
-            Target::Route(route) => route,
-            Target::Label(label) => self.routes.get(label)?,
+    fn route(&self, target: &Target) -> Option<u32> {
+        match target {
+            Target::Route(route) => Some(*route),
+            Target::Label(label) => self.routes.get(label).copied(),
             // Orders have connections of their own.
-            Target::Token(_) => return None,
-        };
-        self.idle.get_mut(route)?.pop()
+            Target::Token(_) => None,
+        }
+    }
+
+    fn take_idle(&mut self, target: &Target) -> Option<Connection> {
+        let route = self.route(target)?;
+        self.idle.get_mut(&route)?.pop()
     }
 
     /// Closes an idle connection of any route, to make room for one of another.
@@ -66,55 +82,91 @@ impl Pool {
         self.state().count.max(1)
     }
 
-    /// An idle connection to the token of a key, or a new one, waiting for a place until the deadline.
-    pub(super) fn take(&self, target: &Target, deadline: Instant) -> Result<Connection, Failure> {
+    /// An idle connection to the token of a key, or a new one, waiting for its turn until the deadline. A `request` that others may go
+    /// with may also be sent by another caller meanwhile.
+    pub(super) fn take(
+        &self,
+        target: &Target,
+        request: Option<&Request>,
+        deadline: Instant,
+    ) -> Result<Given, Failure> {
         let mut state = self.state();
-        loop {
-            if let Some(connection) = state.take_idle(target) {
-                if !connection.is_closed() {
-                    return Ok(connection);
-                }
-                state.open -= 1;
-                continue;
+        while let Some(connection) = state.take_idle(target) {
+            if !connection.is_closed() {
+                return Ok(Given::Connection(connection, Vec::new()));
             }
-            if state.open < self.limit || state.drop_idle() {
-                state.open += 1;
-                drop(state);
-                return self
-                    .open(target, deadline)
-                    .inspect_err(|_| self.give_back_place());
+            state.open -= 1;
+        }
+        if state.open < self.limit || state.drop_idle() {
+            state.open += 1;
+            drop(state);
+            return self.open_for(target, request, deadline);
+        }
+        let ticket = Ticket::new(state.route(target), request, deadline);
+        let slot = ticket.slot();
+        state.queue.push(ticket);
+        drop(state);
+        let turn = slot.wait(deadline).or_else(|| {
+            let waited_in_vain = self.state().queue.leave(&slot);
+            // Its turn may have come in the last moment.
+            let turn = slot.take();
+            match turn {
+                None if waited_in_vain => Some(Turn::Answer(Err(Failure::Deadline))),
+                turn => turn,
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(Failure::Deadline);
+        });
+        match turn {
+            Some(Turn::Connection(connection, errands)) => {
+                Ok(Given::Connection(connection, errands))
             }
-            state = self
-                .changed
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            Some(Turn::Place) => self.open_for(target, request, deadline),
+            Some(Turn::Answer(answer)) => Ok(Given::Answer(answer)),
+            // Another caller has sent it, and has no answer yet.
+            None => Ok(Given::Answer(Err(Failure::Overdue))),
         }
     }
 
-    fn open(&self, target: &Target, deadline: Instant) -> Result<Connection, Failure> {
-        let (connection, routes) = Connection::open(&self.dialer, target, deadline)?;
+    /// Opens a connection in a place that is the caller's.
+    fn open_for(
+        &self,
+        target: &Target,
+        request: Option<&Request>,
+        deadline: Instant,
+    ) -> Result<Given, Failure> {
+        let opened = Connection::open(&self.dialer, target, deadline);
+        let (connection, routes) = opened.inspect_err(|_| self.give_back_place())?;
         let mut state = self.state();
         state.count = routes;
         if let Target::Label(label) = target {
             state.routes.insert(label.clone(), connection.route());
         }
-        Ok(connection)
+        let errands = request.and_then(shared).map_or_else(Vec::new, |(_, own)| {
+            state.queue.share(connection.route(), self.limit, own)
+        });
+        Ok(Given::Connection(connection, errands))
     }
 
-    /// Keeps a connection for the next call.
+    /// Hands a connection on, or keeps it for the next call.
     pub(super) fn put(&self, connection: Connection) {
-        self.state()
-            .idle
-            .entry(connection.route())
-            .or_default()
-            .push(connection);
-        // Whoever waits may wait for another route, and can make room for it now.
-        self.changed.notify_all();
+        let mut state = self.state();
+        let route = connection.route();
+        let Some(first) = state.queue.pop() else {
+            state.idle.entry(route).or_default().push(connection);
+            drop(state);
+            self.changed.notify_all();
+            return;
+        };
+        if first.route == Some(route) {
+            let own = first.bytes();
+            let errands =
+                own.map_or_else(Vec::new, |own| state.queue.share(route, self.limit, own));
+            first.call(Turn::Connection(connection, errands));
+        } else {
+            // It needs a connection to another token, and this one makes room for it.
+            first.call(Turn::Place);
+            drop(state);
+            drop(connection);
+        }
     }
 
     /// Closes a connection that failed.
@@ -128,15 +180,14 @@ impl Pool {
         let mut state = self.state();
         let idle = state.idle.remove(&route).unwrap_or_default();
         state.open = state.open.saturating_sub(idle.len());
-        drop(state);
-        self.changed.notify_all();
     }
 
     fn give_back_place(&self) {
         let mut state = self.state();
-        state.open = state.open.saturating_sub(1);
-        drop(state);
-        self.changed.notify_one();
+        match state.queue.pop() {
+            Some(first) => first.call(Turn::Place),
+            None => state.open = state.open.saturating_sub(1),
+        }
     }
 
     /// Waits before the daemon is looked for again, or until another thread has a connection to spare.
@@ -146,6 +197,12 @@ impl Pool {
             self.changed
                 .wait_timeout_while(state, pause, |state| state.idle.values().all(Vec::is_empty)),
         );
+    }
+
+    /// How many callers wait for their turn.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.state().queue.len()
     }
 
     /// What a caller is told when no connection can be had.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use spki::SubjectPublicKeyInfoOwned;
 
+use super::queue::{AHEAD, AHEAD_BYTES};
 use super::{Client, unexpected};
 use crate::pkcs11::KeyInfo;
 use crate::wire::{Payload, Reply, Request, Target};
@@ -11,11 +12,6 @@ use crate::{KeyStoreError, SignatureScheme, Signer};
 
 /// Messages up to this length travel in one frame; longer ones travel in pieces, so that the bridge sees them all the same.
 const MAX_WHOLE_MESSAGE: usize = 256 * 1024;
-
-/// How many requests of a batch travel ahead of their replies, and how many bytes of messages: less than the sockets hold, so that
-/// neither side waits for the other to read.
-const AHEAD: usize = 32;
-const AHEAD_BYTES: usize = 32 * 1024;
 
 pub(super) struct BridgeSigner {
     client: Client,

@@ -132,6 +132,21 @@ impl Request {
         )
     }
 
+    /// Bytes of the operands of a request that another caller may send along with its own: one frame, and no harm in doing it twice.
+    /// `None` for those that go alone.
+    pub(crate) fn shared_bytes(&self) -> Option<usize> {
+        match self {
+            Self::Health | Self::Find { .. } | Self::Describe { .. } => Some(0),
+            Self::Sign { payload, .. } => match payload {
+                Payload::Message(bytes) | Payload::Digest(bytes) => Some(bytes.len()),
+            },
+            Self::Wrap { aad, .. } => Some(aad.len()),
+            Self::Unwrap { aad, wrapped, .. } => Some(aad.len().saturating_add(wrapped.len())),
+            Self::Hmac { message, .. } => Some(message.len()),
+            _ => None,
+        }
+    }
+
     /// Appends a frame's content, without its length.
     pub(crate) fn encode(&self, id: u64, deadline_ms: u32, to: &mut Vec<u8>) {
         let mut to = Writer(to);

@@ -100,7 +100,12 @@ impl House {
     }
 
     pub fn client(&self, caller: &str) -> Client {
-        Client::connect(&self.path(&format!("{caller}.sock"))).unwrap()
+        let options = ClientOptions {
+            // An RSA key takes its time where many tests run at once.
+            deadline: Duration::from_secs(30),
+            ..ClientOptions::default()
+        };
+        Client::connect_with(&self.path(&format!("{caller}.sock")), options).unwrap()
     }
 
     pub fn impatient_client(&self, caller: &str) -> Client {

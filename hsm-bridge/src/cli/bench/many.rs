@@ -9,8 +9,9 @@ use hsm_bridge::daemon::read_pin;
 use hsm_bridge::pkcs11::{Token, TokenConfig};
 use hsm_bridge::{KeyAlgorithm, KeyLabel, KeyStoreError, Signer};
 
+use super::figures::Figures;
 use super::place::Place;
-use super::{MESSAGE, Row, failed, row, signer, together};
+use super::{MESSAGE, ROUNDS, Row, failed, row, signer, time_row, together};
 
 /// The token that is filled.
 const TOKEN: &str = "bench-many";
@@ -20,8 +21,6 @@ const FEW: usize = 10;
 const MANY: usize = 10_000;
 /// How many keys of either token sign in turn.
 const IN_TURN: usize = 10;
-/// Rounds over both tokens, so that what else the machine does falls on both.
-const ROUNDS: u32 = 3;
 /// Connections through the bridge.
 const CONNECTIONS: usize = 2;
 
@@ -57,14 +56,14 @@ pub(crate) fn run_fill(arguments: &FillArguments) -> Result<(), KeyStoreError> {
     token.generate_many(&labels, KeyAlgorithm::P256).map(|_| ())
 }
 
-pub(super) fn measure(place: &Place, period: Duration) -> Result<Vec<Row>, KeyStoreError> {
+pub(super) fn measure(place: &Place, turn: Duration) -> Result<Vec<Row>, KeyStoreError> {
     let (few, full) = (format!("{TOKEN}-few"), format!("{TOKEN}-full"));
     for (token, keys) in [(&few, FEW), (&full, MANY)] {
         place.init(token, PIN)?;
         fill(place, token, keys)?;
     }
-    let mut rates = [Vec::new(), Vec::new()];
-    let mut first = Vec::new();
+    let mut rates = [Figures::default(), Figures::default()];
+    let mut first = Figures::default();
     for _ in 0..ROUNDS {
         for ((token, keys), rates) in [(&few, FEW), (&full, MANY)].into_iter().zip(&mut rates) {
             let daemon = place.serve_token(token, PIN, false)?;
@@ -77,44 +76,36 @@ pub(super) fn measure(place: &Place, period: Duration) -> Result<Vec<Row>, KeySt
             let mut turns = Vec::new();
             for _ in 0..CONNECTIONS {
                 let client = daemon.client()?;
-                let mut turn = Vec::new();
+                let mut keys_in_turn = Vec::new();
                 for label in &labels {
                     let began = Instant::now();
                     let signer = signer(&client, label.as_str())?;
                     signer.sign(&MESSAGE)?;
                     if keys == MANY {
-                        first.push(began.elapsed());
+                        first.push(began.elapsed().as_secs_f64() * 1e6);
                     }
-                    turn.push(signer);
+                    keys_in_turn.push(signer);
                 }
-                turns.push(turn);
+                turns.push(keys_in_turn);
             }
-            rates.push(rate(&turns, period)?);
+            rates.push(rate(&turns, turn)?);
         }
     }
-    let [few, many] = rates.map(median);
-    first.sort_unstable();
-    let first = first.get(first.len() / 2).copied().unwrap_or_default();
+    let [few, many] = rates;
     Ok(vec![
         row(
             "hsm.sign.p256.10k_keys",
-            many,
-            Some(("a token of 10 keys", few)),
-            format!(
-                "{CONNECTIONS} connections, {IN_TURN} of {MANY} keys in turn; median of {ROUNDS} rounds"
-            ),
+            &many,
+            Some(("a token of 10 keys", &few)),
+            format!("{CONNECTIONS} connections, {IN_TURN} of {MANY} keys in turn"),
         ),
-        Row {
-            unit: "us",
-            ..row(
-                "hsm.first.10k_keys",
-                first.as_secs_f64() * 1e6,
-                None,
-                format!(
-                    "finding a key of {MANY} by its label and signing with it the first time, median"
-                ),
-            )
-        },
+        time_row(
+            "hsm.first.10k_keys",
+            "us",
+            &first,
+            None,
+            format!("finding a key of {MANY} by its label and signing with it the first time"),
+        ),
     ])
 }
 
@@ -149,9 +140,4 @@ fn rate(turns: &[Vec<Box<dyn Signer>>], period: Duration) -> Result<f64, KeyStor
         Ok(count)
     })?;
     Ok(f64::from(counted) / began.elapsed().as_secs_f64())
-}
-
-fn median(mut rates: Vec<f64>) -> f64 {
-    rates.sort_by(f64::total_cmp);
-    rates.get(rates.len() / 2).copied().unwrap_or(f64::NAN)
 }

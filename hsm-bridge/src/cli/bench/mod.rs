@@ -1,25 +1,29 @@
 //! Signatures a second through the bridge beside the bare driver, in one run on one SoftHSM token.
 //!
-//! Driver and daemon run in processes of their own, as they would; where one verifies what it gives out, so does the other.
+//! Driver and daemon run in processes of their own, as they would; where one verifies what it gives out, so does the other. What is
+//! compared takes turns in several rounds, and the ratio is the median of the rounds' ratios.
 
+mod driver;
+mod figures;
 mod many;
 mod place;
 mod recovery;
 mod remote;
 mod sealed;
 mod stopped;
+mod token;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use clap::Args;
-use hsm_bridge::daemon::read_pin;
-use hsm_bridge::pkcs11::{Token, TokenConfig, TokenOptions};
-use hsm_bridge::{KeyAlgorithm, KeyLabel, KeyStore, KeyStoreError, Signer};
+use clap::{Args, ValueEnum};
+pub(super) use driver::{DriverArguments, run_driver};
+use figures::Figures;
+use hsm_bridge::{KeyLabel, KeyStore, KeyStoreError, Signer};
 pub(super) use many::{FillArguments, run_fill};
 use place::Place;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// Label of the token and of the key that the bench makes.
 const TOKEN: &str = "bench";
@@ -31,8 +35,10 @@ const FAST_KEY: &str = "bench/fast/p256";
 const DURABLE_KEY: &str = "bench/durable/p256";
 /// Signatures in one batch.
 const BATCH: usize = 32;
-/// Threads that wait for records on disk together.
-const DURABLE_CALLERS: usize = 16;
+/// How often what is compared takes turns.
+const ROUNDS: u32 = 5;
+/// What is never gone below in one turn, since the first calls of each are slower.
+const SHORTEST_TURN: Duration = Duration::from_millis(200);
 /// What is signed: as long as a small TBSCertificate.
 const MESSAGE: [u8; 512] = [0x5a; 512];
 /// Calls whose times make the median of a hop.
@@ -44,9 +50,12 @@ pub(super) struct Arguments {
     /// Print the figures as JSON rows instead of a table.
     #[arg(long)]
     json: bool,
-    /// Seconds per figure.
+    /// Seconds per figure, over all rounds.
     #[arg(long, default_value_t = 3)]
     seconds: u64,
+    /// Measure this part alone; may be given several times.
+    #[arg(long, value_enum)]
+    part: Vec<Part>,
     /// Path of the PKCS#11 module; `embedded` for the token that is linked in.
     #[arg(long, default_value = "/usr/lib/softhsm/libsofthsm2.so")]
     module: PathBuf,
@@ -55,25 +64,22 @@ pub(super) struct Arguments {
     folder: Option<PathBuf>,
 }
 
-/// What the child process that measures the bare driver needs to know.
-#[derive(Args)]
-pub(super) struct DriverArguments {
-    #[arg(long)]
-    module: PathBuf,
-    #[arg(long)]
-    pin_file: PathBuf,
-    #[arg(long)]
-    seconds: u64,
+/// A part of the bench.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Signatures by the token, a hop, and both over mutual TLS.
+    Sign,
+    /// Signatures by sealed keys.
+    Sealed,
+    /// How long callers wait when a worker is killed.
+    Recovery,
+    /// A token with ten thousand keys.
+    Keys,
+    /// What others notice of a token that stops.
+    Stopped,
 }
 
-#[derive(Serialize, Deserialize)]
-struct DriverFigures {
-    one: f64,
-    two: f64,
-    two_verified: f64,
-    two_copy: f64,
-}
-
+/// One line of the table. The ratio is above 1 where the bridge is ahead, whichever direction is the better one.
 #[derive(Serialize)]
 struct Row {
     name: &'static str,
@@ -106,75 +112,59 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), KeyStoreError> {
 
 fn measure(arguments: &Arguments, folder: &Path) -> Result<Vec<Row>, KeyStoreError> {
     let place = Place::prepare(arguments, folder)?;
-    let driver = place.driver(arguments.seconds)?;
-    let seconds = Duration::from_secs(arguments.seconds);
-    let daemon = place.serve(false)?;
-    let plain = rate(&daemon.signers(FAST_KEY, 2)?, seconds, 1)?;
-    let verified = rate(&daemon.signers(KEY, 2)?, seconds, 1)?;
-    let durable = rate(&daemon.signers(DURABLE_KEY, DURABLE_CALLERS)?, seconds, 1)?;
-    let hop = daemon.hop()?;
-    let remote = remote::measure(&place, seconds, &remote::Socket { hop, rate: plain })?;
-    drop(daemon);
-    let daemon = place.serve(true)?;
-    let copy = rate(&daemon.signers(FAST_KEY, 2)?, seconds, BATCH)?;
-    drop(daemon);
-    let bare = "bare driver";
-    let two = "two connections, two threads in the bare driver; neither verifies";
-    let mut rows = vec![
-        row(
-            "hsm.sign.p256.bridge",
-            plain,
-            Some((bare, driver.two)),
-            format!("{two}; bare driver on one thread {:.0}/s", driver.one),
-        ),
-        row(
-            "hsm.sign.p256.bridge_verified",
-            verified,
-            Some(("bare driver, verifying", driver.two_verified)),
-            "the same, each signature verified before it is given out".to_owned(),
-        ),
-        row(
-            "hsm.sign.p256.bridge_durable",
-            durable,
-            Some((bare, driver.two)),
-            format!(
-                "{DURABLE_CALLERS} connections; verified, intent and record in the audit log, the record on disk before the answer"
-            ),
-        ),
-        row(
-            "hsm.sign.p256.bridge_copy",
-            copy,
-            Some(("bare driver with a session copy", driver.two_copy)),
-            format!("{two}; in batches of {BATCH}"),
-        ),
-        Row {
-            unit: "us",
-            ..row(
-                "hsm.hop.p50",
-                hop,
-                None,
-                "a health call: socket, policy-free, one call to the token".to_owned(),
-            )
-        },
-    ];
-    rows.extend(remote);
-    rows.extend(sealed::measure(&place, seconds)?);
-    rows.extend(recovery::measure(&place)?);
+    let period = Duration::from_secs(arguments.seconds);
+    let turn = (period / ROUNDS).max(SHORTEST_TURN);
+    let wanted = |part| arguments.part.is_empty() || arguments.part.contains(&part);
+    let mut rows = Vec::new();
+    if wanted(Part::Sign) {
+        rows.extend(token::measure(&place, turn)?);
+    }
+    if wanted(Part::Sealed) {
+        rows.extend(sealed::measure(&place, turn)?);
+    }
+    if wanted(Part::Recovery) {
+        rows.extend(recovery::measure(&place)?);
+    }
+    if wanted(Part::Stopped) {
+        rows.push(stopped::measure(&place, period)?);
+    }
     // The last, since SoftHSM reads every token of its folder when it is loaded.
-    rows.extend(many::measure(&place, seconds)?);
-    rows.push(stopped::measure(&place, seconds)?);
+    if wanted(Part::Keys) {
+        rows.extend(many::measure(&place, turn)?);
+    }
     Ok(rows)
 }
 
-fn row(name: &'static str, value: f64, baseline: Option<(&'static str, f64)>, note: String) -> Row {
+/// A row of figures of which more is better.
+fn row(
+    name: &'static str,
+    figures: &Figures,
+    baseline: Option<(&'static str, &Figures)>,
+    note: String,
+) -> Row {
     Row {
         name,
-        value,
+        value: figures.median(),
         unit: "1/s",
         baseline_name: baseline.map(|(name, _)| name),
-        baseline: baseline.map(|(_, value)| value),
-        ratio: baseline.map(|(_, baseline)| value / baseline),
+        baseline: baseline.map(|(_, baseline)| baseline.median()),
+        ratio: baseline.map(|(_, baseline)| figures.ratio_to(baseline)),
         note,
+    }
+}
+
+/// A row of times, of which less is better.
+fn time_row(
+    name: &'static str,
+    unit: &'static str,
+    times: &Figures,
+    baseline: Option<(&'static str, &Figures)>,
+    note: String,
+) -> Row {
+    Row {
+        unit,
+        ratio: baseline.map(|(_, baseline)| baseline.ratio_to(times)),
+        ..row(name, times, baseline, note)
     }
 }
 
@@ -265,47 +255,4 @@ fn count(
         }
     }
     Ok(count)
-}
-
-/// Makes the keys and measures the driver without daemon and socket.
-pub(super) fn run_driver(arguments: &DriverArguments) -> Result<(), KeyStoreError> {
-    let config = TokenConfig {
-        module: arguments.module.clone(),
-        label: TOKEN.to_owned(),
-        pin: read_pin(&arguments.pin_file)?,
-    };
-    let period = Duration::from_secs(arguments.seconds);
-    let verifying = Token::open(&config)?;
-    for key in [KEY, FAST_KEY, DURABLE_KEY] {
-        let label = KeyLabel::parse(key).map_err(|e| failed("label", e))?;
-        verifying.generate(&label, KeyAlgorithm::P256)?;
-    }
-    let open = |session_copy| {
-        Token::open_with(
-            &config,
-            TokenOptions {
-                session_copy,
-                verify: false,
-                ..TokenOptions::default()
-            },
-        )
-    };
-    let (bare, copying) = (open(false)?, open(true)?);
-    let on = |token: &Token, threads: usize| {
-        let signers = (0..threads)
-            .map(|_| signer(token, KEY))
-            .collect::<Result<Vec<_>, _>>()?;
-        rate(&signers, period, 1)
-    };
-    let figures = DriverFigures {
-        one: on(&bare, 1)?,
-        two: on(&bare, 2)?,
-        two_verified: on(&verifying, 2)?,
-        two_copy: on(&copying, 2)?,
-    };
-    println!(
-        "{}",
-        serde_json::to_string(&figures).map_err(|e| failed("output", e))?
-    );
-    Ok(())
 }

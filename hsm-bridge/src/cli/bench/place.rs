@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use hsm_bridge::client::{Client, ClientOptions, Transport};
 use hsm_bridge::{Health, KeyStoreError, Signer};
 
-use super::{Arguments, DriverFigures, HOPS, STANDBY, TOKEN, failed, signer};
+use super::{Arguments, HOPS, STANDBY, TOKEN, failed, signer};
 
 /// Routes of the daemon; a call for health asks the token of each.
 const ROUTES: u32 = 3;
@@ -113,20 +113,6 @@ impl Place {
         command
     }
 
-    pub(super) fn driver(&self, seconds: u64) -> Result<DriverFigures, KeyStoreError> {
-        let output = self
-            .command("bench-driver")
-            .arg("--module")
-            .arg(self.module_of(TOKEN))
-            .arg("--pin-file")
-            .arg(self.folder.join("user.pin"))
-            .args(["--seconds", &seconds.to_string()])
-            .stderr(Stdio::inherit())
-            .output()
-            .map_err(|e| failed("driver", e))?;
-        serde_json::from_slice(&output.stdout).map_err(|e| failed("driver", e))
-    }
-
     pub(super) fn serve(&self, session_copy: bool) -> Result<Serving, KeyStoreError> {
         self.serve_token(TOKEN, "user.pin", session_copy)
     }
@@ -216,6 +202,20 @@ impl Serving {
         (0..connections)
             .map(|_| signer(&self.client()?, key))
             .collect()
+    }
+
+    /// Signers of so many threads that share so many connections.
+    pub(super) fn sharing(
+        &self,
+        key: &str,
+        connections: usize,
+        threads: usize,
+    ) -> Result<Vec<Box<dyn Signer>>, KeyStoreError> {
+        let client = self.connect(ClientOptions {
+            connections,
+            ..ClientOptions::default()
+        })?;
+        (0..threads).map(|_| signer(&client, key)).collect()
     }
 
     /// The median time of a call that does next to nothing, in microseconds.

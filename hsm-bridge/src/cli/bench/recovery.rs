@@ -7,11 +7,10 @@ use hsm_bridge::client::Client;
 use hsm_bridge::{KeyAlgorithm, KeyLabel, KeyStore, KeyStoreError};
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::figures::Figures;
 use super::place::{Place, Serving};
-use super::{Row, failed, row};
+use super::{ROUNDS, Row, failed, time_row};
 
-/// How often each is tried; their median counts.
-const RUNS: usize = 3;
 /// A key that both tokens have, each its own, and one of the first token alone.
 const SHARED: &str = "both/p256";
 const OWN: &str = "bench/own";
@@ -35,27 +34,23 @@ pub(super) fn measure(place: &Place) -> Result<Vec<Row>, KeyStoreError> {
             Err(error) => return Err(error),
         }
     }
-    let standby = median(&daemon, &client, &shared)?;
-    let respawn = median(&daemon, &client, &own)?;
+    let standby = times(&daemon, &client, &shared)?;
+    let respawn = times(&daemon, &client, &own)?;
     Ok(vec![
-        Row {
-            unit: "ms",
-            ..row(
-                "hsm.recover.standby",
-                standby,
-                None,
-                "from kill -9 of a token's worker to the first signature for a caller whose keys a second token serves as well; median".to_owned(),
-            )
-        },
-        Row {
-            unit: "ms",
-            ..row(
-                "hsm.recover.respawn",
-                respawn,
-                None,
-                "the same for a caller whose keys the killed token alone has".to_owned(),
-            )
-        },
+        time_row(
+            "hsm.recover.standby",
+            "ms",
+            &standby,
+            None,
+            "from kill -9 of a token's worker to the first signature for a caller whose keys a second token serves as well".to_owned(),
+        ),
+        time_row(
+            "hsm.recover.respawn",
+            "ms",
+            &respawn,
+            None,
+            "the same for a caller whose keys the killed token alone has".to_owned(),
+        ),
     ])
 }
 
@@ -63,9 +58,10 @@ fn label(text: &str) -> Result<KeyLabel, KeyStoreError> {
     KeyLabel::parse(text).map_err(|e| failed("label", e))
 }
 
-fn median(daemon: &Serving, client: &Client, key: &KeyLabel) -> Result<f64, KeyStoreError> {
-    let mut times = Vec::with_capacity(RUNS);
-    for _ in 0..RUNS {
+/// Milliseconds from a kill to the next signature.
+fn times(daemon: &Serving, client: &Client, key: &KeyLabel) -> Result<Figures, KeyStoreError> {
+    let mut times = Figures::default();
+    for _ in 0..ROUNDS {
         std::thread::park_timeout(REST);
         sign(client, key)?;
         while worker(daemon, "first")?.is_none() {
@@ -74,12 +70,9 @@ fn median(daemon: &Serving, client: &Client, key: &KeyLabel) -> Result<f64, KeyS
         kill(daemon, "first")?;
         let killed = Instant::now();
         sign(client, key)?;
-        times.push(killed.elapsed());
+        times.push(killed.elapsed().as_secs_f64() * 1e3);
     }
-    times.sort_unstable();
-    Ok(times
-        .get(RUNS / 2)
-        .map_or(f64::NAN, |time| time.as_secs_f64() * 1e3))
+    Ok(times)
 }
 
 fn sign(client: &Client, key: &KeyLabel) -> Result<(), KeyStoreError> {

@@ -5,7 +5,6 @@ use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::time::Duration;
 
 use hsm_bridge::KeyStoreError;
 use hsm_bridge::client::{RemoteBridge, Transport};
@@ -19,48 +18,14 @@ use openssl::pkey::PKey;
 use openssl::x509::extension::{ExtendedKeyUsage, SubjectAlternativeName};
 use openssl::x509::{X509, X509NameBuilder};
 
+use super::failed;
 use super::place::{Place, Serving};
-use super::{FAST_KEY, Row, failed, rate, row};
 
 /// The name in the certificate, which serves both sides and certifies itself.
 const NAME: &str = "bench.example";
 
-/// What the same calls took over the socket of this host.
-pub(super) struct Socket {
-    pub(super) hop: f64,
-    pub(super) rate: f64,
-}
-
-pub(super) fn measure(
-    place: &Place,
-    period: Duration,
-    socket: &Socket,
-) -> Result<Vec<Row>, KeyStoreError> {
-    let gate = open(place)?;
-    let signed = rate(&gate.signers(FAST_KEY, 2)?, period, 1)?;
-    let hop = gate.hop()?;
-    Ok(vec![
-        row(
-            "hsm.sign.p256.bridge_tls",
-            signed,
-            Some(("over the Unix socket", socket.rate)),
-            "two connections through the gate over mutual TLS on this host; none verified"
-                .to_owned(),
-        ),
-        Row {
-            unit: "us",
-            ..row(
-                "hsm.hop_tls.p50",
-                hop,
-                Some(("over the Unix socket", socket.hop)),
-                "a health call through the gate".to_owned(),
-            )
-        },
-    ])
-}
-
 /// Starts a gate to the daemon that serves.
-fn open(place: &Place) -> Result<Serving, KeyStoreError> {
+pub(super) fn open(place: &Place) -> Result<Serving, KeyStoreError> {
     let wrong = |e: std::io::Error| failed("gate", e);
     write_identity(&place.folder)?;
     let free = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr());

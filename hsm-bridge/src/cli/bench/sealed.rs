@@ -10,30 +10,38 @@ use openssl::nid::Nid;
 use openssl::pkey::Private;
 use openssl::sha::sha256;
 
+use super::figures::in_turn;
 use super::place::Place;
-use super::{BATCH, MESSAGE, Row, failed, rate, row, together};
+use super::{BATCH, MESSAGE, ROUNDS, Row, failed, rate, row, together};
 
 /// The key whose signatures are not verified, like those of the library beside.
 const KEY: &str = "bench/sealed/p256";
 /// Connections through the bridge, and threads in the library.
 const THREADS: usize = 2;
 
-pub(super) fn measure(place: &Place, period: Duration) -> Result<Vec<Row>, KeyStoreError> {
+pub(super) fn measure(place: &Place, turn: Duration) -> Result<Vec<Row>, KeyStoreError> {
     let daemon = place.serve(false)?;
     let label = KeyLabel::parse(KEY).map_err(|e| failed("label", e))?;
     daemon.client()?.generate(&label, KeyAlgorithm::P256)?;
     let signers = daemon.signers(KEY, THREADS)?;
-    let single = rate(&signers, period, 1)?;
-    let batch = rate(&signers, period, BATCH)?;
-    drop((signers, daemon));
-    let raw = library(period)?;
-    let beside = Some(("raw library", raw));
+    let [raw, single, batch] = in_turn(
+        ROUNDS,
+        [&|| library(turn), &|| rate(&signers, turn, 1), &|| {
+            rate(&signers, turn, BATCH)
+        }],
+    )?;
+    let beside = Some(("raw library", &raw));
     let both = "two connections, two threads in the library with a parsed key; neither verifies";
     Ok(vec![
-        row("hsm.sign.p256.sealed", single, beside, both.to_owned()),
+        row(
+            "hsm.sign.p256.sealed",
+            &single,
+            beside,
+            format!("{both}; one call at a time on each"),
+        ),
         row(
             "hsm.sign.p256.sealed_batch",
-            batch,
+            &batch,
             beside,
             format!("{both}; in batches of {BATCH}"),
         ),

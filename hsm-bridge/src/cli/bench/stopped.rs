@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use hsm_bridge::{KeyAlgorithm, KeyLabel, KeyStore, KeyStoreError, Signer};
 use rustix::process::{Signal, kill_process};
 
+use super::figures::in_turn;
 use super::place::{Place, Serving};
 use super::recovery::worker;
-use super::{MESSAGE, Row, failed, row, signer};
+use super::{MESSAGE, ROUNDS, Row, failed, signer, time_row};
 
 /// A key of the token that is stopped, and one of the token beside it.
 const STOPPED: &str = "bench/stopped";
@@ -17,6 +18,8 @@ const OTHER: &str = "other/p256";
 /// Callers who wait for the stopped token, and how long each does.
 const CALLERS: usize = 4;
 const DEADLINE: Duration = Duration::from_millis(500);
+/// How long the token may take to come back: the pause after many falls is long.
+const RECOVERY: Duration = Duration::from_secs(60);
 /// How often it is looked for a worker that is to be stopped as well.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -36,37 +39,58 @@ pub(super) fn measure(place: &Place, period: Duration) -> Result<Row, KeyStoreEr
         client.generate(&label, KeyAlgorithm::P256)?;
     }
     let other = signer(&client, OTHER)?;
-    let undisturbed = p99(other.as_ref(), period)?;
     let waiting = Waiting::default();
     let callers = (0..CALLERS)
         .map(|_| signer(&daemon.client_with(DEADLINE)?, STOPPED))
         .collect::<Result<Vec<_>, _>>()?;
-    let over = AtomicBool::new(false);
-    let disturbed = std::thread::scope(|scope| {
-        let stopping = scope.spawn(|| keep_stopped(&daemon, &over));
-        for caller in &callers {
-            scope.spawn(|| wait_for(caller.as_ref(), &waiting, &over));
+    let [undisturbed, disturbed] = in_turn(
+        ROUNDS,
+        [
+            &|| {
+                recovered(&callers)?;
+                p99(other.as_ref(), period)
+            },
+            &|| {
+                let over = AtomicBool::new(false);
+                std::thread::scope(|scope| {
+                    let stopping = scope.spawn(|| keep_stopped(&daemon, &over));
+                    for caller in &callers {
+                        scope.spawn(|| wait_for(caller.as_ref(), &waiting, &over));
+                    }
+                    let measured = p99(other.as_ref(), period);
+                    over.store(true, Ordering::Relaxed);
+                    let stopped = stopping.join();
+                    let stopped = stopped.unwrap_or_else(|_| Err(failed("thread", "panicked")));
+                    stopped.and(measured)
+                })
+            },
+        ],
+    )?;
+    Ok(time_row(
+        "hsm.stopped.others_p99",
+        "us",
+        &disturbed,
+        Some(("undisturbed", &undisturbed)),
+        format!(
+            "p99 of a verified signature of one token while the process of another is stopped; {CALLERS} callers of that one had {} answers, the latest {:.1} ms after its deadline of {} ms",
+            waiting.answers.load(Ordering::Relaxed),
+            Duration::from_micros(waiting.latest.load(Ordering::Relaxed)).as_secs_f64() * 1e3,
+            DEADLINE.as_millis()
+        ),
+    ))
+}
+
+/// Waits until the token that was stopped signs again.
+fn recovered(callers: &[Box<dyn Signer>]) -> Result<(), KeyStoreError> {
+    let began = Instant::now();
+    for caller in callers {
+        while let Err(error) = caller.sign(&MESSAGE) {
+            if began.elapsed() > RECOVERY {
+                return Err(error);
+            }
         }
-        let measured = p99(other.as_ref(), period);
-        over.store(true, Ordering::Relaxed);
-        let stopped = stopping.join();
-        let stopped = stopped.unwrap_or_else(|_| Err(failed("thread", "panicked")));
-        stopped.and(measured)
-    })?;
-    Ok(Row {
-        unit: "us",
-        ..row(
-            "hsm.stopped.others_p99",
-            disturbed,
-            Some(("undisturbed", undisturbed)),
-            format!(
-                "p99 of a verified signature of one token while the process of another is stopped; {CALLERS} callers of that one had {} answers, the latest {:.1} ms after its deadline of {} ms",
-                waiting.answers.load(Ordering::Relaxed),
-                Duration::from_micros(waiting.latest.load(Ordering::Relaxed)).as_secs_f64() * 1e3,
-                DEADLINE.as_millis()
-            ),
-        )
-    })
+    }
+    Ok(())
 }
 
 /// The time of a call that one in a hundred exceeds, in microseconds.
