@@ -195,16 +195,19 @@ impl Client {
                 }
                 Given::Answer(answer) => answer,
             };
-            match answer {
+            let again = match &answer {
                 // The token's worker ends; another, or the next token in order, takes over.
-                Ok(reply) if repeatable && ends_worker(&reply) => {}
-                Ok(Reply::Failed(error)) => return Err(error),
-                Ok(reply) => return Ok(reply),
-                Err(Failure::Deadline) => return Err(KeyStoreError::Deadline),
-                Err(Failure::Refused(error)) => return Err(error),
-                Err(failure) if failure.may_be_repeated(repeatable) => {}
-                // It was sent; whether it was done, nobody knows.
-                Err(_) => return Err(KeyStoreError::OutcomeUnknown),
+                Ok(reply) => repeatable && ends_worker(reply),
+                Err(failure) => failure.may_be_repeated(repeatable),
+            };
+            if !again {
+                return match answer {
+                    Ok(Reply::Failed(error)) | Err(Failure::Refused(error)) => Err(error),
+                    Ok(reply) => Ok(reply),
+                    Err(Failure::Deadline) => Err(KeyStoreError::Deadline),
+                    // It was sent; whether it was done, nobody knows.
+                    Err(_) => Err(KeyStoreError::OutcomeUnknown),
+                };
             }
             // The first repetition comes at once, for the usual case of a worker that was replaced long ago.
             self.0

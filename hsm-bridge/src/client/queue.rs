@@ -227,7 +227,7 @@ mod tests {
             }
             let taken = queue.share(1, connections, own);
             let fair = (waiting.len() + 1).div_ceil(connections);
-            prop_assert!(taken.len() < fair.min(AHEAD).max(1));
+            prop_assert!(taken.len() < fair.clamp(1, AHEAD));
             prop_assert!(own + taken.iter().map(|errand| errand.bytes).sum::<usize>() <= AHEAD_BYTES);
             prop_assert_eq!(taken.len() + queue.len(), waiting.len());
             for errand in &taken {
@@ -254,15 +254,17 @@ mod tests {
         let mut queue = Queue::default();
         let tickets = [0, 1].map(|_| Ticket::new(Some(0), Some(&request(1)), Instant::now()));
         let [first, second] = [tickets[0].slot(), tickets[1].slot()];
-        tickets.into_iter().for_each(|ticket| queue.push(ticket));
+        for ticket in tickets {
+            queue.push(ticket);
+        }
         assert!(queue.leave(&first));
         assert!(first.take().is_none());
         let errands = queue.share(0, 1, 0);
         assert_eq!(errands.len(), 1);
         assert!(!queue.leave(&second));
-        errands
-            .into_iter()
-            .for_each(|errand| errand.answer(Ok(Reply::Done)));
+        for errand in errands {
+            errand.answer(Ok(Reply::Done));
+        }
         assert!(matches!(
             second.wait(Instant::now()),
             Some(Turn::Answer(Ok(Reply::Done)))

@@ -19,7 +19,7 @@ const OTHER: &str = "other/p256";
 const CALLERS: usize = 4;
 const DEADLINE: Duration = Duration::from_millis(500);
 /// How long the token may take to come back: the pause after many falls is long.
-const RECOVERY: Duration = Duration::from_secs(60);
+const RECOVERY: Duration = Duration::from_mins(1);
 /// How often it is looked for a worker that is to be stopped as well.
 const LOOK: Duration = Duration::from_millis(20);
 
