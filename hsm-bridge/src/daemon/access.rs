@@ -112,8 +112,8 @@ impl TokenSettings {
         )
     }
 
-    /// Opens the token for a person's look at it, with one attempt of login.
-    pub fn open(&self) -> Result<Token, KeyStoreError> {
+    /// Opens a token that is handed no PIN.
+    pub(super) fn open(&self) -> Result<Token, KeyStoreError> {
         self.open_with(self.access()?, WhenLost::default(), None)
     }
 

@@ -6,6 +6,7 @@
 
 mod access;
 mod administration;
+mod attempt;
 mod board;
 mod config;
 mod control;
