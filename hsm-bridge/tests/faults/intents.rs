@@ -17,6 +17,7 @@ fn a_key_that_is_made_or_destroyed_when_the_bridge_ends_is_in_the_log() {
         (Function::DestroyObject, "destroy"),
         (Function::GenerateKeyPair, "generate"),
     ] {
+        drop(scene.patient().unwrap());
         scene.control.once(function, Fault::Hang);
         let client = scene.caller().unwrap();
         let answer = match operation {
@@ -40,5 +41,4 @@ fn a_key_that_is_made_or_destroyed_when_the_bridge_ends_is_in_the_log() {
         scene.control.clear_all();
         scene.start();
     }
-    scene.stop();
 }

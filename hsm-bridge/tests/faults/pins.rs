@@ -128,11 +128,13 @@ fn a_pin_file_that_is_written_while_it_is_used_is_read_again() {
     let right = std::fs::read(scene.house.path("user.pin")).unwrap();
     std::fs::write(scene.house.path("user.pin"), "0000-wrong\n").unwrap();
     scene.control.always(Function::Initialize, Fault::Hang);
-    scene.start();
+    let mut daemon = scene.house.serve();
     // The worker has read the file by now, and asks for leave to offer its PIN next.
     scene.await_hits(Function::Initialize, 1);
     std::fs::write(scene.house.path("user.pin"), right).unwrap();
     scene.control.clear_all();
+    assert_ne!(daemon.0.wait().unwrap().code(), Some(EXIT_PIN));
+    drop(daemon);
     serves(&mut scene);
     assert_eq!(
         (scene.control.login_attempts(), scene.control.wrong_pins()),
