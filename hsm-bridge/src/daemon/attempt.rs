@@ -13,12 +13,49 @@ use super::{Config, TokenSettings};
 use crate::KeyStoreError;
 use crate::pkcs11::{Leave, Template, Token, WhenLost};
 
+/// A PIN that may be offered once, and the memory of what becomes of it.
+pub(super) struct Attempt {
+    guard: Arc<PinGuard>,
+    version: Version,
+    offered: Arc<AtomicBool>,
+    leave: Leave,
+}
+
+impl Attempt {
+    /// Notes how the login went; a PIN that was never offered, or of which nobody knows, stays as it is remembered.
+    pub(super) fn end(self, opened: Result<(), &KeyStoreError>) -> Result<(), KeyStoreError> {
+        if !self.offered.load(Ordering::Acquire) || self.leave.is_in_doubt() {
+            return Ok(());
+        }
+        self.guard.settle(self.version, opened)
+    }
+}
+
 impl Config {
     /// Opens a token for a person's look at it, with one attempt of login. A PIN that the token refused before, whoever offered it, is
     /// [`KeyStoreError::PinRefused`] and not offered again until an operator acts: three looks would lock most tokens.
     pub fn open_token(&self, settings: &TokenSettings) -> Result<Token, KeyStoreError> {
+        let (access, attempt) = self.access(settings)?;
+        let opened = settings.open_with(access, WhenLost::default(), None);
+        if let Some(attempt) = attempt {
+            attempt.end(opened.as_ref().map(|_| ()))?;
+        }
+        opened
+    }
+
+    /// Reads what is needed to open a token in this process; where a PIN is offered, its attempt comes along.
+    pub(super) fn access(
+        &self,
+        settings: &TokenSettings,
+    ) -> Result<(Access, Option<Attempt>), KeyStoreError> {
+        let template = Template::load(&settings.template)?;
         let Some(file) = settings.pin_source()? else {
-            return settings.open();
+            let access = Access {
+                template,
+                pin: settings.read_pin(None)?,
+                leave: Leave::default(),
+            };
+            return Ok((access, None));
         };
         let wrong = |what: &Path, e: &io::Error| {
             KeyStoreError::Configuration(format!("{}: {e}", what.display()))
@@ -38,15 +75,17 @@ impl Config {
             }
         });
         let access = Access {
-            template: Template::load(&settings.template)?,
+            template,
             pin: settings.read_pin(Some(file))?,
             leave: leave.clone(),
         };
-        let opened = settings.open_with(access, WhenLost::default(), None);
-        if offered.load(Ordering::Acquire) && !leave.is_in_doubt() {
-            guard.settle(version, opened.as_ref().map(|_| ()))?;
-        }
-        opened
+        let attempt = Attempt {
+            guard,
+            version,
+            offered,
+            leave,
+        };
+        Ok((access, Some(attempt)))
     }
 }
 

@@ -117,7 +117,7 @@ impl PinGate {
                 let answer = recovery::answer(&error);
                 if recovery::class(&error) == Class::Pin {
                     *refused = Some(answer.clone());
-                } else if !recovery::spares_pin(&error) {
+                } else if pin.is_some() && !recovery::spares_pin(&error) {
                     self.leave.doubt.store(true, Ordering::Release);
                 }
                 Err(answer)
