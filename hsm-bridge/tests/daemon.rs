@@ -421,7 +421,7 @@ fn attach() -> Vec<u8> {
         &19_u32.to_be_bytes()[..],
         &[2],
         &5_u64.to_be_bytes(),
-        &1000_u32.to_be_bytes(),
+        &30_000_u32.to_be_bytes(),
         &[11, 1],
         &[0; 4],
     ]
