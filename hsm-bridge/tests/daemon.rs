@@ -250,6 +250,10 @@ fn a_wrong_pin_is_offered_once_and_said_in_one_line() {
     let tokens = String::from_utf8(house.run("tokens", &[]).stdout).unwrap();
     assert!(tokens.contains("a wrong PIN was entered"), "{tokens}");
     assert!(!house.path("ca.sock").exists());
+    for look in ["check", "keys", "rewrap"] {
+        let looked = house.run(look, &["--log", "off"]);
+        assert!(!looked.status.success(), "{look}: {looked:?}");
+    }
     std::fs::write(house.path("user.pin"), right).unwrap();
     let checked = house.run("check", &[]);
     assert!(checked.status.success(), "{checked:?}");
@@ -414,4 +418,95 @@ fn a_caller_over_its_rate_is_told_that_it_is_busy() {
             .iter()
             .any(|result| matches!(result, Err(KeyStoreError::Busy(_))))
     );
+}
+
+/// The first request of a connection for any key.
+fn attach() -> Vec<u8> {
+    [
+        &19_u32.to_be_bytes()[..],
+        &[2],
+        &5_u64.to_be_bytes(),
+        &30_000_u32.to_be_bytes(),
+        &[11, 1],
+        &[0; 4],
+    ]
+    .concat()
+}
+
+#[test]
+fn a_peer_that_never_reads_does_not_hold_up_the_end() {
+    let house = House::build();
+    let daemon = house.serve();
+    drop(house.client("ca"));
+    let mut stream = UnixStream::connect(house.path("ca.sock")).unwrap();
+    stream.write_all(&attach()).unwrap();
+    stream
+        .set_write_timeout(Some(std::time::Duration::from_millis(300)))
+        .unwrap();
+    // Until neither side takes any more.
+    while stream
+        .write_all(&health_request(7, 60_000).repeat(64))
+        .is_ok()
+    {}
+    assert_eq!(daemon.stop(), Some(0));
+    let ended = house
+        .audit()
+        .iter()
+        .any(|row| row["event"] == "bridge.stopped");
+    assert!(ended, "the worker was killed");
+}
+
+#[test]
+fn a_caller_that_takes_every_place_at_its_door_keeps_nobody_else_out() {
+    let house = House::build();
+    let _daemon = house.serve();
+    drop(house.client("ca"));
+    // Some of the last wait to be accepted.
+    let crowd: Vec<UnixStream> = (0..400)
+        .map(|_| {
+            let mut stream = UnixStream::connect(house.path("idp.sock")).unwrap();
+            // Some are refused already.
+            let _half_a_length = stream.write_all(&[0, 0]);
+            stream
+        })
+        .collect();
+    let mut stream = UnixStream::connect(house.path("ca.sock")).unwrap();
+    stream.write_all(&attach()).unwrap();
+    let mut answer = [0; 22];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(answer[..5], [0, 0, 0, 18, 2], "{answer:?}");
+    drop(crowd);
+}
+
+#[test]
+fn a_log_that_cannot_be_written_costs_its_worker_and_is_opened_again() {
+    let house = House::build();
+    let _daemon = house.serve();
+    let ca = house.client("ca");
+    let id = ca.generate(&label("sign/one"), KeyAlgorithm::P256).unwrap();
+    let signer = ca.signer(id, None).unwrap();
+    signer.sign(b"before").unwrap();
+    // Where the next checkpoint is to be written, which comes after ten thousand lines.
+    let in_the_way = house.path("audit/house/checkpoint.json.new");
+    std::fs::create_dir(&in_the_way).unwrap();
+    let impatient = house.impatient_client("ca");
+    let began = std::time::Instant::now();
+    let limit = std::time::Duration::from_mins(1);
+    while impatient.find(&label("idp/none")) == Err(KeyStoreError::NotPermitted) {
+        assert!(began.elapsed() < limit, "the log goes on");
+    }
+    assert!(
+        impatient
+            .signer(id, None)
+            .and_then(|s| s.sign(b"meanwhile"))
+            .is_err()
+    );
+    std::fs::remove_dir(&in_the_way).unwrap();
+    while impatient
+        .signer(id, None)
+        .and_then(|s| s.sign(b"after"))
+        .is_err()
+    {
+        assert!(began.elapsed() < limit, "the log is not opened again");
+    }
 }

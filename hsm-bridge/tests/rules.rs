@@ -168,7 +168,7 @@ fn a_key_of_a_person_signs_exactly_what_its_holder_allowed_and_once() {
     );
     let intents = rows
         .iter()
-        .filter(|row| row["event"] == "bridge.key.intent");
+        .filter(|row| row["event"] == "bridge.key.intent" && row["operation"] == "sign");
     assert_eq!(intents.count(), 2);
 }
 

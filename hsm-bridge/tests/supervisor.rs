@@ -446,3 +446,34 @@ fn every_signature_of_the_token_is_in_the_record() {
         u64::try_from(recorded + checkpoints).unwrap()
     );
 }
+
+/// Looks until something holds.
+fn await_that(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = std::time::Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < Duration::from_secs(30), "{what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn an_idle_token_is_asked_for_a_signature_and_its_loss_is_noticed_by_nobody_s_asking() {
+    let pair = Pair::build("canary_ms = 500\nfail_back_after_s = 0");
+    let daemon = pair.house.serve();
+    drop(pair.client("ca", Duration::from_secs(20)));
+    let canaries = || {
+        let rows = pair.house.audit_of("first");
+        let canary = |row: &&serde_json::Value| {
+            row["caller"] == "bridge" && row["operation"] == "sign" && row["result"] == "done"
+        };
+        rows.iter().filter(canary).count()
+    };
+    await_that("no canary", || canaries() >= 2);
+    pair.control.stop_server();
+    let condition = || status(&pair).0["tokens"][0]["condition"].clone();
+    await_that("the loss was not noticed", || condition() != "sound");
+    pair.control.start_server();
+    await_that("the token did not come back", || condition() == "sound");
+    assert_eq!(daemon.stop(), Some(0));
+    assert_eq!(pair.control.wrong_pins(), 0);
+}

@@ -173,6 +173,11 @@ impl Log {
         self.writer().head
     }
 
+    /// Whether the log takes more; once it does not, it must be opened anew.
+    pub fn is_sound(&self) -> bool {
+        !self.poisoned.load(Ordering::Relaxed)
+    }
+
     /// Writes a record and returns its number when it lasts as asked. Lines stand in the order of their numbers, whoever appends.
     ///
     /// After an error what the record is about must not happen, or its result must not be given out; all errors but

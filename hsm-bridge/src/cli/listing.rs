@@ -30,7 +30,7 @@ pub(super) fn keys(config: &Config) -> Result<(), KeyStoreError> {
         if config.token.len() > 1 {
             println!("token {}:", settings.name);
         }
-        keys_of(settings)?;
+        keys_of(config, settings)?;
         sealed_by(config, settings)?;
     }
     Ok(())
@@ -51,7 +51,7 @@ fn sealed_by(config: &Config, settings: &TokenSettings) -> Result<(), KeyStoreEr
 pub(super) fn evidence(config: &Config, label: &KeyLabel) -> Result<(), KeyStoreError> {
     let mut found = false;
     for settings in &config.token {
-        match settings.open()?.evidence(label) {
+        match config.open_token(settings)?.evidence(label) {
             Ok(evidence) => println!("{evidence}"),
             Err(KeyStoreError::UnknownKey(_)) => continue,
             Err(error) => return Err(error),
@@ -65,8 +65,8 @@ pub(super) fn evidence(config: &Config, label: &KeyLabel) -> Result<(), KeyStore
     }
 }
 
-fn keys_of(settings: &TokenSettings) -> Result<(), KeyStoreError> {
-    let token = settings.open()?;
+fn keys_of(config: &Config, settings: &TokenSettings) -> Result<(), KeyStoreError> {
+    let token = config.open_token(settings)?;
     for key in token.list_keys()? {
         match key {
             Ok(key) => {

@@ -77,15 +77,6 @@ impl TokenSettings {
         })
     }
 
-    /// Reads what is needed to open the token.
-    pub(super) fn access(&self) -> Result<Access, KeyStoreError> {
-        Ok(Access {
-            template: Template::load(&self.template)?,
-            pin: self.read_pin(self.pin_source()?)?,
-            leave: Leave::default(),
-        })
-    }
-
     /// Opens the token with what was read.
     pub(super) fn open_with(
         &self,
@@ -110,11 +101,6 @@ impl TokenSettings {
                 ..TokenOptions::default()
             },
         )
-    }
-
-    /// Opens the token for a person's look at it, with one attempt of login.
-    pub fn open(&self) -> Result<Token, KeyStoreError> {
-        self.open_with(self.access()?, WhenLost::default(), None)
     }
 
     /// Names what is wrong with the settings of the login.

@@ -25,7 +25,7 @@ pub struct Config {
     pub audit_folder: PathBuf,
     /// Folder for what the daemon must remember across restarts, such as PINs that were refused.
     pub state_folder: PathBuf,
-    /// How many connections one token serves at once, over all sockets.
+    /// How many connections one token serves at once, over all sockets; one caller has three quarters of them at most.
     pub max_connections: usize,
     /// How long one call into a token may take, in milliseconds; making a key may take ten times as long. A call that
     /// takes longer costs its worker's life.

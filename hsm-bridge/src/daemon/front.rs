@@ -1,9 +1,9 @@
 //! The doors: one socket per service, where a connection says which key it is for and is handed to that key's token.
 
+use std::collections::HashMap;
 use std::io::{self, Read};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::administration::Door;
@@ -17,8 +17,8 @@ use crate::wire::{Outbound, Reply, ReplyFrame, Request, RequestFrame, Target};
 const GREETING_LIMIT: Duration = Duration::from_secs(2);
 /// The longest first request: a label and its frame.
 pub(super) const MAX_GREETING: usize = 1024;
-/// How many peers may be greeted, or wait for a token, at once.
-const MAX_WAITING: usize = 256;
+/// How many peers of one caller may be greeted, or wait for a token, at once: no caller takes the places of another.
+const MAX_WAITING: usize = 64;
 /// How long no connection is accepted when the system has no place for another.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 
@@ -38,7 +38,8 @@ pub(super) struct Front {
     pub(super) tokens: Vec<Arc<dyn Backend>>,
     /// The names of the tokens, in their order.
     names: Vec<String>,
-    waiting: AtomicUsize,
+    /// Peers that are greeted or wait, by their caller.
+    waiting: Mutex<HashMap<String, usize>>,
 }
 
 impl Front {
@@ -51,7 +52,7 @@ impl Front {
             board,
             tokens,
             names,
-            waiting: AtomicUsize::new(0),
+            waiting: Mutex::default(),
         }
     }
 
@@ -90,23 +91,18 @@ impl Front {
             tracing::warn!(caller = door.caller(), %error, "connection refused");
             return refuse(stream, KeyStoreError::NotPermitted);
         }
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        let Some(place) = Place::take(self, door.caller()) else {
             return refuse(
                 stream,
                 KeyStoreError::Busy("too many connections".to_owned()),
             );
-        }
-        let (front, door) = (Arc::clone(self), door.clone());
+        };
+        let door = door.clone();
         let spawned = std::thread::Builder::new()
             .name(format!("greet-{}", door.caller()))
-            .spawn(move || {
-                front.greet(stream, &door);
-                front.waiting.fetch_sub(1, Ordering::Relaxed);
-            });
+            .spawn(move || place.front.greet(stream, &door));
         if let Err(error) = spawned {
             tracing::error!(%error, "no thread for a connection");
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
@@ -228,17 +224,69 @@ impl Front {
     }
 }
 
+/// A place among those that wait, given back when it is dropped.
+struct Place {
+    front: Arc<Front>,
+    caller: String,
+}
+
+impl Place {
+    fn take(front: &Arc<Front>, caller: &str) -> Option<Self> {
+        let mut waiting = front.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = waiting.entry(caller.to_owned()).or_default();
+        if *taken >= MAX_WAITING {
+            return None;
+        }
+        *taken += 1;
+        Some(Self {
+            front: Arc::clone(front),
+            caller: caller.to_owned(),
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut waiting = self
+            .front
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(taken) = waiting.get_mut(&self.caller) {
+            *taken = taken.saturating_sub(1);
+        }
+    }
+}
+
 /// Reads the first request and not a byte more, since what follows is for the token's worker.
 fn first_request(stream: &mut UnixStream) -> io::Result<RequestFrame> {
-    stream.set_read_timeout(Some(GREETING_LIMIT))?;
+    let limit = Instant::now() + GREETING_LIMIT;
     stream.set_write_timeout(Some(GREETING_LIMIT))?;
     let mut length = [0; 4];
-    stream.read_exact(&mut length)?;
+    read_by(limit, stream, &mut length)?;
     let length = u32::from_be_bytes(length) as usize;
     if length > MAX_GREETING {
         return Err(io::Error::other("its first request is too long"));
     }
     let mut content = vec![0; length];
-    stream.read_exact(&mut content)?;
+    read_by(limit, stream, &mut content)?;
     RequestFrame::decode(&content).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
+}
+
+/// Fills `room` before `limit`, however slowly its bytes drip in.
+fn read_by(limit: Instant, stream: &mut UnixStream, mut room: &mut [u8]) -> io::Result<()> {
+    while !room.is_empty() {
+        let left = limit.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        match stream.read(room) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => room = room.get_mut(count..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }

@@ -19,7 +19,7 @@ pub fn each_sealed_key(
 /// What is wrong with a token and its keys, in words.
 pub(super) fn findings(config: &Config, settings: &TokenSettings) -> Vec<String> {
     let mut found = Vec::new();
-    match settings.open().and_then(|token| keys(&token)) {
+    match config.open_token(settings).and_then(|token| keys(&token)) {
         Err(error) => found.push(error.to_string()),
         Ok((labels, faults)) => {
             found.extend(faults);

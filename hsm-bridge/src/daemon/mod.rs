@@ -6,6 +6,7 @@
 
 mod access;
 mod administration;
+mod attempt;
 mod board;
 mod config;
 mod control;
@@ -102,9 +103,13 @@ impl Daemon {
         let board = board(config)?;
         let mut workers = Vec::new();
         for (index, settings) in config.token.iter().enumerate() {
-            let access = settings.access()?;
+            let (access, attempt) = config.access(settings)?;
             let configuration = configuration(config, settings, &policy)?;
-            let worker = Worker::open(&configuration, access, WhenLost::Reopen)?;
+            let worker = Worker::open(&configuration, access, WhenLost::Reopen);
+            if let Some(attempt) = attempt {
+                attempt.end(worker.as_ref().map(|_| ()))?;
+            }
+            let worker = worker?;
             board.set(index, State::Ready(Instant::now()));
             workers.push(Arc::new(worker));
         }

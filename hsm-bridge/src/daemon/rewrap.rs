@@ -22,7 +22,7 @@ pub fn rewrap(
     harden::process()?;
     prepare(config)?;
     let _lock = lock(config)?;
-    let token = settings.open()?;
+    let token = config.open_token(settings)?;
     let wrong = |e: &dyn std::fmt::Display| KeyStoreError::Configuration(format!("audit log: {e}"));
     let folder = config.audit_folder.join(&settings.name);
     let log = Log::open(&folder, LogId::from_bytes(token.random()?), now).map_err(|e| wrong(&e))?;

@@ -1,6 +1,6 @@
 //! The PIN and the one rule about it: once refused, it is never offered again by this process.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cryptoki::error::{Error, RvError};
@@ -24,7 +24,11 @@ pub enum Login {
 
 /// Who must agree before the token is asked to log in with a PIN; nobody by default.
 #[derive(Clone, Default)]
-pub struct Leave(Option<Arc<Grant>>);
+pub struct Leave {
+    grant: Option<Arc<Grant>>,
+    /// Set when a login ended in a way that does not say whether the token counted it.
+    doubt: Arc<AtomicBool>,
+}
 
 /// Gives leave, or says why not.
 type Grant = dyn Fn() -> Result<(), KeyStoreError> + Send + Sync;
@@ -32,17 +36,30 @@ type Grant = dyn Fn() -> Result<(), KeyStoreError> + Send + Sync;
 impl Leave {
     /// Leave is given by `grant`, which is called right before each `C_Login` with a PIN and notes that the PIN is being offered.
     pub fn of(grant: impl Fn() -> Result<(), KeyStoreError> + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(grant)))
+        Self {
+            grant: Some(Arc::new(grant)),
+            doubt: Arc::default(),
+        }
     }
 
     fn ask(&self) -> Result<(), KeyStoreError> {
-        self.0.as_ref().map_or(Ok(()), |grant| grant())
+        self.doubt.store(false, Ordering::Release);
+        self.grant.as_ref().map_or(Ok(()), |grant| grant())
+    }
+
+    /// Whether the last PIN that was offered may have been counted by its token as a wrong one, although the token did not say so.
+    pub fn is_in_doubt(&self) -> bool {
+        self.doubt.load(Ordering::Acquire)
     }
 }
 
 impl std::fmt::Debug for Leave {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(if self.0.is_some() { "Asked" } else { "Given" })
+        formatter.write_str(if self.grant.is_some() {
+            "Asked"
+        } else {
+            "Given"
+        })
     }
 }
 
@@ -100,6 +117,8 @@ impl PinGate {
                 let answer = recovery::answer(&error);
                 if recovery::class(&error) == Class::Pin {
                     *refused = Some(answer.clone());
+                } else if pin.is_some() && !recovery::spares_pin(&error) {
+                    self.leave.doubt.store(true, Ordering::Release);
                 }
                 Err(answer)
             }
@@ -150,6 +169,25 @@ mod tests {
         });
         assert_eq!(result, Err(KeyStoreError::PinRefused));
         assert_eq!((calls, gate.attempts(), gate.refusal()), (0, 0, None));
+    }
+
+    #[test]
+    fn a_login_that_ends_otherwise_may_have_been_counted() {
+        for (code, doubt) in [
+            (RvError::GeneralError, true),
+            (RvError::FunctionFailed, true),
+            (RvError::ArgumentsBad, true),
+            (RvError::DeviceError, true),
+            (RvError::TokenNotPresent, false),
+            (RvError::SessionHandleInvalid, false),
+            (RvError::PinIncorrect, false),
+        ] {
+            let leave = Leave::of(|| Ok(()));
+            let gate = PinGate::new("1234".into(), Login::Pin, leave.clone());
+            let ended = gate.attempt(|_| Err(Error::Pkcs11(code, Function::Login)));
+            assert!(ended.is_err());
+            assert_eq!(leave.is_in_doubt(), doubt, "{code:?}");
+        }
     }
 
     #[test]

@@ -78,6 +78,29 @@ pub(super) fn may_be_load(error: &Error) -> bool {
     matches!(error, Error::Pkcs11(RvError::DeviceError, _)) || may_pass(error)
 }
 
+/// Whether a failed login surely never reached the token's counter of wrong PINs. Some modules say `CKR_GENERAL_ERROR` or
+/// `CKR_FUNCTION_FAILED` of a PIN that they did not take.
+pub(super) fn spares_pin(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Pkcs11(
+            RvError::TokenNotPresent
+                | RvError::TokenNotRecognized
+                | RvError::SlotIdInvalid
+                | RvError::CryptokiNotInitialized
+                | RvError::SessionHandleInvalid
+                | RvError::SessionClosed
+                | RvError::SessionReadOnlyExists
+                | RvError::OperationActive
+                | RvError::UserAlreadyLoggedIn
+                | RvError::UserAnotherAlreadyLoggedIn
+                | RvError::UserTooManyTypes
+                | RvError::FunctionNotSupported,
+            _
+        )
+    )
+}
+
 /// Whether an error may hide a signature that was made: it came from the call that makes it, and does not say that the call never
 /// began. A session that was closed was so while the call ran (PKCS#11 v3.1 §6.1.3, `CKR_SESSION_CLOSED`).
 pub(super) fn may_have_signed(error: &Error) -> bool {

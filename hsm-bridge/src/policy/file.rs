@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::key_rules::{Bound, KeyRules, Structure, Tier};
 use super::rate::Budget;
-use super::rules_file::{CertListTable, CertificateTable, pinned};
+use super::rules_file::{CertListTable, CertificateTable, moment, pinned};
 use super::{DigestName, Grant, KeyEntry, Operation, Pattern, Policy, Proof, Window};
 use crate::tbs::Authority;
 
@@ -47,6 +47,7 @@ struct KeyTable {
     verify: Option<Spanned<bool>>,
     #[serde(default)]
     durable: bool,
+    until: Option<Spanned<toml::value::Datetime>>,
 }
 
 /// What is wrong, and where in the text.
@@ -141,6 +142,11 @@ fn key_entry(table: &KeyTable) -> Result<KeyEntry, Slip> {
             tier,
             verify,
             durable: table.durable,
+            until: table
+                .until
+                .as_ref()
+                .map(|it| moment("until", it))
+                .transpose()?,
         },
     })
 }

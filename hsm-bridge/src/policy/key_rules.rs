@@ -68,6 +68,8 @@ pub struct KeyRules {
     pub verify: bool,
     /// Whether the audit line is on disk before the answer leaves.
     pub durable: bool,
+    /// The end of the key's period of use: from then on it signs nothing (NIST SP 800-57 part 1, §5.3).
+    pub until: Option<SystemTime>,
 }
 
 /// Rules of keys that no entry names.
@@ -77,6 +79,7 @@ pub(super) const DEFAULT: KeyRules = KeyRules {
     tier: Tier::Token,
     verify: true,
     durable: false,
+    until: None,
 };
 
 /// What a message was found to be.
@@ -94,6 +97,11 @@ impl KeyRules {
     /// Whether the key is bound to structures, so that it signs no bare digest and nothing unread.
     pub const fn is_bound(&self) -> bool {
         self.bound.is_some()
+    }
+
+    /// Whether the key's period of use is over.
+    pub(super) fn is_over(&self, now: SystemTime) -> bool {
+        self.until.is_some_and(|until| now >= until)
     }
 
     pub(super) const fn takes(&self, payload: Payload) -> bool {

@@ -123,9 +123,9 @@ impl Policy {
         let rules = self.rules(ask.label);
         // A signature without its kind, or a kind without a signature, is a mistake of ours and allowed nothing.
         if ask.signature.is_some() != (ask.operation == Operation::Sign)
-            || ask
-                .signature
-                .is_some_and(|signature| !rules.takes(signature.payload))
+            || ask.signature.is_some_and(|signature| {
+                !rules.takes(signature.payload) || rules.is_over(ask.now.utc)
+            })
         {
             return Err(KeyStoreError::NotPermitted);
         }

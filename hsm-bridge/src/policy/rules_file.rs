@@ -69,7 +69,11 @@ impl CertificateTable {
         let days = u64::from(self.longest_days.get());
         let mut rules = CertificateRules::new(Duration::from_hours(days * 24));
         rules.issuer = issuer;
-        let written = self.not_after.as_ref().map(moment).transpose()?;
+        let written = self
+            .not_after
+            .as_ref()
+            .map(|it| moment("not_after", it))
+            .transpose()?;
         let own = authority.map(|authority| authority.end);
         rules.latest_end = match (written, own) {
             (Some(written), Some(own)) => Some(written.min(own)),
@@ -125,10 +129,13 @@ impl CertListTable {
 }
 
 /// A moment in UTC, written with date, time and `Z`.
-fn moment(written: &Spanned<toml::value::Datetime>) -> Result<SystemTime, Slip> {
+pub(super) fn moment(
+    name: &str,
+    written: &Spanned<toml::value::Datetime>,
+) -> Result<SystemTime, Slip> {
     let wrong = || {
-        let what = "not_after is a moment in UTC such as 2036-01-01T00:00:00Z";
-        (written.span(), what.to_owned())
+        let what = format!("{name} is a moment in UTC such as 2036-01-01T00:00:00Z");
+        (written.span(), what)
     };
     let text = written.get_ref().to_string();
     let time: der::DateTime = text.parse().map_err(|_| wrong())?;

@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc5280, rfc5912};
 use der::asn1::AnyRef;
 use der::{Decode, Reader, SliceReader, Tag, TagNumber, Tagged};
@@ -17,6 +18,16 @@ const MAX_LENGTH: usize = 64 * 1024;
 
 /// `[0] EXPLICIT INTEGER 2`: v3.
 const VERSION_3: [u8; 5] = [0xa0, 0x03, 0x02, 0x01, 0x02];
+
+/// Extensions that said before RFC 5280 who is an authority: some verifiers still take their word, without any basicConstraints.
+const SUPERSEDED: [ObjectIdentifier; 4] = [
+    // Netscape certificate type, with bits for authorities of three kinds
+    ObjectIdentifier::new_unwrap("2.16.840.1.113730.1.1"),
+    // key attributes, key usage restriction and basic constraints of the drafts of X.509 v3 (withdrawn before RFC 2459)
+    ObjectIdentifier::new_unwrap("2.5.29.2"),
+    ObjectIdentifier::new_unwrap("2.5.29.4"),
+    ObjectIdentifier::new_unwrap("2.5.29.10"),
+];
 
 const EXTENSIONS: Tag = Tag::ContextSpecific {
     constructed: true,
@@ -187,6 +198,10 @@ fn check_extensions(
         .any(|extension| extension.critical && !rules.critical.contains(&extension.id))
     {
         return Err(TbsError::Critical);
+    }
+    let superseded = |extension: &Extension<'_>| SUPERSEDED.contains(&extension.id);
+    if extensions.iter().any(superseded) {
+        return Err(TbsError::Superseded);
     }
     let constraints = constraints(extensions)?;
     let usage = extension::find(extensions, rfc5280::ID_CE_KEY_USAGE).map_or_else(

@@ -59,6 +59,9 @@ pub enum TbsError {
     /// A critical extension that is not on the list.
     #[error("a critical extension is not on the list")]
     Critical,
+    /// An extension that RFC 5280 superseded and that could still make an authority.
+    #[error("an extension of before RFC 5280 that could make an authority")]
+    Superseded,
     /// An extension occurs twice.
     #[error("an extension occurs twice")]
     Duplicate,

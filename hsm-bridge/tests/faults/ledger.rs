@@ -29,7 +29,7 @@ impl Ledger {
         for row in scene.house.audit() {
             match row["event"].as_str() {
                 Some("bridge.checkpoint") => ledger.checkpoints += 1,
-                Some("bridge.key.intent") => ledger.intents += 1,
+                Some("bridge.key.intent") if row["operation"] == "sign" => ledger.intents += 1,
                 Some("bridge.key.used") if row["operation"] == "sign" => {
                     let result = row["result"].as_str().unwrap().to_owned();
                     *ledger.results.entry(result).or_default() += 1;

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, and its support module is private to it and shared with others"
 )]
 
+mod intents;
 mod ledger;
 mod matrix;
 mod pins;

@@ -193,7 +193,7 @@ fn run(scene: &mut Scene, cell: Cell, number: u32) -> Result<(), String> {
         When::Opening | When::Ending => Work::Sign,
     };
     let told = |what: &str, error: KeyStoreError| format!("{what}: {error}");
-    let ready = work
+    let mut ready = work
         .prepare(&patient, number)
         .map_err(|e| told("preparing", e))?;
     let before = Ledger::read(scene);
@@ -210,6 +210,7 @@ fn run(scene: &mut Scene, cell: Cell, number: u32) -> Result<(), String> {
         if scene.control.hits(cell.function) > 0 || tries == TRIES {
             break answer;
         }
+        ready = ready.again();
     };
     check(watch.0 <= DEADLINE + GRACE, || {
         format!("answered after {:?}: {answer:?}", watch.0)

@@ -82,3 +82,62 @@ fn a_pin_changed_under_a_running_worker_is_offered_once_and_the_daemon_remembers
     assert_eq!(ended, Some(EXIT_PIN));
     assert_eq!(scene.control.login_attempts(), logins + 1);
 }
+
+#[test]
+fn a_login_that_fails_without_a_word_of_its_pin_is_the_only_one() {
+    let mut scene = Scene::fresh();
+    // What some modules say of a PIN that they did not take.
+    let fault = Fault::Answer(strict_token::ckr::FUNCTION_FAILED);
+    scene.control.always(Function::Login, fault);
+    for expected in [None, Some(EXIT_PIN), Some(EXIT_PIN)] {
+        let ended = scene.house.serve().0.wait().unwrap().code();
+        assert!(expected.is_none() || ended == expected, "{ended:?}");
+        assert_eq!(scene.control.login_attempts(), 1);
+    }
+    scene.control.clear_all();
+    scene.write_pin_anew();
+    serves(&mut scene);
+}
+
+#[test]
+fn whoever_looks_at_a_token_offers_no_pin_that_was_refused() {
+    let mut scene = Scene::fresh();
+    let fault = Fault::Answer(strict_token::ckr::PIN_INCORRECT);
+    scene.control.always(Function::Login, fault);
+    for _ in 0..2 {
+        for look in ["check", "keys", "rewrap"] {
+            let looked = scene.house.run(look, &["--log", "off"]);
+            assert!(!looked.status.success(), "{look}: {looked:?}");
+        }
+    }
+    let ended = scene.house.serve().0.wait().unwrap().code();
+    assert_eq!((ended, scene.control.login_attempts()), (Some(EXIT_PIN), 1));
+    scene.control.clear_all();
+    scene.write_pin_anew();
+    assert!(scene.house.run("check", &["--log", "off"]).status.success());
+    serves(&mut scene);
+    assert_eq!(
+        (scene.control.login_attempts(), scene.control.wrong_pins()),
+        (3, 0)
+    );
+}
+
+#[test]
+fn a_pin_file_that_is_written_while_it_is_used_is_read_again() {
+    let mut scene = Scene::fresh();
+    let right = std::fs::read(scene.house.path("user.pin")).unwrap();
+    std::fs::write(scene.house.path("user.pin"), "0000-wrong\n").unwrap();
+    scene.control.always(Function::Initialize, Fault::Hang);
+    let mut daemon = scene.house.serve();
+    // The worker has read the file by now, and asks for leave to offer its PIN next.
+    scene.await_hits(Function::Initialize, 1);
+    std::fs::write(scene.house.path("user.pin"), right).unwrap();
+    scene.control.clear_all();
+    assert_ne!(daemon.0.wait().unwrap().code(), Some(EXIT_PIN));
+    drop(daemon);
+    serves(&mut scene);
+    assert_eq!(
+        (scene.control.login_attempts(), scene.control.wrong_pins()),
+        (1, 0)
+    );
+}

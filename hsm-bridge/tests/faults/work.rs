@@ -85,6 +85,14 @@ impl Stopwatch {
 }
 
 impl Ready {
+    /// The same request for another try: what the try before left half done keeps its label.
+    pub fn again(mut self) -> Self {
+        if matches!(self.work, Work::Generate | Work::GenerateSecret) {
+            self.name.push_str("/again");
+        }
+        self
+    }
+
     /// Asks; whatever comes back as done was checked by us, not by the bridge's word.
     pub fn ask(&self, client: &Client, watch: &mut Stopwatch) -> Result<(), KeyStoreError> {
         match self.work {

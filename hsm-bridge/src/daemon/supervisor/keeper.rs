@@ -137,11 +137,7 @@ impl Keeper {
     fn one_life(&self) -> Result<Ended, Ended> {
         let offer = match self.configuration.token.pin_source()? {
             Some(file) => {
-                let version = match self.configuration.token.login {
-                    LoginMode::Credential => Version::of_credential(&file),
-                    _ => Version::of(&file),
-                };
-                let version = version.map_err(|e| self.wrong("PIN file", &e))?;
+                let version = self.version(&file)?;
                 self.guard.check(version)?;
                 Some(Offer { file, version })
             }
@@ -154,6 +150,10 @@ impl Keeper {
         drop(control);
         self.reap(&mut child, self.shared.stopping());
         Ok(ended)
+    }
+
+    fn version(&self, file: &File) -> Result<Version, KeyStoreError> {
+        Version::of(file, self.configuration.token.login).map_err(|e| self.wrong("PIN file", &e))
     }
 
     /// Notes what became of the PIN, where one was offered.
@@ -196,7 +196,7 @@ impl Keeper {
             Ok(error) => error,
             Err(error) => self.wrong("control socket", &error),
         };
-        let ended = Ended {
+        let mut ended = Ended {
             error,
             served: progress.ready.map(|since| since.elapsed()),
         };
@@ -210,6 +210,10 @@ impl Keeper {
         };
         if says_something && let Err(error) = self.settle(offer, Err(&ended.error)) {
             return error.into();
+        }
+        // Whoever waits for the token has asked nothing of it yet.
+        if ended.error == KeyStoreError::OutcomeUnknown {
+            ended.error = self.unavailable("nobody knows how its login ended");
         }
         ended
     }
@@ -225,11 +229,15 @@ impl Keeper {
             offer.map(|offer| offer.file.as_fd()),
         )?;
         control.limit(Some(START_LIMIT))?;
-        let mut heard = None;
+        let (mut heard, mut told) = (None, None);
         loop {
             let received = control.receive::<Report>();
-            if progress.ready.is_none() && self.shared.stopping() {
-                return Ok(self.unavailable("stopping"));
+            if self.shared.stopping() {
+                let since = *told.get_or_insert_with(Instant::now);
+                // One that still reports may be kept by a caller who never leaves.
+                if progress.ready.is_none() || since.elapsed() >= STOP_LIMIT {
+                    return Ok(self.unavailable("stopping"));
+                }
             }
             match received {
                 Ok(Some((Report::Alive, _))) => {
@@ -249,6 +257,12 @@ impl Keeper {
                             self.unavailable("its worker offers a PIN that it does not have")
                         );
                     };
+                    // The worker has read the file since it was looked at.
+                    match self.version(&offer.file) {
+                        Ok(version) if version == offer.version => {}
+                        Ok(_) => return Ok(self.unavailable("its PIN file was being written")),
+                        Err(error) => return Ok(error),
+                    }
                     if let Err(error) = self.guard.offer(offer.version) {
                         return Ok(error);
                     }

@@ -2,7 +2,7 @@
 
 mod backoff;
 mod keeper;
-mod pin_guard;
+pub(super) mod pin_guard;
 
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;

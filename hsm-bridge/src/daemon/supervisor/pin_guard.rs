@@ -1,17 +1,19 @@
 //! One attempt per PIN: what became of the PIN in a file is remembered, across restarts, by the identity of that file's content.
 //!
 //! Nothing about the PIN itself is kept, not even a hash: a short PIN would be found from it. A version is the file's inode, size and
-//! time of change, so writing the file anew is the operator's act that allows another attempt. A systemd credential is written anew at
-//! every start of the service, whoever starts it: only its size counts, and the act is to remove what is remembered here.
+//! time of writing, so writing the file anew is the operator's act that allows another attempt; what backups and tidiers do to its mode,
+//! owner and links is none. A systemd credential is written anew at every start of the service, whoever starts it: only its size counts,
+//! and the act is to remove what is remembered here.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::KeyStoreError;
+use crate::daemon::access::LoginMode;
 
 /// What became of a version of the PIN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,37 +31,32 @@ enum Outcome {
     Locked,
 }
 
-/// Identity of the content of a PIN file.
+/// Identity of the content of a PIN file. The device it lies on is no part of it: many have another number after a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Version {
-    device: u64,
+pub(in crate::daemon) struct Version {
     inode: u64,
     size: u64,
-    changed_s: i64,
-    changed_ns: i64,
+    written_s: i64,
+    written_ns: i64,
 }
 
 impl Version {
-    /// The version of an open credential.
-    pub(super) fn of_credential(file: &File) -> io::Result<Self> {
-        Ok(Self {
-            device: 0,
-            inode: 0,
-            size: file.metadata()?.size(),
-            changed_s: 0,
-            changed_ns: 0,
-        })
-    }
-
-    /// The version of an open file.
-    pub(super) fn of(file: &File) -> io::Result<Self> {
+    /// The version of an open file, by what it is to a login.
+    pub(in crate::daemon) fn of(file: &File, login: LoginMode) -> io::Result<Self> {
         let found = file.metadata()?;
+        if login == LoginMode::Credential {
+            return Ok(Self {
+                inode: 0,
+                size: found.size(),
+                written_s: 0,
+                written_ns: 0,
+            });
+        }
         Ok(Self {
-            device: found.dev(),
             inode: found.ino(),
             size: found.size(),
-            changed_s: found.ctime(),
-            changed_ns: found.ctime_nsec(),
+            written_s: found.mtime(),
+            written_ns: found.mtime_nsec(),
         })
     }
 }
@@ -72,25 +69,25 @@ struct Memory {
 
 /// The memory of one token's PIN.
 #[derive(Debug)]
-pub(super) struct PinGuard {
+pub(in crate::daemon) struct PinGuard {
     file: PathBuf,
 }
 
 impl PinGuard {
     /// The guard of a token, which remembers in a folder.
-    pub(super) fn new(folder: &Path, token: &str) -> Self {
+    pub(in crate::daemon) fn new(folder: &Path, token: &str) -> Self {
         Self {
             file: folder.join(format!("{token}.pin.json")),
         }
     }
 
     /// Whether an attempt with this version is allowed.
-    pub(super) fn check(&self, version: Version) -> Result<(), KeyStoreError> {
+    pub(in crate::daemon) fn check(&self, version: Version) -> Result<(), KeyStoreError> {
         self.next(version).map(|_| ())
     }
 
     /// Allows one attempt with this version, and notes it before it is made: it is on the disk when this returns.
-    pub(super) fn offer(&self, version: Version) -> Result<(), KeyStoreError> {
+    pub(in crate::daemon) fn offer(&self, version: Version) -> Result<(), KeyStoreError> {
         let outcome = self.next(version)?;
         self.remember(&Memory { version, outcome })
     }
@@ -108,7 +105,7 @@ impl PinGuard {
     }
 
     /// Notes that the token was opened, could not be opened for a reason that says nothing about the PIN, or refused it.
-    pub(super) fn settle(
+    pub(in crate::daemon) fn settle(
         &self,
         version: Version,
         result: Result<(), &KeyStoreError>,
@@ -153,7 +150,10 @@ impl PinGuard {
 
     /// Replaces the memory so that a crash leaves the old one or the new one.
     fn remember(&self, memory: &Memory) -> Result<(), KeyStoreError> {
-        let draft = self.file.with_extension("new");
+        // A person's look at the token may write beside the daemon.
+        let draft = self
+            .file
+            .with_extension(format!("{}.new", std::process::id()));
         let written = || -> io::Result<()> {
             let mut file = fs::OpenOptions::new()
                 .write(true)
@@ -161,14 +161,20 @@ impl PinGuard {
                 .truncate(true)
                 .mode(0o600)
                 .open(&draft)?;
+            let folder = match self.file.parent() {
+                Some(folder) if folder != Path::new("") => File::open(folder)?,
+                _ => File::open(".")?,
+            };
+            // Written by root, it is still for the daemon to read.
+            let (owner, own) = (folder.metadata()?, file.metadata()?);
+            if (owner.uid(), owner.gid()) != (own.uid(), own.gid()) {
+                fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+            }
             file.write_all(&serde_json::to_vec(memory)?)?;
             file.sync_all()?;
             fs::rename(&draft, &self.file)?;
-            match self.file.parent() {
-                // What is not on the disk would be offered again after a power cut.
-                Some(folder) if folder != Path::new("") => File::open(folder)?.sync_all(),
-                _ => File::open(".")?.sync_all(),
-            }
+            // What is not on the disk would be offered again after a power cut.
+            folder.sync_all()
         };
         written().map_err(|e| self.wrong(&e))
     }
@@ -183,7 +189,7 @@ mod tests {
         let draft = folder.join("draft");
         fs::write(&draft, pin).unwrap();
         fs::rename(&draft, &path).unwrap();
-        Version::of(&File::open(path).unwrap()).unwrap()
+        Version::of(&File::open(path).unwrap(), LoginMode::PinFile).unwrap()
     }
 
     #[test]
@@ -221,5 +227,28 @@ mod tests {
             .settle(version, Err(&KeyStoreError::PinLocked))
             .unwrap();
         assert_eq!(guard.offer(version), Err(KeyStoreError::PinLocked));
+    }
+
+    #[test]
+    fn what_leaves_the_content_alone_allows_no_other_attempt() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let first = version(folder.path(), "1111");
+        let path = folder.path().join("pin");
+        let again = || Version::of(&File::open(&path).unwrap(), LoginMode::PinFile).unwrap();
+        let guard = PinGuard::new(folder.path(), "main");
+        guard.offer(first).unwrap();
+        guard
+            .settle(first, Err(&KeyStoreError::PinRefused))
+            .unwrap();
+        // A tidier of modes, and a backup of hard links.
+        for mode in [0o400, 0o600] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        fs::hard_link(&path, folder.path().join("backup")).unwrap();
+        assert_eq!(guard.offer(again()), Err(KeyStoreError::PinRefused));
+        fs::write(&path, "22222").unwrap();
+        guard.offer(again()).unwrap();
     }
 }

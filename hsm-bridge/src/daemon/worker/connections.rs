@@ -6,7 +6,7 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::service::{Begin, Service};
 use super::stream::Stream;
@@ -18,12 +18,23 @@ use crate::wire::{
 /// Replies are written when this much of them has gathered, even if more requests wait.
 const FLUSH_AT: usize = 64 * 1024;
 
+/// One place in so many is out of reach for a caller that takes all it can get; the other callers find theirs there.
+const KEPT_FREE: usize = 4;
+/// How long a peer may leave a reply unread; one that stops reading holds neither its place nor the end of the worker for ever.
+const REPLY_LIMIT: Duration = Duration::from_secs(5);
+
 /// Every open connection.
 pub(super) struct Connections {
     limit: usize,
     next: AtomicU64,
-    open: Mutex<HashMap<u64, UnixStream>>,
+    open: Mutex<HashMap<u64, Open>>,
     closed: Condvar,
+}
+
+/// A connection, and whose it is.
+struct Open {
+    stream: UnixStream,
+    caller: String,
 }
 
 impl Connections {
@@ -36,7 +47,7 @@ impl Connections {
         }
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<u64, UnixStream>> {
+    fn open(&self) -> MutexGuard<'_, HashMap<u64, Open>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -65,7 +76,8 @@ impl Connections {
         };
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let mut open = self.open();
-        if open.len() >= self.limit {
+        let of_caller = open.values().filter(|other| other.caller == caller).count();
+        if open.len() >= self.limit || of_caller >= self.limit - self.limit / KEPT_FREE {
             drop(open);
             tracing::warn!(caller, "too many connections");
             return refuse(
@@ -73,6 +85,10 @@ impl Connections {
                 KeyStoreError::Busy("too many connections".to_owned()),
             );
         }
+        let held = Open {
+            stream: held,
+            caller: caller.to_owned(),
+        };
         open.insert(number, held);
         drop(open);
         let connections = Arc::clone(self);
@@ -90,13 +106,18 @@ impl Connections {
         }
     }
 
-    /// Lets every connection answer what has arrived, and waits for the last one.
-    pub(super) fn finish(&self) {
-        let mut open = self.open();
-        for stream in open.values() {
+    /// Lets every connection answer what has arrived, and then end.
+    pub(super) fn hang_up(&self) {
+        for open in self.open().values() {
             // A peer that is gone already is as good as one that was told.
-            let _told = stream.shutdown(Shutdown::Read);
+            let _told = open.stream.shutdown(Shutdown::Read);
         }
+    }
+
+    /// Does the same, and waits for the last one.
+    pub(super) fn finish(&self) {
+        self.hang_up();
+        let mut open = self.open();
         while !open.is_empty() {
             open = self
                 .closed
@@ -139,6 +160,7 @@ fn converse(mut stream: UnixStream, caller: &str, service: &Service) {
 }
 
 fn exchange(stream: &mut UnixStream, caller: &str, service: &Service) -> io::Result<()> {
+    stream.set_write_timeout(Some(REPLY_LIMIT))?;
     let mut inbound = Inbound::new();
     let mut patience = Patience::default();
     let mut outbound = Outbound::new();
@@ -209,4 +231,42 @@ fn break_off(
         Err(error) => return error,
     }
     io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn one_caller_leaves_places_to_the_others() {
+        let connections = Arc::new(Connections::new(8));
+        let mut peers = Vec::new();
+        let mut come = |caller: &str| {
+            let (ours, mut theirs) = UnixStream::pair().unwrap();
+            let (begun, is_served) = mpsc::channel();
+            connections.run(ours, caller, move |mut stream| {
+                begun.send(()).unwrap();
+                // Until the peer leaves.
+                let _left = stream.read(&mut [0]);
+            });
+            let served = is_served.recv().is_ok();
+            if served {
+                peers.push(theirs);
+            } else {
+                let mut said = Vec::new();
+                theirs.read_to_end(&mut said).unwrap();
+                assert!(!said.is_empty(), "not told why");
+            }
+            served
+        };
+        let greedy = (0..20).filter(|_| come("idp")).count();
+        assert_eq!(greedy, 6);
+        assert!(come("ca") && come("ocsp"));
+        assert!(!come("ca"), "more than there are places");
+        peers.clear();
+        connections.finish();
+    }
 }

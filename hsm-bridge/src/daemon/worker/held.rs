@@ -52,11 +52,12 @@ impl Service {
         };
         let outcome = self.authorise(&subject, None).and_then(|allowed| {
             let holder = Holder::new(&holder.public_key, &holder.rp_id, &holder.origin)?;
+            let intent = self.lasting_intent(&subject, allowed.rules)?;
             Ok(Outcome {
                 reply: self
                     .make_held_key(label, algorithm, &holder, allowed.rules)
                     .map(Reply::Made),
-                intent: None,
+                intent,
                 durable: allowed.rules.durable,
             })
         });

@@ -64,10 +64,11 @@ impl Worker {
     ) -> Result<Self, KeyStoreError> {
         let policy = Policy::parse(&configuration.policy).map_err(KeyStoreError::Configuration)?;
         let settings = &configuration.token;
-        let token = settings.open_with(access, when_lost, Some(wall_clock))?;
+        let token = settings.open_with(access, when_lost.clone(), Some(wall_clock))?;
         token.health()?;
         let folder = &configuration.audit_folder;
-        let recorder = Recorder::open(folder, LogId::from_bytes(token.random()?), &settings.name)?;
+        let fresh = LogId::from_bytes(token.random()?);
+        let recorder = Recorder::open(folder, fresh, &settings.name, when_lost)?;
         if policy.counts_days() {
             charge(&policy, folder)?;
         }
@@ -101,12 +102,12 @@ impl Worker {
             });
     }
 
-    /// Ends every connection after what has arrived on it, and waits for the last.
+    /// Ends every connection after what has arrived on it, without waiting: orders go on meanwhile.
     pub(super) fn drain(&self) {
-        self.connections.finish();
+        self.connections.hang_up();
     }
 
-    /// Ends every connection as [`Worker::drain`] does, and then the audit log.
+    /// Ends every connection as [`Worker::drain`] does, waits for the last, and ends the audit log.
     pub(super) fn finish(&self) {
         self.connections.finish();
         self.administering.finish();

@@ -64,13 +64,15 @@ pub fn run() -> Result<(), KeyStoreError> {
         }
     }));
     let settings = &configuration.token;
+    let leave = leave(&control);
+    let asked = leave.clone();
     let opened = settings
         .read_pin(pin.map(File::from))
         .and_then(|pin| {
             let access = Access {
                 template,
                 pin,
-                leave: leave(&control),
+                leave,
             };
             Worker::open(&configuration, access, when_lost)
         })
@@ -82,6 +84,13 @@ pub fn run() -> Result<(), KeyStoreError> {
             say(&control, &Report::Ready);
             obey(&control, &worker);
             worker.finish();
+        }
+        Err(error) if asked.is_in_doubt() => {
+            tracing::error!(%error, "whether the token counted this login is not known");
+            say(
+                &control,
+                &Report::Failed((&KeyStoreError::OutcomeUnknown).into()),
+            );
         }
         Err(error) => say(&control, &Report::Failed((&error).into())),
     }

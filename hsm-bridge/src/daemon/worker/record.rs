@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::service::{Outcome, Subject, wall_clock};
 use crate::audit::{AuditError, Durability, KeyOperation, Log, LogId, Record, Sequence};
+use crate::pkcs11::WhenLost;
 use crate::policy::Tier;
 use crate::{KeyId, KeyLabel, KeyStoreError, Signer};
 
@@ -12,26 +13,48 @@ use crate::{KeyId, KeyLabel, KeyStoreError, Signer};
 pub(super) const OURSELVES: &str = "bridge";
 
 /// The audit log of one token.
-pub(super) struct Recorder(Log);
-
-fn unwritable(error: &AuditError) -> KeyStoreError {
-    tracing::error!(%error, "the audit log cannot be written; no key is used until it can");
-    KeyStoreError::TokenUnavailable("the audit log cannot be written".to_owned())
+pub(super) struct Recorder {
+    log: Log,
+    /// Who ends this worker when the log takes no more: opened anew, it may take more again, and meanwhile another token serves.
+    when_lost: WhenLost,
 }
 
 impl Recorder {
     /// Opens the log, or makes it under a random name, and notes that the bridge serves.
-    pub(super) fn open(folder: &Path, fresh: LogId, token: &str) -> Result<Self, KeyStoreError> {
-        let log = Log::open(folder, fresh, wall_clock())
-            .map_err(|e| KeyStoreError::Configuration(format!("audit log: {e}")))?;
+    pub(super) fn open(
+        folder: &Path,
+        fresh: LogId,
+        token: &str,
+        when_lost: WhenLost,
+    ) -> Result<Self, KeyStoreError> {
+        let wrong = |e: &AuditError| KeyStoreError::Configuration(format!("audit log: {e}"));
+        let log = Log::open(folder, fresh, wall_clock()).map_err(|e| wrong(&e))?;
         let detail = format!("hsm-bridge {} token {token}", env!("CARGO_PKG_VERSION"));
         log.append(
             &Record::Started { detail: &detail },
             wall_clock(),
             Durability::Synced,
         )
-        .map_err(|e| unwritable(&e))?;
-        Ok(Self(log))
+        .map_err(|e| wrong(&e))?;
+        Ok(Self { log, when_lost })
+    }
+
+    fn unwritable(&self, error: &AuditError) -> KeyStoreError {
+        tracing::error!(%error, "the audit log cannot be written; no key is used until it can");
+        let answer = KeyStoreError::TokenUnavailable("the audit log cannot be written".to_owned());
+        if let (WhenLost::Tell(owner), false) = (&self.when_lost, self.log.is_sound()) {
+            owner(&answer);
+        }
+        answer
+    }
+
+    /// Refuses while the log takes no more: what a key did then would stand nowhere.
+    pub(super) fn ready(&self) -> Result<(), KeyStoreError> {
+        if self.log.is_sound() {
+            Ok(())
+        } else {
+            Err(self.unwritable(&AuditError::Poisoned))
+        }
     }
 
     /// Notes that a key is about to be used.
@@ -40,13 +63,13 @@ impl Recorder {
         subject: &Subject<'_>,
         digest: Option<&[u8]>,
     ) -> Result<Sequence, KeyStoreError> {
-        self.0
+        self.log
             .append(
                 &Record::Intent(operation(subject, digest)),
                 wall_clock(),
                 Durability::Buffered,
             )
-            .map_err(|e| unwritable(&e))
+            .map_err(|e| self.unwritable(&e))
     }
 
     /// Notes what became of a use or of the attempt.
@@ -68,10 +91,10 @@ impl Recorder {
         } else {
             Durability::Buffered
         };
-        self.0
+        self.log
             .append(&record, wall_clock(), durability)
             .map(|_| ())
-            .map_err(|e| unwritable(&e))
+            .map_err(|e| self.unwritable(&e))
     }
 
     /// Notes what is no use of a key but tells of one: a look that was refused, an activation that was begun.
@@ -97,10 +120,10 @@ impl Recorder {
             result,
             took: Duration::ZERO,
         };
-        self.0
+        self.log
             .append(&record, wall_clock(), Durability::Buffered)
             .map(|_| ())
-            .map_err(|e| unwritable(&e))
+            .map_err(|e| self.unwritable(&e))
     }
 
     /// Notes that an order is about to be carried out; on the disk when this returns.
@@ -109,9 +132,9 @@ impl Recorder {
         operation: KeyOperation<'_>,
     ) -> Result<Sequence, KeyStoreError> {
         let record = Record::Intent(operation);
-        self.0
+        self.log
             .append(&record, wall_clock(), Durability::Synced)
-            .map_err(|e| unwritable(&e))
+            .map_err(|e| self.unwritable(&e))
     }
 
     /// Notes what became of an order; on the disk when this returns.
@@ -128,31 +151,31 @@ impl Recorder {
             result,
             took,
         };
-        self.0
+        self.log
             .append(&record, wall_clock(), Durability::Synced)
             .map(|_| ())
-            .map_err(|e| unwritable(&e))
+            .map_err(|e| self.unwritable(&e))
     }
 
     /// Signs the head of the log.
     pub(super) fn checkpoint(&self, signer: &dyn Signer) -> Result<(), KeyStoreError> {
-        match self.0.checkpoint(signer, wall_clock()) {
+        match self.log.checkpoint(signer, wall_clock()) {
             // Overtaken: so many lines came meanwhile that the next checkpoint is due, and will do.
             Ok(_) | Err(AuditError::Overtaken) => Ok(()),
             Err(AuditError::Signer(error)) => Err(error),
-            Err(error) => Err(unwritable(&error)),
+            Err(error) => Err(self.unwritable(&error)),
         }
     }
 
     /// The number of the last line.
     pub(super) fn lines(&self) -> u64 {
-        self.0.head().sequence
+        self.log.head().sequence
     }
 
     /// Notes an orderly end.
     pub(super) fn stopped(&self) {
         let record = Record::Stopped { detail: "told to" };
-        if let Err(error) = self.0.append(&record, wall_clock(), Durability::Synced) {
+        if let Err(error) = self.log.append(&record, wall_clock(), Durability::Synced) {
             tracing::error!(%error, "the end is not in the audit log");
         }
     }

@@ -191,6 +191,7 @@ impl Service {
             let id = subject.id.map(|id| id.to_string()).unwrap_or_default();
             return Err(KeyStoreError::UnknownKey(id));
         };
+        self.recorder.ready()?;
         let signature =
             payload.and_then(|payload| subject.scheme.map(|scheme| Signature { scheme, payload }));
         self.policy.authorise(&Ask {
@@ -339,12 +340,27 @@ impl Service {
             Request::Destroy { id } => self.subject(caller, Operation::Destroy, *id, None)?.0,
             _ => return Err(not_a_use()),
         };
-        let outcome = self.authorise(&subject, None).map(|allowed| Outcome {
-            reply: self.perform(request, allowed.rules),
-            intent: None,
-            durable: allowed.rules.durable,
+        let outcome = self.authorise(&subject, None).and_then(|allowed| {
+            let intent = self.lasting_intent(&subject, allowed.rules)?;
+            Ok(Outcome {
+                reply: self.perform(request, allowed.rules),
+                intent,
+                durable: allowed.rules.durable,
+            })
         });
         self.settle(&subject, None, began, outcome)
+    }
+
+    /// Notes that a key whose records must last is about to be made or destroyed: an end in the middle leaves word of it.
+    pub(super) fn lasting_intent(
+        &self,
+        subject: &Subject<'_>,
+        rules: &KeyRules,
+    ) -> Result<Option<crate::audit::Sequence>, KeyStoreError> {
+        let lasting = matches!(subject.operation, Operation::Generate | Operation::Destroy);
+        (rules.durable && lasting)
+            .then(|| self.recorder.intent(subject, None))
+            .transpose()
     }
 
     fn perform(&self, request: Request, rules: &KeyRules) -> Result<Reply, KeyStoreError> {

@@ -182,10 +182,13 @@ impl Rounds {
         let signed = self
             .service
             .watch(("canary", false), UNASKED_LIMIT_MS, now)
-            .map(|_watched| Outcome {
-                reply: keys.signer.sign(CANARY).map(Reply::Signature),
-                intent: None,
-                durable: false,
+            .and_then(|_watched| {
+                self.service.recorder.ready()?;
+                Ok(Outcome {
+                    reply: keys.signer.sign(CANARY).map(Reply::Signature),
+                    intent: None,
+                    durable: false,
+                })
             });
         let digest = keys.signer.scheme().digest(CANARY);
         if let Err(error) = self.service.settle(&subject, digest.as_ref(), now, signed) {

@@ -206,3 +206,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_key_signs_until_the_end_of_its_period_and_is_destroyed_after_it() {
+    let text = "[[grant]]\ncaller = \"ca\"\nkeys = \"ocsp/*\"\noperations = [\"sign\", \"destroy\"]\n\
+        [[key]]\nkeys = \"ocsp/*\"\nuntil = 2026-06-01T00:00:05Z\n";
+    let policy = Policy::parse(text).unwrap();
+    let at = |operation, seconds| {
+        let now = now(Instant::now(), seconds);
+        ask(&policy, ("ca", operation, "ocsp/g1"), now)
+    };
+    assert_eq!(at(Operation::Sign, 4), Ok(()));
+    assert_eq!(at(Operation::Sign, 5), Err(KeyStoreError::NotPermitted));
+    assert_eq!(at(Operation::Destroy, 5), Ok(()));
+    let local = text.replace("05Z", "05");
+    assert!(Policy::parse(&local).unwrap_err().contains("until"));
+}

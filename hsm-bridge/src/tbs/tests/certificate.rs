@@ -273,6 +273,25 @@ fn extensions_are_known_when_critical_and_never_twice() {
 }
 
 #[test]
+fn nothing_of_before_rfc_5280_makes_an_authority() {
+    // sslCA, emailCA and objCA of Netscape's certificate type, beside no basicConstraints and no keyUsage.
+    let netscape = [hex("06096086480186f8420101"), tlv(0x04, &hex("03020007"))].concat();
+    let netscape = tlv(0x30, &netscape);
+    let bare = |extra: Vec<u8>| {
+        refused(|parts| {
+            parts.extensions.drain(1..3);
+            parts.extensions.push(extra);
+        })
+    };
+    assert_eq!(bare(netscape), TbsError::Superseded);
+    // basicConstraints as drafted: a BIT STRING whose first bit is an authority's.
+    assert_eq!(
+        bare(extension(10, false, &hex("300403020780"))),
+        TbsError::Superseded
+    );
+}
+
+#[test]
 fn purposes_stay_within_the_list() {
     let client_auth = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
     let mut bounded = rules();
