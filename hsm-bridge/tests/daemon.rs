@@ -171,6 +171,40 @@ fn a_batch_is_signed_in_order_also_when_the_daemon_is_killed_in_the_middle() {
 }
 
 #[test]
+fn who_was_granted_nothing_learns_nothing() {
+    let house = House::build();
+    house.configure(
+        "",
+        "[[bridge.socket]]\nname = 'stranger'\npath = 'stranger.sock'",
+    );
+    let daemon = house.serve();
+    let ca = house.client("ca");
+    let id = ca.generate(&label("sign/one"), KeyAlgorithm::P256).unwrap();
+    let absent = KeyId::from_bytes([7; 20]);
+    let stranger = house.client("stranger");
+    for id in [id, absent] {
+        assert_eq!(
+            stranger.describe(id).err(),
+            Some(KeyStoreError::NotPermitted)
+        );
+    }
+    assert_eq!(
+        stranger.find(&label("sign/one")),
+        Err(KeyStoreError::NotPermitted)
+    );
+    stranger.health().unwrap();
+    let refused: Vec<_> = house
+        .audit()
+        .into_iter()
+        .filter(|row| row["caller"] == "stranger")
+        .map(|row| (row["operation"].clone(), row["result"].clone()))
+        .collect();
+    let row = |operation: &str| (operation.into(), "not-permitted".into());
+    assert_eq!(refused, [row("describe"), row("describe"), row("find")]);
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+#[test]
 fn a_killed_daemon_fails_calls_by_their_deadline_and_serves_the_same_client_again() {
     let house = House::build();
     let daemon = house.serve();

@@ -457,6 +457,23 @@ fn await_that(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 #[test]
+fn a_token_whose_canary_does_not_verify_is_no_longer_sound() {
+    let pair = Pair::build("canary_ms = 500\nfail_back_after_s = 0");
+    let daemon = pair.house.serve();
+    drop(pair.client("ca", Duration::from_secs(20)));
+    let condition = || status(&pair).0["tokens"][0]["condition"].clone();
+    await_that("it never was sound", || condition() == "sound");
+    pair.control.always(Function::Sign, Fault::FlippedBit);
+    await_that("wrong signatures were not noticed", || {
+        condition() != "sound"
+    });
+    assert!(pair.audited("first", "sign", "verify-failed") > 0);
+    pair.control.clear_all();
+    await_that("the token did not come back", || condition() == "sound");
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+#[test]
 fn an_idle_token_is_asked_for_a_signature_and_its_loss_is_noticed_by_nobody_s_asking() {
     let pair = Pair::build("canary_ms = 500\nfail_back_after_s = 0");
     let daemon = pair.house.serve();

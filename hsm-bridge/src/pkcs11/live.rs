@@ -233,6 +233,18 @@ impl Live {
             .insert(label.clone(), handle);
     }
 
+    /// Closes the sessions that wait to be used: one of them was dead, and others may have died with it.
+    pub(super) fn drop_idle(&self) {
+        let idle = {
+            let mut sessions = lock(&self.sessions);
+            let idle = std::mem::take(&mut sessions.idle);
+            sessions.open = sessions.open.saturating_sub(idle.len());
+            idle
+        };
+        drop(idle);
+        self.freed.notify_all();
+    }
+
     /// Drops every resolved handle; the next use of a key searches for it again.
     pub(super) fn forget_handles(&self) {
         self.objects.forget();

@@ -389,7 +389,11 @@ impl Token {
                 self.restore(&live)?;
                 return Err(Fault::Refused(KeyStoreError::OutcomeUnknown));
             }
-            Class::NewSession | Class::StaleHandle | Class::LoginLost => self.restore(&live)?,
+            Class::NewSession => {
+                live.drop_idle();
+                self.restore(&live)?;
+            }
+            Class::StaleHandle | Class::LoginLost => self.restore(&live)?,
             Class::TokenLost => return self.after_loss(&live, error),
         }
         Err(Fault::Token(error))

@@ -23,6 +23,9 @@ pub use window::Window;
 use crate::{KeyLabel, KeyStoreError, SignatureScheme};
 use rate::{Budget, Spent};
 
+/// The longest policy file: it travels to each worker in one message.
+const MAX_BYTES: usize = 128 * 1024;
+
 /// The moment of a request, by both clocks: rates follow the steady one, days and windows that of the wall.
 #[derive(Debug, Clone, Copy)]
 pub struct Now {
@@ -107,6 +110,12 @@ impl Policy {
             KeyStoreError::Configuration(format!("{}: {e}", file.display()))
         };
         let text = std::fs::read_to_string(file).map_err(|e| wrong(&e))?;
+        if text.len() > MAX_BYTES {
+            let length = text.len();
+            return Err(wrong(&format!(
+                "the policy has {length} bytes, and at most {MAX_BYTES} are read; one pattern can cover many keys"
+            )));
+        }
         Self::parse(&text).map_err(|e| wrong(&e))
     }
 
@@ -180,6 +189,11 @@ impl Policy {
     /// Whether the caller may know that a key exists: it does when any operation on it was granted.
     pub fn may_see(&self, caller: &str, label: &KeyLabel) -> bool {
         self.of(caller, label).next().is_some()
+    }
+
+    /// Whether a caller was granted anything.
+    pub fn knows(&self, caller: &str) -> bool {
+        self.callers().any(|known| known == caller)
     }
 
     /// Every caller that was granted something.

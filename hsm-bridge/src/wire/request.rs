@@ -120,6 +120,20 @@ impl Request {
         }
     }
 
+    /// The key that is named by its id.
+    pub(crate) const fn key_id(&self) -> Option<KeyId> {
+        match self {
+            Self::Describe { id }
+            | Self::Destroy { id }
+            | Self::Sign { id, .. }
+            | Self::SignLong { id, .. }
+            | Self::Held(HeldRequest::Activate { id, .. } | HeldRequest::Sign { id, .. }) => {
+                Some(*id)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether doing it twice does no more than doing it once.
     pub(crate) const fn is_repeatable(&self) -> bool {
         !matches!(

@@ -68,7 +68,7 @@ impl Worker {
         token.health()?;
         let folder = &configuration.audit_folder;
         let fresh = LogId::from_bytes(token.random()?);
-        let recorder = Recorder::open(folder, fresh, &settings.name, when_lost)?;
+        let recorder = Recorder::open(folder, fresh, &settings.name, when_lost.clone())?;
         if policy.counts_days() {
             charge(&policy, folder)?;
         }
@@ -78,8 +78,9 @@ impl Worker {
         let office = Office::open(configuration, Arc::clone(&service))?;
         let canary = Duration::from_millis(configuration.canary_ms.into());
         let canary = (!canary.is_zero()).then_some(canary);
+        let upkeep = Upkeep::start(Arc::clone(&service), canary, when_lost)?;
         Ok(Self {
-            upkeep: Mutex::new(Some(Upkeep::start(Arc::clone(&service), canary)?)),
+            upkeep: Mutex::new(Some(upkeep)),
             service,
             connections: Arc::new(Connections::new(configuration.max_connections)),
             office: Arc::new(office),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::connections::refuse;
 use super::record::word;
 use super::service::{Service, wall_clock};
+use super::watch::Call;
 use crate::KeyStoreError;
 use crate::admin::{Administrators, Agreed, Approval, Judgement, Order, Refusal, UsedOrders};
 use crate::audit::{DONE, KeyOperation};
@@ -98,9 +99,11 @@ impl Office {
         match (&frame.request, &self.open) {
             (Request::Order { order, approvals }, Some((administrators, used))) => {
                 let _one_at_a_time = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
-                let _watched =
-                    self.service
-                        .watch(frame.request.describe(), frame.deadline_ms, arrived)?;
+                let _watched = self.service.watch(
+                    Call::of(SOMEBODY, &frame.request),
+                    frame.deadline_ms,
+                    arrived,
+                )?;
                 self.take(administrators, used, order, approvals)
                     .map(Reply::Carried)
             }

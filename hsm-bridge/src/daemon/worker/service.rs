@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::record::{OURSELVES, Recorder, word};
-use super::watch::{Watch, Watched};
+use super::record::{Recorder, word};
+use super::watch::{Call, Watch, Watched};
 use crate::activation::Holders;
 use crate::pkcs11::{KeyInfo, Token};
 use crate::policy::{
@@ -78,9 +78,9 @@ impl Service {
     /// Notes, before this process is ended with them, that nobody will know what became of the calls under way.
     pub(super) fn give_up(&self) -> Result<(), KeyStoreError> {
         let unknown = word(&KeyStoreError::OutcomeUnknown);
-        for operation in self.watch.under_way() {
+        for call in self.watch.give_up() {
             self.recorder
-                .noted(OURSELVES, operation, None, None, None, unknown)?;
+                .noted(&call.caller, call.operation, None, call.key, None, unknown)?;
         }
         Ok(())
     }
@@ -88,7 +88,7 @@ impl Service {
     /// Watches a call until the returned value is dropped; refuses one whose deadline has passed.
     pub(super) fn watch(
         &self,
-        (name, makes_a_key): (&'static str, bool),
+        call: Call,
         deadline_ms: u32,
         arrived: Instant,
     ) -> Result<Watched<'_>, KeyStoreError> {
@@ -98,15 +98,19 @@ impl Service {
             return Err(KeyStoreError::Deadline);
         }
         self.watch
-            .begin(name, makes_a_key, deadline, now)
+            .begin(call, deadline, now)
             .ok_or_else(|| KeyStoreError::TokenUnavailable("its worker ends".to_owned()))
     }
 
     /// Answers one request that arrived at `arrived`.
     pub(super) fn answer(&self, caller: &str, frame: RequestFrame, arrived: Instant) -> Reply {
-        let watched = self.watch(frame.request.describe(), frame.deadline_ms, arrived);
+        let watched = self.watch(Call::of(caller, &frame.request), frame.deadline_ms, arrived);
         let answered = watched.and_then(|_watched| match frame.request {
             Request::Health => self.token.health().map(|()| Reply::Done),
+            // Whoever was granted nothing learns nothing either, not even which keys there are.
+            request if !self.policy.knows(caller) => {
+                self.hide(caller, request.describe().0, None, request.key_id())
+            }
             Request::Find { label } => self.find(caller, &label),
             Request::Describe { id } => self.describe(caller, id),
             Request::Sign {

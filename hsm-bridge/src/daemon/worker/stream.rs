@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::service::{Begin, Service, Subject};
+use super::watch::Call;
 use crate::policy::{Operation, Payload as Kind};
 use crate::scheme::Digest;
 use crate::tbs::{CertListChecker, Hasher};
@@ -13,6 +14,7 @@ use crate::{KeyStoreError, SignatureScheme};
 /// A message under way. A refusal is kept until the last piece, so that the connection stays in step.
 pub(super) struct Stream<'a> {
     service: &'a Service,
+    caller: &'a str,
     begin: Begin,
     left: u64,
     state: Result<Open<'a>, KeyStoreError>,
@@ -34,6 +36,7 @@ impl<'a> Stream<'a> {
     pub(super) fn begin(service: &'a Service, caller: &'a str, begin: &Begin) -> Self {
         Self {
             service,
+            caller,
             begin: *begin,
             left: begin.length,
             state: Open::new(service, caller, begin),
@@ -57,13 +60,18 @@ impl<'a> Stream<'a> {
     /// Signs what was taken.
     pub(super) fn finish(self) -> Reply {
         let Begin {
+            id,
             scheme,
             deadline_ms,
             arrived,
             ..
         } = self.begin;
         let service = self.service;
-        let watched = service.watch(("sign", false), deadline_ms, arrived);
+        let call = Call {
+            key: Some(id),
+            ..Call::new(self.caller, Operation::Sign.name())
+        };
+        let watched = service.watch(call, deadline_ms, arrived);
         let signed = watched.and_then(|_watched| {
             let open = self.state?;
             open.finish(service, scheme, arrived)

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::record::OURSELVES;
 use super::service::{Outcome, Service, Subject};
-use crate::pkcs11::Survey;
+use super::watch::Call;
+use crate::pkcs11::{Survey, WhenLost};
 use crate::policy::{Operation, Tier};
 use crate::wire::Reply;
 use crate::{KeyAlgorithm, KeyId, KeyLabel, KeyStore, KeyStoreError, Signer};
@@ -40,6 +41,7 @@ impl Upkeep {
     pub(super) fn start(
         service: Arc<Service>,
         canary: Option<Duration>,
+        when_lost: WhenLost,
     ) -> Result<Self, KeyStoreError> {
         let keys = Keys::open(&service)?;
         let (stop, stopped) = mpsc::channel();
@@ -47,6 +49,7 @@ impl Upkeep {
             service,
             keys,
             canary,
+            when_lost,
             lines: 0,
             quiet_since: Instant::now(),
             checkpoint: (0, Instant::now()),
@@ -109,6 +112,8 @@ struct Rounds {
     service: Arc<Service>,
     keys: Option<Keys>,
     canary: Option<Duration>,
+    /// Who ends this worker when the token signs something else than it was asked for.
+    when_lost: WhenLost,
     /// Lines of the log when it was last seen to grow, and since when it has not.
     lines: u64,
     quiet_since: Instant,
@@ -150,7 +155,7 @@ impl Rounds {
         while began.saturating_duration_since(now) < SURVEY_AT_ONCE {
             let step = self
                 .service
-                .watch(("survey", false), UNASKED_LIMIT_MS, began)
+                .watch(Call::new(OURSELVES, "survey"), UNASKED_LIMIT_MS, began)
                 .and_then(|_watched| match self.survey.take() {
                     Some(survey) => token.survey_further(survey),
                     None => token.survey(),
@@ -181,7 +186,7 @@ impl Rounds {
         };
         let signed = self
             .service
-            .watch(("canary", false), UNASKED_LIMIT_MS, now)
+            .watch(Call::new(OURSELVES, "canary"), UNASKED_LIMIT_MS, now)
             .and_then(|_watched| {
                 self.service.recorder.ready()?;
                 Ok(Outcome {
@@ -193,6 +198,12 @@ impl Rounds {
         let digest = keys.signer.scheme().digest(CANARY);
         if let Err(error) = self.service.settle(&subject, digest.as_ref(), now, signed) {
             tracing::error!(%error, "the token does not sign");
+            if let (WhenLost::Tell(owner), KeyStoreError::VerifyFailed) = (&self.when_lost, &error)
+            {
+                // Of no more use than a lost one; its callers have another, or wait until a new process finds it sound.
+                let wrong = "its signatures do not verify".to_owned();
+                owner(&KeyStoreError::TokenUnavailable(wrong));
+            }
         }
     }
 
@@ -202,7 +213,7 @@ impl Rounds {
         };
         let made = self
             .service
-            .watch(("checkpoint", false), UNASKED_LIMIT_MS, now)
+            .watch(Call::new(OURSELVES, "checkpoint"), UNASKED_LIMIT_MS, now)
             .and_then(|_watched| self.service.recorder.checkpoint(keys.signer.as_ref()));
         match made {
             Ok(()) => self.checkpoint = (self.service.recorder.lines(), now),
