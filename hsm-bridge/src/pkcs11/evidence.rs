@@ -17,6 +17,7 @@ use spki::SubjectPublicKeyInfoOwned;
 
 use super::index::Sought;
 use super::live::Live;
+use super::notary::Notary;
 use super::template::Namer;
 use super::token::Fault;
 use super::{attributes, data, keys, mechanism, secrets};
@@ -193,6 +194,7 @@ pub(super) struct Witness<'a> {
     pub(super) namer: Namer<'a>,
     pub(super) live: &'a Live,
     pub(super) clock: Option<Clock>,
+    pub(super) notary: Option<&'a Notary>,
 }
 
 fn unwritable(error: impl std::fmt::Display) -> Fault {

@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::support::House;
 
 pub(crate) const POLICY: &str = "[[grant]]\ncaller = 'ca'\nkeys = 'sign/*'\noperations = ['generate', 'sign', 'destroy']\n\
-    [[grant]]\ncaller = 'idp'\nkeys = 'idp/*'\noperations = ['generate', 'sign']\n\
+    [[grant]]\ncaller = 'idp'\nkeys = 'idp/*'\noperations = ['generate', 'sign', 'wrap', 'unwrap', 'hmac']\n\
     [[key]]\nkeys = 'idp/*'\ntier = 'sealed'\n\
     [[key]]\nkeys = 'sign/held/*'\nproof = 'activation'\ndurable = true\n";
 /// The token of a bridge that has one.

@@ -9,6 +9,7 @@ mod office;
 mod orders;
 mod process;
 mod record;
+mod secrets;
 mod service;
 mod stream;
 mod tiers;
@@ -68,6 +69,10 @@ impl Worker {
         token.health()?;
         let folder = &configuration.audit_folder;
         let recorder = Recorder::open(folder, LogId::from_bytes(token.random()?), &settings.name)?;
+        let notary = recorder.clone();
+        token.set_notary(Box::new(move |label, id, hash| {
+            notary.evidence(label, id, hash)
+        }));
         if policy.counts_days() {
             charge(&policy, folder)?;
         }

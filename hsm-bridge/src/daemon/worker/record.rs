@@ -1,10 +1,13 @@
 //! What the worker writes to the audit log, in the log's words.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::service::{Outcome, Subject, wall_clock};
-use crate::audit::{AuditError, Durability, KeyOperation, Log, LogId, Record, Sequence};
+use crate::audit::{
+    AuditError, DONE, Durability, EVIDENCE, KeyOperation, Log, LogId, Record, Sequence,
+};
 use crate::policy::Tier;
 use crate::{KeyId, KeyLabel, KeyStoreError, Signer};
 
@@ -12,7 +15,8 @@ use crate::{KeyId, KeyLabel, KeyStoreError, Signer};
 pub(super) const OURSELVES: &str = "bridge";
 
 /// The audit log of one token.
-pub(super) struct Recorder(Log);
+#[derive(Clone)]
+pub(super) struct Recorder(Arc<Log>);
 
 fn unwritable(error: &AuditError) -> KeyStoreError {
     tracing::error!(%error, "the audit log cannot be written; no key is used until it can");
@@ -31,7 +35,7 @@ impl Recorder {
             Durability::Synced,
         )
         .map_err(|e| unwritable(&e))?;
-        Ok(Self(log))
+        Ok(Self(Arc::new(log)))
     }
 
     /// Notes that a key is about to be used.
@@ -101,6 +105,24 @@ impl Recorder {
             .append(&record, wall_clock(), Durability::Buffered)
             .map(|_| ())
             .map_err(|e| unwritable(&e))
+    }
+
+    /// Notes the hash of evidence of how a key was made, before it is kept; on the disk when this returns.
+    pub(super) fn evidence(
+        &self,
+        key: &KeyLabel,
+        key_id: Option<KeyId>,
+        hash: &[u8; 32],
+    ) -> Result<(), KeyStoreError> {
+        let operation = KeyOperation {
+            caller: OURSELVES,
+            operation: EVIDENCE,
+            key: Some(key),
+            key_id,
+            digest: Some(hash),
+            ..KeyOperation::default()
+        };
+        self.order_settled(operation, None, DONE, Duration::ZERO)
     }
 
     /// Notes that an order is about to be carried out; on the disk when this returns.
