@@ -1,6 +1,6 @@
 //! What a token does by order of its administrators, beside making and destroying keys.
 
-use super::evidence::Provenance;
+use super::provenance::Provenance;
 use super::token::{Fault, Token};
 use super::transport::{Purpose, TRANSPORT};
 use super::{import, keys};

@@ -16,10 +16,11 @@ use cryptoki::session::Session;
 use spki::SubjectPublicKeyInfoOwned;
 
 use super::data::{self, Kind};
-use super::evidence::{Halves, Provenance, Witness, tells_of_import};
+use super::evidence::{Halves, Witness};
 use super::index::Sought;
 use super::keys::{self, KeyInfo, check_free, private_by_label};
 use super::live::Live;
+use super::provenance::{Provenance, tells_of_import};
 use super::template::{Namer, Template, TokenId};
 use super::token::Fault;
 use super::transport::Purpose;

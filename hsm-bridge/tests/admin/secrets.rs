@@ -216,7 +216,7 @@ fn a_generation_ends_once_nothing_lies_under_it_and_its_absence_is_told() {
     let idp = stage.house.client("idp");
     let ids = ["idp/one", "idp/two", "idp/three"]
         .map(|name| idp.generate(&label(name), KeyAlgorithm::P256).unwrap());
-    let count = "3 sealed keys still lie under bridge/sealed/g1";
+    let count = "still lie under bridge/sealed/g1 and would be lost: 3;";
     refused(&stage, destroy(OLD, WRAPS), count);
     refused(
         &stage,
@@ -243,15 +243,19 @@ fn a_generation_ends_once_nothing_lies_under_it_and_its_absence_is_told() {
     );
     let renewed = fs::read(&copy).unwrap();
     let daemon = stage.house.serve();
-    refused(&stage, destroy("bridge/sealed/g2", WRAPS), "3 sealed keys");
+    refused(
+        &stage,
+        destroy("bridge/sealed/g2", WRAPS),
+        "would be lost: 3;",
+    );
     // Files that were brought back, or say nothing, keep the generation alive.
     fs::write(&copy, &held).unwrap();
-    refused(&stage, destroy(OLD, WRAPS), "1 sealed keys still lie under");
+    refused(&stage, destroy(OLD, WRAPS), "would be lost: 1;");
     fs::write(&copy, b"RSK").unwrap();
     refused(
         &stage,
         destroy(OLD, WRAPS),
-        "1 files of sealed keys do not say",
+        "may lie under bridge/sealed/g1: 1;",
     );
     fs::write(&copy, &renewed).unwrap();
     stage.carry_out(destroy(OLD, WRAPS)).unwrap();

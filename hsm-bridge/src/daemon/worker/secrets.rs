@@ -29,10 +29,10 @@ impl Service {
         match self.sealed.lying_under(generation, until) {
             Ok(Lying { keys: 0, unread: 0 }) => Ok(()),
             Ok(Lying { keys: 0, unread }) => Err(bad(format_args!(
-                "{unread} files of sealed keys do not say what wraps them, and may lie under {label}: bring them back from a copy, or order their keys destroyed (hsm-bridge check names them); nothing was done"
+                "files of sealed keys that do not say what wraps them, and may lie under {label}: {unread}; bring them back from a copy, or order their keys destroyed (hsm-bridge check names them); nothing was done"
             ))),
             Ok(Lying { keys, .. }) => Err(bad(format_args!(
-                "{keys} sealed keys still lie under {label} and would be lost: stop the bridge, run `hsm-bridge rewrap --token {token}`, start it and order this again; nothing was done"
+                "sealed keys that still lie under {label} and would be lost: {keys}; stop the bridge, run `hsm-bridge rewrap --token {token}`, start it and order this again; nothing was done"
             ))),
             Err(KeyStoreError::Deadline) => Err(bad(
                 "what lies under this key could not be counted in the time of the order: hand a new one in with a higher --limit-s; nothing was done",
