@@ -40,10 +40,7 @@ impl SecretStore for Token {
 
 impl Token {
     /// What the symmetric key of a label is for; nothing when there is none.
-    pub(crate) fn secret_purpose(
-        &self,
-        label: &KeyLabel,
-    ) -> Result<Option<SecretPurpose>, KeyStoreError> {
+    pub fn secret_purpose(&self, label: &KeyLabel) -> Result<Option<SecretPurpose>, KeyStoreError> {
         self.call(|live, session| {
             let found = secrets::find(&self.namer(live, session), label)?;
             Ok(found.map(|(_, purpose)| purpose))
@@ -51,7 +48,7 @@ impl Token {
     }
 
     /// Destroys the symmetric key of a label and purpose for good; what it protected is lost.
-    pub(crate) fn destroy_secret(
+    pub fn destroy_secret(
         &self,
         label: &KeyLabel,
         purpose: SecretPurpose,
