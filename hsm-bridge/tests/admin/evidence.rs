@@ -6,7 +6,6 @@ use std::process::Output;
 use hsm_bridge::admin::Operation;
 use hsm_bridge::testing::SOFTHSM_MODULE;
 use hsm_bridge::{KeyAlgorithm, KeyStore, SecretPurpose};
-use sha2::{Digest, Sha256};
 
 use crate::stage::{Stage, TOKEN, label, run};
 
@@ -20,6 +19,13 @@ fn verify(stage: &Stage, file: &str, more: &[&str]) -> (bool, String) {
     let arguments = ["verify", log.to_str().unwrap(), "--evidence", file];
     let output = stage.house.run("audit", &[&arguments, more].concat());
     (output.status.success(), said(&output))
+}
+
+/// The hash of a text, as another program computes it.
+fn sha256(stage: &Stage, text: &str) -> String {
+    fs::write(stage.house.path("hashed"), text).unwrap();
+    let printed = run(&stage.house.path(""), "sha256sum", &["hashed"]);
+    printed.split_whitespace().next().unwrap().to_owned()
 }
 
 /// Writes what is kept of a key to a file.
@@ -74,10 +80,7 @@ fn evidence_of_every_key_is_in_the_log_and_one_changed_letter_is_found() {
         );
         // By another reader: the hash in the line is that of the file, and the line stands before the key is told of.
         let text = fs::read_to_string(stage.house.path("evidence.json")).unwrap();
-        let hash: String = Sha256::digest(text.trim_end())
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hash = sha256(&stage, text.trim_end());
         let row = rows
             .iter()
             .find(|row| row["operation"] == "evidence" && row["key"] == name)
@@ -173,10 +176,7 @@ fn evidence_that_was_exchanged_in_the_token_is_found_and_so_is_a_log_that_was_ma
     );
 
     // Nor does it help to write the lie's hash into the log.
-    let hash = |text: &str| -> String {
-        let digest = Sha256::digest(text);
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
-    };
+    let hash = |text: &str| sha256(&stage, text);
     let segment = stage.house.path("audit").join(TOKEN).join("00000001.jsonl");
     let log = fs::read_to_string(&segment).unwrap();
     let bent = log.replace(&hash(truth.trim_end()), &hash(&lie));

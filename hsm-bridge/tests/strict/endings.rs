@@ -1,6 +1,6 @@
 //! Keys that were retired and that a token will not destroy: whatever the token refuses in the middle, they come to no new life.
 
-use hsm_bridge::pkcs11::TokenOptions;
+use hsm_bridge::pkcs11::Token;
 use hsm_bridge::testing::USER_PIN;
 use hsm_bridge::{DataKey, KeyAlgorithm, KeyStore, KeyStoreError, SecretPurpose, SecretStore};
 use strict_token::{Fault, Function, Plan, Profile, ckr};
@@ -20,13 +20,7 @@ strict_test!(
     Profile::Plain,
     "",
     |stage| {
-        let token = hsm_bridge::pkcs11::Token::open_with(
-            &stage.config(USER_PIN),
-            TokenOptions {
-                ..template("softhsm")
-            },
-        )
-        .unwrap();
+        let token = Token::open_with(&stage.config(USER_PIN), template("softhsm")).unwrap();
         let mut refused = 0;
         for call in 1..=CALLS {
             let name = label(&format!("test/{call}"));
@@ -36,13 +30,13 @@ strict_test!(
             stage.control.arm(Function::DestroyObject, fails_from(call));
             refused += u64::from(token.destroy(id).is_err());
             stage.control.clear_all();
-            let signed = signer.sign(b"message");
+            let answer = signer.sign(b"message");
             assert!(
                 matches!(
-                    signed,
+                    answer,
                     Err(KeyStoreError::KeyRefused(_) | KeyStoreError::UnknownKey(_))
                 ),
-                "{call}: {signed:?}"
+                "{call}: {answer:?}"
             );
         }
         assert_eq!(refused, 4);
@@ -55,7 +49,7 @@ strict_test!(
     "",
     |stage| {
         let options = template("softhsm");
-        let token = hsm_bridge::pkcs11::Token::open_with(&stage.config(USER_PIN), options).unwrap();
+        let token = Token::open_with(&stage.config(USER_PIN), options).unwrap();
         let data_key = DataKey::from_bytes([3; 32]);
         let mut refused = 0;
         for call in 1..=CALLS {

@@ -37,32 +37,28 @@ pub(super) fn words(asked: &[(&PathBuf, &Hash)], report: &Report) -> (String, bo
     let (mut text, mut all_told) = (String::new(), true);
     for (path, hash) in asked {
         let path = path.display();
-        let found = report.evidence.iter().find(|line| line.hash == **hash);
         // Writing to memory cannot fail.
-        let _written = match found {
-            Some(line) => {
-                let id = line.key_id.as_ref().map(|id| format!(" ({id})"));
-                let signed = if line.sequence <= covered {
-                    "a checkpoint covers it"
-                } else {
-                    "no checkpoint covers it yet"
-                };
-                writeln!(
-                    text,
-                    "{path}: this is what was noted of {}{} at {} in line {}; {signed}.",
-                    line.key.escape_debug(),
-                    id.unwrap_or_default(),
-                    time(line.at_us),
-                    line.sequence
-                )
-            }
-            None => {
-                all_told = false;
-                writeln!(
-                    text,
-                    "{path}: no line of this log tells of it: it was changed since, was noted before the lines that were read, or is of another bridge or one too old to note evidence."
-                )
-            }
+        let _written = if let Some(line) = report.evidence.iter().find(|line| line.hash == **hash) {
+            let id = line.key_id.as_ref().map(|id| format!(" ({id})"));
+            let signed = if line.sequence <= covered {
+                "a checkpoint covers it"
+            } else {
+                "no checkpoint covers it yet"
+            };
+            writeln!(
+                text,
+                "{path}: this is what was noted of {}{} at {} in line {}; {signed}.",
+                line.key.escape_debug(),
+                id.unwrap_or_default(),
+                time(line.at_us),
+                line.sequence
+            )
+        } else {
+            all_told = false;
+            writeln!(
+                text,
+                "{path}: no line of this log tells of it: it was changed since, was noted before the lines that were read, or is of another bridge or one too old to note evidence."
+            )
         };
     }
     (text, all_told)
