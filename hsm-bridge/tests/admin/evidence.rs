@@ -4,7 +4,6 @@ use std::fs;
 use std::process::Output;
 
 use hsm_bridge::admin::Operation;
-use hsm_bridge::testing::SOFTHSM_MODULE;
 use hsm_bridge::{KeyAlgorithm, KeyStore, SecretPurpose};
 
 use crate::stage::{Stage, TOKEN, label, run};
@@ -134,29 +133,8 @@ fn evidence_that_was_exchanged_in_the_token_is_found_and_so_is_a_log_that_was_ma
         .trim_end()
         .replace("\"software\":true", "\"software\":false");
     fs::write(stage.house.path("lie"), &lie).unwrap();
-    let pin = fs::read_to_string(stage.house.path("user.pin")).unwrap();
-    let conf = format!(
-        "SOFTHSM2_CONF={}",
-        stage.house.path("softhsm2.conf").display()
-    );
-    let tool = |work: &[&str]| {
-        let with = [
-            &conf,
-            "pkcs11-tool",
-            "--module",
-            SOFTHSM_MODULE,
-            "--token-label",
-            "house",
-            "--login",
-            "--pin",
-            pin.trim(),
-            "--type",
-            "data",
-            "--label",
-            "sign/one",
-        ];
-        run(&stage.house.path(""), "env", &[&with, work].concat());
-    };
+    let record = ["--type", "data", "--label", "sign/one"];
+    let tool = |work: &[&str]| stage.pkcs11_tool(&[&record, work].concat());
     tool(&["--delete-object"]);
     let application = "romduol hsm-bridge evidence";
     tool(&[

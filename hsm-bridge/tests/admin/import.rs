@@ -1,6 +1,5 @@
 //! One key in two unlike tokens: made elsewhere, wrapped for each, taken in by order, and served by whichever is there.
 
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use openssl::rsa::Rsa;
 use serde_json::Value;
 use strict_token::{Control, Settings};
 
-use crate::stage::{Stage, TOKEN, id_of, label, p256, run, token};
+use crate::stage::{Stage, TOKEN, id_of, label, p256, token};
 
 const TRANSPORT: &str = "transport/g1";
 
@@ -126,49 +125,12 @@ fn keys_of_every_kind_are_taken_in_and_are_as_safe_as_those_made_here() {
 
 /// Every object of the token, as another program lists them.
 fn objects(stage: &Stage) -> String {
-    let pin = fs::read_to_string(stage.house.path("user.pin")).unwrap();
-    let conf = stage.house.path("softhsm2.conf");
-    let conf = format!("SOFTHSM2_CONF={}", conf.display());
-    let line = [
-        &conf,
-        "pkcs11-tool",
-        "--module",
-        SOFTHSM_MODULE,
-        "--token-label",
-        "house",
-        "--login",
-        "--pin",
-        pin.trim(),
-        "--list-objects",
-    ];
-    run(&stage.house.path(""), "env", &line)
+    stage.pkcs11_tool(&["--list-objects"])
 }
 
 /// Another program's view of the private halves.
 fn seen_by_another_program(stage: &Stage) {
-    let pin = fs::read_to_string(stage.house.path("user.pin")).unwrap();
-    let conf = format!(
-        "SOFTHSM2_CONF={}",
-        stage.house.path("softhsm2.conf").display()
-    );
-    let listed = run(
-        &stage.house.path(""),
-        "env",
-        &[
-            &conf,
-            "pkcs11-tool",
-            "--module",
-            SOFTHSM_MODULE,
-            "--token-label",
-            "house",
-            "--login",
-            "--pin",
-            pin.trim(),
-            "-O",
-            "--type",
-            "privkey",
-        ],
-    );
+    let listed = stage.pkcs11_tool(&["-O", "--type", "privkey"]);
     for part in listed.split("Private Key Object").skip(1) {
         let access = part
             .lines()
@@ -339,28 +301,8 @@ fn a_key_without_its_record_is_not_used_and_gives_way_to_the_next_attempt() {
     stage.signs(id).unwrap();
     assert_eq!(daemon.stop(), Some(0));
     // As if the attempt had been cut short before its last step.
-    let pin = fs::read_to_string(stage.house.path("user.pin")).unwrap();
-    let conf = format!(
-        "SOFTHSM2_CONF={}",
-        stage.house.path("softhsm2.conf").display()
-    );
-    let delete = [
-        &conf,
-        "pkcs11-tool",
-        "--module",
-        SOFTHSM_MODULE,
-        "--token-label",
-        "house",
-        "--login",
-        "--pin",
-        pin.trim(),
-        "--delete-object",
-        "--type",
-        "data",
-        "--label",
-        "sign/one",
-    ];
-    run(&stage.house.path(""), "env", &delete);
+    let record = ["--type", "data", "--label", "sign/one"];
+    stage.pkcs11_tool(&[&["--delete-object"], &record[..]].concat());
     let _daemon = stage.house.serve();
     let refused = stage.signs(id);
     assert!(

@@ -146,6 +146,17 @@ impl Stage {
         self.submit(&order, &self.signed(&order, &["sok", "vanna", "dara"]))
     }
 
+    /// What another program says of the token or does with it.
+    pub(crate) fn pkcs11_tool(&self, work: &[&str]) -> String {
+        let pin = fs::read_to_string(self.house.path("user.pin")).unwrap();
+        let conf = self.house.path("softhsm2.conf");
+        let conf = format!("SOFTHSM2_CONF={}", conf.display());
+        let module = ["--module", SOFTHSM_MODULE, "--token-label", "house"];
+        let login = ["--login", "--pin", pin.trim()];
+        let line = [&[conf.as_str(), "pkcs11-tool"], &module[..], &login, work];
+        run(&self.house.path(""), "env", &line.concat())
+    }
+
     /// Lines of the audit log about orders.
     pub(crate) fn rows(&self, token: &str) -> Vec<Value> {
         let rows = self.house.audit_of(token).into_iter();
