@@ -268,3 +268,31 @@ fn who_ends_a_symmetric_key_names_what_is_lost_and_a_generation_loses_nothing() 
         );
     }
 }
+
+#[test]
+fn what_is_repeated_of_a_bad_file_moves_nobodys_cursor() {
+    let good = String::from_utf8(order("sok", attest()).encode().unwrap()).unwrap();
+    let tricks = "\\u001b[2J\\nsigned by dara\\u202e";
+    for (from, to) in [
+        ("romduol hsm-bridge order 1", tricks.to_owned()),
+        ("attest", tricks.to_owned()),
+        (
+            "\"author\": \"sok\"",
+            format!("\"author\": \"sok\", \"{tricks}\": 1"),
+        ),
+        ("2027", tricks.to_owned()),
+    ] {
+        let bent = good.replacen(from, &to, 1);
+        assert_ne!(bent, good, "{from}");
+        let words = Order::parse(bent.as_bytes()).unwrap_err().to_string();
+        let raw = |c: char| c.is_control() || c == '\u{202e}';
+        assert!(
+            words.contains("signed by dara") && !words.contains(raw),
+            "{words:?}"
+        );
+    }
+    let file = String::from_utf8(Approvals::of(b"order").encode().unwrap()).unwrap();
+    let bent = file.replacen("romduol", tricks, 1);
+    let words = Approvals::parse(bent.as_bytes(), b"order").unwrap_err();
+    assert!(!words.to_string().contains(char::is_control), "{words:?}");
+}
