@@ -180,7 +180,7 @@ fn who_was_granted_nothing_learns_nothing() {
     let daemon = house.serve();
     let ca = house.client("ca");
     let id = ca.generate(&label("sign/one"), KeyAlgorithm::P256).unwrap();
-    let absent = KeyId::from_bytes([7; 20]);
+    let absent = hsm_bridge::KeyId::from_bytes([7; 20]);
     let stranger = house.client("stranger");
     for id in [id, absent] {
         assert_eq!(

@@ -86,7 +86,7 @@ impl Approvals {
             return Err(OrderError::TooLong(MAX_FILE));
         }
         let approvals: Self =
-            serde_json::from_slice(bytes).map_err(|e| OrderError::Unreadable(e.to_string()))?;
+            serde_json::from_slice(bytes).map_err(|e| OrderError::unreadable(&e))?;
         if approvals.order != Self::of(order).order {
             return Err(OrderError::Value(
                 "these are signatures under another order, or the order was changed since"
@@ -101,8 +101,7 @@ impl Approvals {
 
     /// The file.
     pub fn encode(&self) -> Result<Vec<u8>, OrderError> {
-        let mut bytes =
-            serde_json::to_vec_pretty(self).map_err(|e| OrderError::Unreadable(e.to_string()))?;
+        let mut bytes = serde_json::to_vec_pretty(self).map_err(|e| OrderError::unreadable(&e))?;
         bytes.push(b'\n');
         Ok(bytes)
     }

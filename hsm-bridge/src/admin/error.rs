@@ -23,6 +23,20 @@ pub enum OrderError {
     Library(String),
 }
 
+impl OrderError {
+    /// Why bytes do not read. What a reader repeats of them cannot move the cursor of whoever is told, nor look like a line of ours.
+    pub(super) fn unreadable(error: &serde_json::Error) -> Self {
+        let mut text = String::new();
+        for c in error.to_string().chars() {
+            match c {
+                '\'' | '"' | '\\' => text.push(c),
+                other => text.extend(other.escape_debug()),
+            }
+        }
+        Self::Unreadable(text)
+    }
+}
+
 /// Why an order is not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]

@@ -24,7 +24,7 @@ pub use administrators::{Administrator, Administrators, Agreed, Judgement, MIN_A
 pub use approval::{Approval, Approvals};
 pub use error::{OrderError, Refusal};
 pub use field::{Moment, OrderId};
-pub use operation::{ImportedKey, Oaep, Operation};
+pub use operation::{ImportedKey, Loss, Oaep, Operation};
 pub use order::{MAX_ORDER_BYTES, MAX_VALIDITY, Order};
 pub use sign::sign;
 pub(crate) use used::UsedOrders;

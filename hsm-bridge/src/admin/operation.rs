@@ -6,9 +6,9 @@ use spki::SubjectPublicKeyInfoOwned;
 
 use super::error::OrderError;
 use super::field::Octets;
-use crate::{KeyAlgorithm, KeyId, KeyLabel, SecretPurpose};
+use crate::{KeyAlgorithm, KeyId, KeyLabel, SecretPurpose, sealed};
 
-/// Labels of the bridge's own keys begin so; no order touches them.
+/// Labels of the bridge's own keys begin so; no order touches them, but for the generations that wrap sealed keys.
 const OWN: &str = "bridge/";
 /// The longest wrapped key: a modulus of 4096 bits and an RSA-4096 private key behind it.
 const MAX_WRAPPED: usize = 4096;
@@ -21,6 +21,26 @@ pub enum Oaep {
     Sha1,
     /// SHA-256.
     Sha256,
+}
+
+/// What nobody gets back once a symmetric key is gone. The bridge does not know who keeps what under which key, so those who sign say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Loss {
+    /// Of a key that wraps.
+    #[serde(rename = "everything wrapped under it")]
+    Wrapped,
+    /// Of a key that authenticates.
+    #[serde(rename = "everything computed with it")]
+    Computed,
+}
+
+impl From<SecretPurpose> for Loss {
+    fn from(purpose: SecretPurpose) -> Self {
+        match purpose {
+            SecretPurpose::KeyEncryption => Self::Wrapped,
+            SecretPurpose::Mac => Self::Computed,
+        }
+    }
 }
 
 /// One administrative act.
@@ -68,6 +88,31 @@ pub enum Operation {
         label: KeyLabel,
         /// The key's id; both must be those of one key.
         id: KeyId,
+    },
+    /// Let a symmetric key protect nothing more (the state *deactivated* of NIST SP 800-57 part 1 §7.3): one that wraps still opens what
+    /// it wrapped, one that authenticates does nothing.
+    RetireSecret {
+        /// The key's label.
+        label: KeyLabel,
+        /// What the key is for.
+        purpose: SecretPurpose,
+    },
+    /// Let a retired symmetric key protect again.
+    RestoreSecret {
+        /// The key's label.
+        label: KeyLabel,
+        /// What the key is for.
+        purpose: SecretPurpose,
+    },
+    /// Destroy a symmetric key for good.
+    DestroySecret {
+        /// The key's label.
+        label: KeyLabel,
+        /// What the key is for.
+        purpose: SecretPurpose,
+        /// What is lost with it; absent for a generation that wraps sealed keys, which the bridge counts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        loses: Option<Loss>,
     },
     /// Tell how a key was made, signed with the bridge's own key.
     Attest {
@@ -167,6 +212,9 @@ impl Operation {
             Self::Retire { .. } => "retire",
             Self::Restore { .. } => "restore",
             Self::Destroy { .. } => "destroy",
+            Self::RetireSecret { .. } => "retire-secret",
+            Self::RestoreSecret { .. } => "restore-secret",
+            Self::DestroySecret { .. } => "destroy-secret",
             Self::Attest { .. } => "attest",
         }
     }
@@ -181,6 +229,9 @@ impl Operation {
             Self::Retire { .. } => "order.retire",
             Self::Restore { .. } => "order.restore",
             Self::Destroy { .. } => "order.destroy",
+            Self::RetireSecret { .. } => "order.retire-secret",
+            Self::RestoreSecret { .. } => "order.restore-secret",
+            Self::DestroySecret { .. } => "order.destroy-secret",
             Self::Attest { .. } => "order.attest",
         }
     }
@@ -194,6 +245,9 @@ impl Operation {
             | Self::Retire { label, .. }
             | Self::Restore { label, .. }
             | Self::Destroy { label, .. }
+            | Self::RetireSecret { label, .. }
+            | Self::RestoreSecret { label, .. }
+            | Self::DestroySecret { label, .. }
             | Self::Attest { label } => label,
             Self::Import(imported) => &imported.label,
         }
@@ -214,12 +268,59 @@ impl Operation {
         if let Self::Import(imported) = self {
             imported.check()?;
         }
-        if !matches!(self, Self::Attest { .. }) && self.label().as_str().starts_with(OWN) {
+        let label = self.label();
+        if !matches!(self, Self::Attest { .. })
+            && label.as_str().starts_with(OWN)
+            && !self.ends_a_generation()
+        {
             return Err(wrong(format_args!(
-                "{} is a key of the bridge itself; no order touches it",
-                self.label()
+                "{label} is a key of the bridge itself; no order touches it"
             )));
         }
-        Ok(())
+        self.check_loss()
+    }
+
+    /// Whether it is about a generation that wraps sealed keys, in one of the ways in which those may be ordered about.
+    fn ends_a_generation(&self) -> bool {
+        match self {
+            Self::RetireSecret { label, purpose }
+            | Self::RestoreSecret { label, purpose }
+            | Self::DestroySecret { label, purpose, .. } => {
+                matches!(purpose, SecretPurpose::KeyEncryption)
+                    && sealed::generation_of(label).is_some()
+            }
+            _ => false,
+        }
+    }
+
+    fn check_loss(&self) -> Result<(), OrderError> {
+        let Self::DestroySecret {
+            label,
+            purpose,
+            loses,
+        } = self
+        else {
+            return Ok(());
+        };
+        if sealed::generation_of(label).is_some() {
+            return match loses {
+                None => Ok(()),
+                Some(_) => Err(wrong(format_args!(
+                    "the keys sealed under {label} are counted, and none is lost by order: such an order names no loss"
+                ))),
+            };
+        }
+        if *loses == Some(Loss::from(*purpose)) {
+            return Ok(());
+        }
+        let lost = match purpose {
+            SecretPurpose::KeyEncryption => {
+                "what services wrapped under it can never be opened again"
+            }
+            SecretPurpose::Mac => "what services computed with it can never be computed again",
+        };
+        Err(wrong(format_args!(
+            "the bridge cannot count who still needs {label}, and {lost}: the order must name that loss"
+        )))
     }
 }

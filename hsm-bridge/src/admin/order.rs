@@ -69,8 +69,7 @@ impl Order {
         if bytes.len() > MAX_ORDER_BYTES {
             return Err(OrderError::TooLong(MAX_ORDER_BYTES));
         }
-        let order: Self =
-            serde_json::from_slice(bytes).map_err(|e| OrderError::Unreadable(e.to_string()))?;
+        let order: Self = serde_json::from_slice(bytes).map_err(|e| OrderError::unreadable(&e))?;
         order.check()?;
         if order.encode()? != bytes {
             return Err(OrderError::NotCanonical);
@@ -80,8 +79,7 @@ impl Order {
 
     /// The file: JSON (RFC 8259) with two spaces for a level, members in their order, and a newline at the end.
     pub fn encode(&self) -> Result<Vec<u8>, OrderError> {
-        let mut bytes =
-            serde_json::to_vec_pretty(self).map_err(|e| OrderError::Unreadable(e.to_string()))?;
+        let mut bytes = serde_json::to_vec_pretty(self).map_err(|e| OrderError::unreadable(&e))?;
         bytes.push(b'\n');
         if bytes.len() > MAX_ORDER_BYTES {
             return Err(OrderError::TooLong(MAX_ORDER_BYTES));

@@ -49,8 +49,8 @@ impl Hash {
     /// What the first line of a log names as the line before it.
     pub(super) const NONE: Self = Self([0; 32]);
 
-    /// Hashes a line.
-    pub(super) fn of(line: &[u8]) -> Self {
+    /// Hashes bytes: a line, or a file that a line tells of.
+    pub fn of(line: &[u8]) -> Self {
         Self(Sha256::digest(line).into())
     }
 

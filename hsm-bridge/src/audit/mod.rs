@@ -34,9 +34,9 @@ pub use finding::{Finding, What};
 pub use hash::{Hash, LogId, Witness};
 pub use log::{Durability, Log, Sequence};
 pub use read::read;
-pub use record::{DONE, KeyOperation, Record};
-pub use report::{Counts, Report};
-pub use verify::{verify, verify_from};
+pub use record::{DONE, EVIDENCE, KeyOperation, Record};
+pub use report::{Counts, EvidenceLine, Report};
+pub use verify::{verify, verify_from, verify_with_evidence};
 
 /// Number and remark of a line, for those who try what reads as one.
 #[cfg(any(test, feature = "fuzzing"))]

@@ -64,6 +64,9 @@ pub enum Record<'a> {
 /// The result word of an operation that succeeded; the readers of ceilings count these.
 pub const DONE: &str = "done";
 
+/// The operation by which a log tells of evidence of how a key was made: `digest` is its SHA-256. No grant of a policy has this name.
+pub const EVIDENCE: &str = "evidence";
+
 /// Lends memory for hexadecimal digits, so that a record costs no allocation.
 #[derive(Debug, Default)]
 pub(super) struct Digits {

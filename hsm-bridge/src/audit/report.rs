@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::checkpoint::Checkpoint;
 use super::entry::{Entry, Event};
-use super::hash::{LogId, Witness};
+use super::hash::{Hash, LogId, Witness};
+use super::record::{DONE, EVIDENCE};
 
 /// How many names of a kind are told apart; labels of persons' keys would otherwise fill the memory.
 const MAX_NAMES: usize = 4096;
@@ -27,6 +28,42 @@ impl Counts {
         } else {
             self.others += 1;
         }
+    }
+}
+
+/// A line that tells of evidence of how a key was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EvidenceLine {
+    /// SHA-256 of the evidence.
+    pub hash: Hash,
+    /// The line's number.
+    pub sequence: u64,
+    /// When it was written, in microseconds since 1970.
+    pub at_us: u64,
+    /// Label of the key.
+    pub key: String,
+    /// Id of the key, where it is a key pair.
+    pub key_id: Option<String>,
+}
+
+impl EvidenceLine {
+    pub(super) fn of(entry: &Entry<'_>) -> Option<Self> {
+        let is = |field: &Option<super::Text<'_>>, word: &str| {
+            field.as_ref().is_some_and(|text| text.as_str() == word)
+        };
+        let tells = matches!(entry.event, Event::Used | Event::Operator)
+            && is(&entry.operation, EVIDENCE)
+            && is(&entry.result, DONE);
+        if !tells {
+            return None;
+        }
+        Some(Self {
+            hash: Hash::parse(entry.digest?)?,
+            sequence: entry.sequence,
+            at_us: entry.at_us,
+            key: entry.key?.to_owned(),
+            key_id: entry.key_id.map(str::to_owned),
+        })
     }
 }
 
@@ -53,6 +90,8 @@ pub struct Report {
     pub signatures_checked: bool,
     /// Whether the log was being written meanwhile; then the report ends where the log ended at first sight.
     pub live: bool,
+    /// The lines that tell of the evidence that was asked about.
+    pub evidence: Vec<EvidenceLine>,
     /// Lines by event.
     pub events: Counts,
     /// Uses of keys by caller.

@@ -10,7 +10,7 @@ use super::entry::{Entry, Event};
 use super::finding::{Finding, What};
 use super::hash::{Hash, LogId, Witness};
 use super::open::is_open;
-use super::report::{Counts, Report};
+use super::report::{Counts, EvidenceLine, Report};
 use super::segment::{self, Lines, Next, Span};
 use super::tail::{BEFORE_ALL, follows, named_by};
 use crate::SignatureVerifier;
@@ -29,15 +29,7 @@ pub fn verify(
     witness: Option<&Witness>,
     verifier: &dyn SignatureVerifier,
 ) -> Result<Report, Finding> {
-    let snapshot = Snapshot::take(folder)?;
-    if snapshot.segments.first > 1 {
-        return Err(Finding::segment(1, What::MissingSegment));
-    }
-    let mut walk = Walk::new(keys, witness, verifier, &snapshot);
-    for number in 1..=snapshot.segments.last {
-        walk.segment(folder, number)?;
-    }
-    walk.finish()
+    verify_with_evidence(folder, keys, (None, witness), &[], verifier)
 }
 
 /// Verifies a log as [`verify`] does, but only what stands behind the line of the witness `from`, which whoever calls has reason to
@@ -50,10 +42,29 @@ pub fn verify_from(
     witness: Option<&Witness>,
     verifier: &dyn SignatureVerifier,
 ) -> Result<Report, Finding> {
+    verify_with_evidence(folder, keys, (Some(from), witness), &[], verifier)
+}
+
+/// Verifies a log as [`verify`] does, or as [`verify_from`] with a line to begin behind, and reports the lines that tell of `evidence`, by
+/// its SHA-256. What no line tells of was not written by the bridge of this log, or not as it is now.
+pub fn verify_with_evidence(
+    folder: &Path,
+    keys: &[SubjectPublicKeyInfoOwned],
+    (from, witness): (Option<&Witness>, Option<&Witness>),
+    evidence: &[Hash],
+    verifier: &dyn SignatureVerifier,
+) -> Result<Report, Finding> {
     let snapshot = Snapshot::take(folder)?;
+    let first = match from {
+        Some(from) => segment_of(folder, &snapshot, from)?,
+        None if snapshot.segments.first > 1 => {
+            return Err(Finding::segment(1, What::MissingSegment));
+        }
+        None => 1,
+    };
     let mut walk = Walk::new(keys, witness, verifier, &snapshot);
-    walk.from = Some(from);
-    for number in segment_of(folder, &snapshot, from)?..=snapshot.segments.last {
+    (walk.from, walk.evidence) = (from, evidence);
+    for number in first..=snapshot.segments.last {
         walk.segment(folder, number)?;
     }
     walk.finish()
@@ -118,6 +129,8 @@ struct Walk<'a> {
     from: Option<&'a Witness>,
     witness: Option<&'a Witness>,
     verifier: &'a dyn SignatureVerifier,
+    /// Evidence whose lines are looked for.
+    evidence: &'a [Hash],
     snapshot: &'a Snapshot,
     head: Witness,
     /// Hashes of the last lines, the newest behind, for checkpoints to be compared with.
@@ -138,6 +151,7 @@ impl<'a> Walk<'a> {
             from: None,
             witness,
             verifier,
+            evidence: &[],
             snapshot,
             head: BEFORE_ALL,
             recent: VecDeque::new(),
@@ -198,6 +212,12 @@ impl<'a> Walk<'a> {
         };
         if let Some(report) = &mut self.report {
             report.add(&entry);
+            if !self.evidence.is_empty()
+                && let Some(line) = EvidenceLine::of(&entry)
+                && self.evidence.contains(&line.hash)
+            {
+                report.evidence.push(line);
+            }
             report.last_us = entry.at_us;
             report.head = self.head;
             report.checkpoints += u64::from(seen.is_some());
@@ -248,6 +268,7 @@ impl<'a> Walk<'a> {
             checkpoints: 0,
             signatures_checked: !self.keys.is_empty(),
             live: self.snapshot.live,
+            evidence: Vec::new(),
             events: Counts::default(),
             callers: Counts::default(),
             keys: Counts::default(),

@@ -151,13 +151,19 @@ fn explained(error: &KeyStoreError) -> String {
 }
 
 fn check(config: &Config) -> ExitCode {
-    let findings = daemon::check(config);
-    if findings.is_empty() {
+    let checked = daemon::check(config);
+    if checked.findings.is_empty() {
         println!("hsm-bridge: everything is in place");
-        return ExitCode::SUCCESS;
     }
-    for finding in findings {
+    for finding in &checked.findings {
         println!("hsm-bridge: {finding}");
     }
-    ExitCode::FAILURE
+    for remark in &checked.remarks {
+        println!("hsm-bridge: note: {remark}");
+    }
+    if checked.findings.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

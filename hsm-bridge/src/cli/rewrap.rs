@@ -39,6 +39,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, KeyStoreError> {
         done.before,
         done.failed.len()
     );
+    if done.failed.is_empty() && done.generation > 1 {
+        println!(
+            "hsm-bridge: copies of files from before still open under bridge/sealed/g{}; `admin draft destroy-secret --label bridge/sealed/g{} --purpose key-encryption` orders its end",
+            done.generation - 1,
+            done.generation - 1
+        );
+    }
     Ok(if done.failed.is_empty() {
         ExitCode::SUCCESS
     } else {

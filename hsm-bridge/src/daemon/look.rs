@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{Config, TokenSettings, sealed_folder};
-use crate::KeyStoreError;
-use crate::pkcs11::Token;
-use crate::sealed::{self, SealedKey};
+use crate::pkcs11::{SecretInfo, Token};
+use crate::sealed::{self, SealedKey, generation_of};
+use crate::{KeyLabel, KeyStoreError};
 
 /// Gives every key that a token sealed to `visit`; opens none, needs no PIN, and may run beside the daemon.
 pub fn each_sealed_key(
@@ -16,37 +16,59 @@ pub fn each_sealed_key(
     sealed::each(sealed_folder(config, settings), visit)
 }
 
-/// What is wrong with a token and its keys, in words.
-pub(super) fn findings(config: &Config, settings: &TokenSettings) -> Vec<String> {
-    let mut found = Vec::new();
-    match config.open_token(settings).and_then(|token| keys(&token)) {
-        Err(error) => found.push(error.to_string()),
-        Ok((labels, faults)) => {
-            found.extend(faults);
-            sealed_findings(config, settings, &labels, &mut found);
-        }
-    }
-    found
+/// What a look at a configuration and its tokens found, in words.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Checked {
+    /// What is wrong.
+    pub findings: Vec<String>,
+    /// What nothing is wrong with and somebody may wonder about.
+    pub remarks: Vec<String>,
 }
 
-/// The labels of the token's secret keys, and what is wrong with any object.
-fn keys(token: &Token) -> Result<(Vec<String>, Vec<String>), KeyStoreError> {
+/// Looks at a token and its keys.
+pub(super) fn at(config: &Config, settings: &TokenSettings) -> Checked {
+    let mut checked = Checked::default();
+    let looked = config.open_token(settings).and_then(|token| {
+        let secrets = keys(&token, &mut checked.findings)?;
+        if config.admin.is_some() {
+            checked.remarks.extend(token.import_obstacle()?);
+        }
+        Ok(secrets)
+    });
+    match looked {
+        Err(error) => checked.findings.push(error.to_string()),
+        Ok(secrets) => sealed_findings(config, settings, &secrets, &mut checked.findings),
+    }
+    checked
+}
+
+/// A symmetric key of the token.
+struct Secret {
+    label: KeyLabel,
+    retired: bool,
+}
+
+/// The symmetric keys of a token; what is wrong with any object goes to `faults`.
+fn keys(token: &Token, faults: &mut Vec<String>) -> Result<Vec<Secret>, KeyStoreError> {
     let pairs = token.list_keys()?.into_iter().filter_map(Result::err);
-    let mut faults: Vec<String> = pairs.map(|e| e.to_string()).collect();
-    let mut labels = Vec::new();
+    faults.extend(pairs.map(|e| e.to_string()));
+    let mut secrets = Vec::new();
     for secret in token.list_secrets()? {
         match secret {
-            Ok(secret) => labels.push(secret.label.to_string()),
+            Ok(SecretInfo { label, .. }) => secrets.push(Secret {
+                retired: token.is_retired(&label)?,
+                label,
+            }),
             Err(error) => faults.push(error.to_string()),
         }
     }
-    Ok((labels, faults))
+    Ok(secrets)
 }
 
 fn sealed_findings(
     config: &Config,
     settings: &TokenSettings,
-    secrets: &[String],
+    secrets: &[Secret],
     found: &mut Vec<String>,
 ) {
     let mut generations: BTreeMap<u32, u64> = BTreeMap::new();
@@ -57,11 +79,18 @@ fn sealed_findings(
     if let Err(error) = looked {
         found.push(error.to_string());
     }
+    let newest = secrets.iter().max_by_key(|it| generation_of(&it.label));
+    if let Some(newest) = newest.filter(|it| it.retired && generation_of(&it.label).is_some()) {
+        found.push(format!(
+            "{} is retired and no newer generation is there: no key can be sealed; `hsm-bridge rewrap` makes the next",
+            newest.label
+        ));
+    }
     for (generation, count) in generations {
         match sealed::label_of(generation) {
-            Ok(label) if secrets.iter().any(|known| *known == label.as_str()) => {}
+            Ok(label) if secrets.iter().any(|known| known.label == label) => {}
             Ok(label) => found.push(format!(
-                "{count} sealed keys are wrapped by {label}, which is not in the token: they cannot be opened"
+                "{count} sealed keys are wrapped by {label}, which is not in the token: they cannot be opened, and nothing but a copy of that key brings them back; destroy them by order"
             )),
             Err(error) => found.push(error.to_string()),
         }

@@ -40,7 +40,7 @@ pub use config::{
     AdminSocket, AdministratorSettings, Config, RouteSettings, SocketConfig, Switch, TokenSettings,
 };
 pub use gate::{GateCaller, GateConfig, run as run_gate};
-pub use look::each_sealed_key;
+pub use look::{Checked, each_sealed_key};
 pub(crate) use pin_file::open_own;
 pub use pin_file::read_pin;
 pub use rewrap::rewrap;
@@ -341,9 +341,10 @@ fn warn_about_grants(config: &Config, policy: &Policy) {
     }
 }
 
-/// What is wrong with a configuration, in words; an empty answer means that the daemon would start.
-pub fn check(config: &Config) -> Vec<String> {
-    let mut findings = Vec::new();
+/// What is wrong with a configuration, and what is worth knowing, in words; without findings the daemon would start.
+pub fn check(config: &Config) -> Checked {
+    let mut checked = Checked::default();
+    let findings = &mut checked.findings;
     if let Err(error) = Policy::load(&config.policy) {
         findings.push(error.to_string());
     }
@@ -363,13 +364,18 @@ pub fn check(config: &Config) -> Vec<String> {
         }
     }
     for settings in &config.token {
-        findings.extend(look::findings(config, settings).into_iter().map(|finding| {
+        let of_token = |words: String| {
             if config.token.len() == 1 {
-                finding
+                words
             } else {
-                format!("token '{}': {finding}", settings.name)
+                format!("token '{}': {words}", settings.name)
             }
-        }));
+        };
+        let looked = look::at(config, settings);
+        let findings = looked.findings.into_iter().map(of_token);
+        checked.findings.extend(findings);
+        let remarks = looked.remarks.into_iter().map(of_token);
+        checked.remarks.extend(remarks);
     }
-    findings
+    checked
 }

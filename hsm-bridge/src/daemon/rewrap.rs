@@ -1,10 +1,11 @@
 //! A new generation of the key that wraps a token's sealed keys, while the daemon is stopped.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::{Config, TokenSettings, harden, lock, prepare, sealed_folder};
 use crate::KeyStoreError;
-use crate::audit::{DONE, Durability, KeyOperation, Log, LogId, Record};
+use crate::audit::{DONE, Durability, EVIDENCE, KeyOperation, Log, LogId, Record};
 use crate::sealed::{self, Rewrapped};
 
 /// Who the audit log names for what is done at the command line.
@@ -26,6 +27,24 @@ pub fn rewrap(
     let wrong = |e: &dyn std::fmt::Display| KeyStoreError::Configuration(format!("audit log: {e}"));
     let folder = config.audit_folder.join(&settings.name);
     let log = Log::open(&folder, LogId::from_bytes(token.random()?), now).map_err(|e| wrong(&e))?;
+    let log = Arc::new(log);
+    let notary = Arc::clone(&log);
+    token.set_notary(Box::new(move |key, key_id, hash| {
+        let operation = KeyOperation {
+            caller: OPERATOR,
+            operation: EVIDENCE,
+            key: Some(key),
+            key_id,
+            digest: Some(hash),
+            ..KeyOperation::default()
+        };
+        let record = Record::Operator {
+            operation,
+            result: DONE,
+        };
+        let noted = notary.append(&record, now, Durability::Synced);
+        noted.map(|_| ()).map_err(|e| wrong(&e))
+    }));
     let note = |detail: &str, result: &str| {
         let operation = KeyOperation {
             caller: OPERATOR,

@@ -4,10 +4,12 @@
 //! finding. The targets in `conformance/fuzz` are nothing but these, and the tests here run them over the seeds of those targets.
 
 mod framing;
+mod orders;
 mod text;
 mod to_be_signed;
 
 pub use framing::{reply, request, stream};
+pub use orders::{administrator, approvals, evidence, order};
 pub use text::{audit_line, policy};
 pub use to_be_signed::{certificate, list};
 

@@ -5,7 +5,7 @@ use super::*;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 7] = [
+const TARGETS: [Target; 11] = [
     ("request", request),
     ("reply", reply),
     ("stream", stream),
@@ -13,6 +13,10 @@ const TARGETS: [Target; 7] = [
     ("certificate", certificate),
     ("list", list),
     ("audit_line", audit_line),
+    ("order", order),
+    ("approvals", approvals),
+    ("administrator", administrator),
+    ("evidence", evidence),
 ];
 
 fn folder() -> std::path::PathBuf {
@@ -60,6 +64,17 @@ fn each_kind_of_seed_is_let_pass_so_that_its_oracle_is_asked() {
     });
     every("audit_line", &|seed| {
         crate::audit::line_reads(seed).is_some()
+    });
+    every("order", &|seed| crate::admin::Order::parse(seed).is_ok());
+    every("approvals", &|seed| {
+        let (order, file) = seed.split_at(orders::ORDER_LENGTH);
+        crate::admin::Approvals::parse(file, order).is_ok()
+    });
+    every("administrator", &|seed| {
+        crate::admin::Administrator::from_pem("sok", seed).is_ok()
+    });
+    every("evidence", &|seed| {
+        crate::pkcs11::import_told_in(seed).is_some()
     });
     every("certificate", &to_be_signed::is_certificate);
     every("list", &|seed| to_be_signed::is_list(&seed[1..]));

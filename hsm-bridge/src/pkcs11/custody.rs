@@ -1,6 +1,6 @@
 //! What a token does by order of its administrators, beside making and destroying keys.
 
-use super::evidence::Provenance;
+use super::provenance::Provenance;
 use super::token::{Fault, Token};
 use super::transport::{Purpose, TRANSPORT};
 use super::{import, keys};
@@ -9,17 +9,20 @@ use crate::{KeyId, KeyLabel, KeyStoreError};
 use spki::SubjectPublicKeyInfoOwned;
 
 impl Token {
-    /// Makes an RSA key pair whose private half unwraps keys that were made elsewhere, and does nothing else.
+    /// Makes an RSA key pair whose private half unwraps keys that were made elsewhere, and does nothing else; refused in a token that
+    /// takes none in.
     pub fn make_transport_key(&self, label: &KeyLabel) -> Result<KeyId, KeyStoreError> {
         let _one_at_a_time = self.making();
         self.call(|live, session| {
-            keys::generate_for(
-                &self.witness(live, session),
-                label,
-                TRANSPORT,
-                Purpose::Transport,
-            )
+            let witness = self.witness(live, session);
+            import::check_able(&witness)?;
+            keys::generate_for(&witness, label, TRANSPORT, Purpose::Transport)
         })
+    }
+
+    /// Why the token takes in no keys that were made elsewhere, in words; nothing when it takes some.
+    pub(crate) fn import_obstacle(&self) -> Result<Option<String>, KeyStoreError> {
+        self.call(|live, _| import::obstacle(live, self.template()))
     }
 
     /// Takes a wrapped private key in: not extractable, for signing alone, tried once, with evidence of where it came from beside it.
@@ -53,7 +56,12 @@ impl Token {
         })
     }
 
-    /// Lets the key of a label sign no more, here and after every restart; `record` says who ordered it.
+    /// Whether records are kept beside keys in this token, without which none can be retired.
+    pub(crate) fn keeps_records(&self) -> bool {
+        self.template().keeps_evidence()
+    }
+
+    /// Lets the key of a label protect nothing more, neither by a signature nor by wrapping nor by HMAC, here and after every restart; `record` says who ordered it.
     pub fn retire(&self, label: &KeyLabel, record: &[u8]) -> Result<(), KeyStoreError> {
         self.call(|live, session| {
             let namer = self.namer(live, session);
@@ -68,7 +76,7 @@ impl Token {
         })
     }
 
-    /// Lets a retired key sign again; nothing happens to one that is not retired.
+    /// Lets a retired key protect again; nothing happens to one that is not retired.
     pub fn reinstate(&self, label: &KeyLabel) -> Result<(), KeyStoreError> {
         self.call(|live, session| live.retired.remove(&self.namer(live, session), label))
     }

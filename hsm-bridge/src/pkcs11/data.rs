@@ -92,11 +92,3 @@ pub(super) fn remove_one(namer: &Namer<'_>, kind: Kind, label: &KeyLabel) -> Res
     }
     Ok(())
 }
-
-/// Takes the records of a label away, if there are any.
-pub(super) fn remove(namer: &Namer<'_>, label: &KeyLabel) -> Result<(), Fault> {
-    for kind in Kind::ALL {
-        remove_one(namer, kind, label)?;
-    }
-    Ok(())
-}

@@ -12,18 +12,20 @@ use cryptoki::error::Error;
 use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
 use cryptoki::slot::Slot;
 use der::Encode;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use spki::SubjectPublicKeyInfoOwned;
 
 use super::index::Sought;
 use super::live::Live;
+use super::notary::Notary;
+use super::provenance::Provenance;
 use super::template::Namer;
 use super::token::Fault;
 use super::{attributes, data, keys, mechanism, secrets};
 use crate::{KeyAlgorithm, KeyId, KeyLabel, KeyStoreError, SecretPurpose};
 
 /// The format of this version.
-const FORMAT: &str = "hsm-bridge evidence 1";
+pub(super) const FORMAT: &str = "hsm-bridge evidence 1";
 
 /// How a key of elsewhere came in, in the word of PKCS#11 for both steps together.
 const IMPORT: &str = "CKM_RSA_AES_KEY_WRAP";
@@ -146,41 +148,6 @@ enum Value {
     Name(String),
 }
 
-/// How a key of elsewhere came into the token; its members are in the order of their names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Provenance {
-    /// Who else agreed.
-    pub approvers: Vec<String>,
-    /// Who asked for it.
-    pub author: String,
-    /// The number of the order.
-    pub order: String,
-    /// SHA-256 of the order, in hexadecimal digits.
-    pub order_sha256: String,
-    /// Label of the key that it was wrapped under.
-    pub transport_key: KeyLabel,
-}
-
-/// What is read again of the evidence of a key of elsewhere.
-#[derive(Deserialize)]
-struct Import {
-    format: String,
-    imported: Provenance,
-    key_id: KeyId,
-    label: KeyLabel,
-}
-
-/// Whether evidence, as it is kept beside a key, says that the key of this label and id came by an order.
-pub(super) fn tells_of_import(kept: &[u8], label: &KeyLabel, id: KeyId) -> bool {
-    serde_json::from_slice::<Import>(kept).is_ok_and(|import| {
-        import.format == FORMAT
-            && import.key_id == id
-            && import.label == *label
-            && !import.imported.order.is_empty()
-    })
-}
-
 /// Both halves of a key pair.
 pub(super) struct Halves<'a> {
     pub(super) public: ObjectHandle,
@@ -193,6 +160,7 @@ pub(super) struct Witness<'a> {
     pub(super) namer: Namer<'a>,
     pub(super) live: &'a Live,
     pub(super) clock: Option<Clock>,
+    pub(super) notary: Option<&'a Notary>,
 }
 
 fn unwritable(error: impl std::fmt::Display) -> Fault {

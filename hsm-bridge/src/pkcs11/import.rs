@@ -16,10 +16,12 @@ use cryptoki::session::Session;
 use spki::SubjectPublicKeyInfoOwned;
 
 use super::data::{self, Kind};
-use super::evidence::{Halves, Provenance, Witness, tells_of_import};
+use super::evidence::{Halves, Witness};
 use super::index::Sought;
 use super::keys::{self, KeyInfo, check_free, private_by_label};
-use super::template::{Namer, TokenId};
+use super::live::Live;
+use super::provenance::{Provenance, tells_of_import};
+use super::template::{Namer, Template, TokenId};
 use super::token::Fault;
 use super::transport::Purpose;
 use super::{attributes, mechanism, public_object};
@@ -27,6 +29,10 @@ use crate::admin::{ImportedKey, Oaep};
 use crate::verify::{PublicKey, Signed};
 use crate::{KeyAlgorithm, KeyId, KeyLabel, KeyStoreError};
 
+/// AES-KWP by the number that can be asked for.
+const KWP: &str = "CKM_AES_KEY_WRAP_PAD (0x210A)";
+/// `cryptoki` has no name for the other number of AES-KWP, gives it out in no list, and lets only vendors' numbers be made up.
+const NEWER_KWP: &str = "; AES-KWP under its number of PKCS#11 3.x alone, CKM_AES_KEY_WRAP_KWP (0x210B), cannot be asked for by this version";
 /// What an imported key signs before it is kept, to see that it is the private half of its public one.
 const TRIAL: &[u8] = b"romduol-import-trial";
 
@@ -52,6 +58,36 @@ pub(super) fn accepts(
     Ok(kept.is_some_and(|kept| tells_of_import(&kept, &info.label, info.id)))
 }
 
+/// Why no key of elsewhere comes into this token at all, in words; nothing when some do.
+pub(super) fn obstacle(live: &Live, template: &Template) -> Result<Option<String>, Fault> {
+    if !template.keeps_evidence() {
+        return Ok(Some(format!(
+            "a token of the kind '{}' keeps no records beside keys, and a key of elsewhere is used only with one",
+            template.name()
+        )));
+    }
+    for (mechanism, name) in [
+        (MechanismType::RSA_PKCS_OAEP, "CKM_RSA_PKCS_OAEP (0x9)"),
+        (MechanismType::AES_KEY_WRAP_PAD, KWP),
+    ] {
+        if !live.knows(mechanism)? {
+            return Ok(Some(format!(
+                "the token takes in no keys that were made elsewhere: it does not offer {name}{}",
+                if name == KWP { NEWER_KWP } else { "" }
+            )));
+        }
+    }
+    Ok(None)
+}
+
+/// Refuses what could only end in a refusal, before anything is made.
+pub(super) fn check_able(witness: &Witness<'_>) -> Result<(), Fault> {
+    match obstacle(witness.live, witness.namer.template)? {
+        Some(why) => Err(bad(why)),
+        None => Ok(()),
+    }
+}
+
 /// Takes a key in, tries it, and writes down where it came from; what does not pass leaves nothing behind.
 pub(super) fn import(
     witness: &Witness<'_>,
@@ -59,14 +95,11 @@ pub(super) fn import(
     provenance: &Provenance,
 ) -> Result<KeyId, Fault> {
     let namer = &witness.namer;
-    let template = namer.template;
-    template.allows(key.algorithm).map_err(Fault::Refused)?;
-    if !template.keeps_evidence() {
-        return Err(bad(format_args!(
-            "a token of the kind '{}' keeps no records beside keys, and a key of elsewhere is used only with one",
-            template.name()
-        )));
-    }
+    namer
+        .template
+        .takes_in(key.algorithm)
+        .map_err(Fault::Refused)?;
+    check_able(witness)?;
     let public_key = key.public_key().map_err(bad)?;
     let id = KeyId::of(&public_key).map_err(Fault::Refused)?;
     clear_rest(namer, &key.label, id)?;
@@ -147,7 +180,8 @@ fn keep(
         public_key,
     };
     let text = witness.taken_in(&key.label, key.algorithm, &halves, provenance)?;
-    data::write(&witness.namer, Kind::Evidence, &key.label, text.as_bytes())
+    let id = KeyId::of(public_key).map_err(Fault::Refused)?;
+    witness.keep(&key.label, Some(id), &text)
 }
 
 /// Signs and verifies once: the public half came beside the private one, and nothing else says that they belong together.

@@ -233,7 +233,7 @@ fn inspect(
             public_key: &public_key,
         };
         let text = witness.pair(label, made.algorithm, &halves)?;
-        data::write(&witness.namer, data::Kind::Evidence, label, text.as_bytes())?;
+        witness.keep(label, Some(id), &text)?;
     }
     Ok(id)
 }
@@ -348,14 +348,22 @@ pub(super) fn destroy(namer: &Namer<'_>, id: KeyId) -> Result<(), Fault> {
     let session = namer.session;
     let (private, token_id) = private_of(namer, id)?
         .ok_or_else(|| Fault::Refused(KeyStoreError::UnknownKey(id.to_string())))?;
-    match namer.label_of(private) {
-        Ok(label) => data::remove(namer, &label)?,
+    let label = match namer.label_of(private) {
+        Ok(label) => Some(label),
         // Nothing of ours is beside a key whose label is none of ours.
-        Err(Fault::Refused(_)) => {}
+        Err(Fault::Refused(_)) => None,
         Err(fault) => return Err(fault),
+    };
+    if let Some(label) = &label {
+        data::remove_one(namer, data::Kind::Holder, label)?;
+        data::remove_one(namer, data::Kind::Evidence, label)?;
     }
     session.destroy_object(private)?;
     namer.objects.gone(private);
+    if let Some(label) = &label {
+        // Last: a key that the token keeps all the same stays retired.
+        data::remove_one(namer, data::Kind::Retired, label)?;
+    }
     if namer.template.destroys_public() {
         let template = attributes::by_id(ObjectClass::PUBLIC_KEY, &token_id);
         for public in session.find_objects(&template)? {

@@ -9,6 +9,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use cryptoki::context::Pkcs11;
+use cryptoki::error::{Error, RvError};
+use cryptoki::mechanism::MechanismType;
 use cryptoki::object::ObjectHandle;
 use cryptoki::session::{Session, SessionState};
 use cryptoki::slot::Slot;
@@ -147,7 +149,7 @@ impl Live {
     }
 
     /// Makes do with the sessions there are when the token refuses one more; without any, the refusal is the answer.
-    fn shrink(&self, error: cryptoki::error::Error) -> Result<MutexGuard<'_, Sessions>, Fault> {
+    fn shrink(&self, error: Error) -> Result<MutexGuard<'_, Sessions>, Fault> {
         let mut sessions = lock(&self.sessions);
         if recovery::class(&error) != Class::Capacity || sessions.open == 0 {
             return Err(Fault::Token(error));
@@ -166,13 +168,22 @@ impl Live {
     }
 
     /// Whether the anchor session is logged in; an error means that it does not answer.
-    pub(super) fn logged_in(&self) -> Result<bool, cryptoki::error::Error> {
+    pub(super) fn logged_in(&self) -> Result<bool, Error> {
         let info = lock(&self.anchor).get_session_info()?;
         Ok(matches!(info.session_state(), SessionState::RwUser))
     }
 
+    /// Whether the token knows a mechanism.
+    pub(super) fn knows(&self, mechanism: MechanismType) -> Result<bool, Error> {
+        match self.context.get_mechanism_info(self.slot, mechanism) {
+            Ok(_) => Ok(true),
+            Err(Error::Pkcs11(RvError::MechanismInvalid, _)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// What module and token say about themselves.
-    pub(super) fn about(&self) -> Result<About, cryptoki::error::Error> {
+    pub(super) fn about(&self) -> Result<About, Error> {
         About::read(&self.context, self.slot)
     }
 
@@ -243,6 +254,14 @@ impl Live {
         };
         drop(idle);
         self.freed.notify_all();
+    }
+
+    /// Drops the handle of one symmetric key.
+    pub(super) fn forget_secret(&self, label: &KeyLabel) {
+        self.secrets
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(label);
     }
 
     /// Drops every resolved handle; the next use of a key searches for it again.

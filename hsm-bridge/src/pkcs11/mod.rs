@@ -16,10 +16,13 @@ pub(crate) mod linked;
 mod live;
 mod mechanism;
 mod module;
+mod notary;
 mod pin;
+mod provenance;
 mod public_object;
 pub mod recovery;
 mod retired;
+mod secret_store;
 mod secrets;
 mod signer;
 mod survey;
@@ -27,12 +30,15 @@ mod template;
 mod token;
 mod transport;
 
-pub use evidence::{Clock, Provenance};
+pub use evidence::Clock;
 pub use init::{TokenSummary, init_token, list_tokens};
 pub use keys::{KeyInfo, SecretInfo};
 #[cfg(feature = "embedded")]
 pub use linked::{Prepare, prepare_with};
 pub use pin::{Leave, Login};
+pub use provenance::Provenance;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use provenance::import_told_in;
 pub use secrecy::SecretString;
 pub(crate) use survey::Survey;
 pub use template::Template;

@@ -73,9 +73,46 @@ fn inspect(
     }
     if namer.template.keeps_evidence() {
         let text = witness.secret(label, purpose, key)?;
-        data::write(namer, data::Kind::Evidence, label, text.as_bytes())?;
+        witness.keep(label, None, &text)?;
     }
     Ok(())
+}
+
+/// The symmetric key of a label, and what it is for.
+pub(super) fn find(
+    namer: &Namer<'_>,
+    label: &KeyLabel,
+) -> Result<Option<(ObjectHandle, SecretPurpose)>, Fault> {
+    let sought = Sought::by_label(ObjectClass::SECRET_KEY, label);
+    let Some(key) = single(namer, &sought, label)? else {
+        return Ok(None);
+    };
+    match purpose_of(namer.session, key)? {
+        Some(purpose) => Ok(Some((key, purpose))),
+        None => Err(Fault::Refused(KeyStoreError::KeyRefused(format!(
+            "{label} is of an unknown kind"
+        )))),
+    }
+}
+
+/// Destroys the key of a label and purpose. The record that it is retired goes last: a key that the token keeps all the same stays retired.
+pub(super) fn destroy(
+    live: &Live,
+    namer: &Namer<'_>,
+    label: &KeyLabel,
+    purpose: SecretPurpose,
+) -> Result<(), Fault> {
+    match find(namer, label)? {
+        Some((key, found)) if found == purpose => {
+            data::remove_one(namer, data::Kind::Evidence, label)?;
+            namer.session.destroy_object(key)?;
+            namer.objects.gone(key);
+            live.forget_secret(label);
+        }
+        Some(_) => return Err(bad("the key is for another purpose")),
+        None => return Err(Fault::Refused(KeyStoreError::UnknownKey(label.to_string()))),
+    }
+    live.retired.remove(namer, label)
 }
 
 /// The handle of a secret of one purpose, searched for once.

@@ -1,7 +1,7 @@
 //! The token as a key store: every call runs on a leased session and recovers once, by the class of its error.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use cryptoki::error::Error;
 use cryptoki::session::Session;
@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use super::evidence::{Clock, Witness};
 use super::keys::{self, KeyInfo, KeyPair, SecretInfo};
 use super::live::{Live, lock};
+use super::notary::Notary;
 use super::pin::{Leave, Login, PinGate};
 use super::recovery::{self, Class};
 use super::signer::TokenSigner;
@@ -17,8 +18,7 @@ use super::template::{Namer, Template};
 use super::{data, mechanism, secrets};
 use crate::verify::Signed;
 use crate::{
-    DataKey, Health, KeyAlgorithm, KeyId, KeyLabel, KeyStore, KeyStoreError, SecretPurpose,
-    SecretStore, SignatureScheme, Signer,
+    Health, KeyAlgorithm, KeyId, KeyLabel, KeyStore, KeyStoreError, SignatureScheme, Signer,
 };
 
 /// Which token to open.
@@ -115,6 +115,8 @@ pub(super) struct Inner {
     live: Mutex<Option<Arc<Live>>>,
     /// Held while a key is made, so that two makers of one label cannot both find it free.
     making: Mutex<()>,
+    /// Who is told of evidence before it is written.
+    pub(super) notary: OnceLock<Notary>,
 }
 
 impl Token {
@@ -132,6 +134,7 @@ impl Token {
             options,
             live: Mutex::new(None),
             making: Mutex::new(()),
+            notary: OnceLock::new(),
         }));
         token.live()?;
         Ok(token)
@@ -243,6 +246,7 @@ impl Token {
             namer: self.namer(live, session),
             live,
             clock: self.0.options.clock,
+            notary: self.0.notary.get(),
         }
     }
 
@@ -453,31 +457,6 @@ impl KeyStore for Token {
             }
             Ok(())
         })
-    }
-}
-
-impl SecretStore for Token {
-    fn generate_secret(
-        &self,
-        label: &KeyLabel,
-        purpose: SecretPurpose,
-    ) -> Result<(), KeyStoreError> {
-        let _one_at_a_time = self.making();
-        self.call(|live, session| secrets::generate(&self.witness(live, session), label, purpose))
-    }
-
-    fn wrap(&self, kek: &KeyLabel, aad: &[u8], key: &DataKey) -> Result<Vec<u8>, KeyStoreError> {
-        self.call(|live, session| secrets::wrap(live, &self.namer(live, session), kek, aad, key))
-    }
-
-    fn unwrap(&self, kek: &KeyLabel, aad: &[u8], wrapped: &[u8]) -> Result<DataKey, KeyStoreError> {
-        self.call(|live, session| {
-            secrets::unwrap(live, &self.namer(live, session), kek, aad, wrapped)
-        })
-    }
-
-    fn hmac(&self, key: &KeyLabel, message: &[u8]) -> Result<[u8; 32], KeyStoreError> {
-        self.call(|live, session| secrets::hmac(live, &self.namer(live, session), key, message))
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use super::file::SealedFile;
 use super::folder::{Folder, LabelDigest, Name};
-use super::store::refused;
+use super::store::{SealedKeys, refused};
 use crate::{KeyAlgorithm, KeyId, KeyLabel, KeyStoreError};
 
 /// A sealed key as its file has it; nothing of it is authenticated before the key is opened.
@@ -39,6 +40,40 @@ pub(crate) fn each(
         visit(read(&folder, name));
         Ok(())
     })
+}
+
+/// What depends on a generation of the token's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Lying {
+    /// Keys whose files say that it wraps them.
+    pub(crate) keys: u64,
+    /// Files that do not say what wraps them.
+    pub(crate) unread: u64,
+}
+
+impl SealedKeys {
+    /// Reads every file for what lies under a generation; [`KeyStoreError::Deadline`] when that takes longer than until then.
+    pub(crate) fn lying_under(
+        &self,
+        generation: u32,
+        until: Instant,
+    ) -> Result<Lying, KeyStoreError> {
+        let mut lying = Lying::default();
+        self.folder.look(|name| {
+            if Instant::now() >= until {
+                return Err(KeyStoreError::Deadline);
+            }
+            match read(&self.folder, name) {
+                Ok(key) if key.generation == generation => lying.keys += 1,
+                Ok(_) => {}
+                // Destroyed since its name was read.
+                Err(_) if self.name(name.id).is_none() => {}
+                Err(_) => lying.unread += 1,
+            }
+            Ok(())
+        })?;
+        Ok(lying)
+    }
 }
 
 fn read(folder: &Folder, name: Name) -> Result<SealedKey, KeyStoreError> {

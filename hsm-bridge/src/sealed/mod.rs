@@ -24,8 +24,8 @@ mod vault;
 mod tests;
 
 pub use listing::SealedKey;
-pub(crate) use listing::each;
+pub(crate) use listing::{Lying, each};
 pub use rewrap::Rewrapped;
 pub(crate) use rewrap::rewrap;
 pub(crate) use store::{Opened, SealedKeys};
-pub(crate) use vault::label_of;
+pub(crate) use vault::{generation_of, label_of};

@@ -26,7 +26,8 @@ pub struct Rewrapped {
 
 /// Wraps every data key in `folder` anew; `None` when the token never sealed a key. No other process may use the folder meanwhile.
 ///
-/// With keys under an older generation than the newest, an earlier run was cut short and is completed; otherwise a generation is made.
+/// With keys under an older generation than the newest, an earlier run was cut short and is completed; otherwise, or when the newest was
+/// retired, a generation is made.
 pub(crate) fn rewrap(
     vault: &dyn Vault,
     folder: PathBuf,
@@ -41,7 +42,7 @@ pub(crate) fn rewrap(
         behind = behind || load(&folder, name).is_ok_and(|file| file.generation < newest);
         Ok(())
     })?;
-    let generation = if behind {
+    let generation = if behind && !vault.is_retired(newest)? {
         newest
     } else {
         let next = newest.checked_add(1);

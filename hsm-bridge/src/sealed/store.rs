@@ -27,7 +27,7 @@ const TRIAL: &[u8] = b"romduol-sealed-trial";
 /// The sealed keys of one token.
 pub(crate) struct SealedKeys {
     vault: Box<dyn Vault>,
-    folder: Folder,
+    pub(super) folder: Folder,
     index: RwLock<Index>,
     opened: Cache<KeyId, Opened>,
     /// The generation that wraps fresh keys, once it is known.
@@ -106,7 +106,12 @@ impl SealedKeys {
         Ok(Some(self.opened.put(id, Arc::new(opened))))
     }
 
-    fn name(&self, id: KeyId) -> Option<Name> {
+    /// The newest generation of the token's key.
+    pub(crate) fn newest(&self) -> Result<Option<u32>, KeyStoreError> {
+        self.vault.newest()
+    }
+
+    pub(super) fn name(&self, id: KeyId) -> Option<Name> {
         let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
         let label = *index.by_id.get(&id)?;
         Some(Name { id, label })

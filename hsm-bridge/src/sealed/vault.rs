@@ -16,6 +16,8 @@ pub(crate) trait Vault: Send + Sync {
     fn fresh(&self) -> Result<Zeroizing<[u8; FRESH]>, KeyStoreError>;
     /// The newest generation of the token's key.
     fn newest(&self) -> Result<Option<u32>, KeyStoreError>;
+    /// Whether a generation wraps no more, by order.
+    fn is_retired(&self, generation: u32) -> Result<bool, KeyStoreError>;
     /// Makes a generation; one that exists is [`KeyStoreError::KeyExists`].
     fn make(&self, generation: u32) -> Result<(), KeyStoreError>;
     /// Wraps a data key, bound to `aad`.
@@ -33,8 +35,10 @@ pub(crate) fn label_of(generation: u32) -> Result<KeyLabel, KeyStoreError> {
         .map_err(|e| KeyStoreError::Configuration(format!("{KEK}{generation}: {e}")))
 }
 
-fn generation_of(label: &KeyLabel) -> Option<u32> {
-    label.as_str().strip_prefix(KEK)?.parse().ok()
+/// The generation whose label this is, in its one notation.
+pub(crate) fn generation_of(label: &KeyLabel) -> Option<u32> {
+    let generation = label.as_str().strip_prefix(KEK)?.parse().ok()?;
+    (label_of(generation).as_ref() == Ok(label)).then_some(generation)
 }
 
 impl Vault for Token {
@@ -49,6 +53,10 @@ impl Vault for Token {
             .filter(|secret| secret.purpose == SecretPurpose::KeyEncryption)
             .filter_map(|secret| generation_of(&secret.label))
             .max())
+    }
+
+    fn is_retired(&self, generation: u32) -> Result<bool, KeyStoreError> {
+        Self::is_retired(self, &label_of(generation)?)
     }
 
     fn make(&self, generation: u32) -> Result<(), KeyStoreError> {

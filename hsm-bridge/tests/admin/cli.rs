@@ -191,3 +191,49 @@ fn a_person_with_a_card_signs_as_well() {
     people.approve_elsewhere("order.json", &["sok", "vanna"]);
     assert!(people.succeeds("submit").contains("attestation"));
 }
+
+#[test]
+fn who_drafts_the_end_of_a_symmetric_key_says_what_is_lost_and_signers_read_it() {
+    let people = People(Stage::build());
+    let _daemon = people.0.house.serve();
+    drop(people.0.house.client("ca"));
+    let by_order = |file: &str, work: &str| {
+        let drafted = people.succeeds(&format!("draft --author sok --out {file} {work}"));
+        people.approve_elsewhere(file, &["sok", "bopha", "vanna"]);
+        people.succeeds(&format!("submit {file}"));
+        drafted
+    };
+    let kek = "--label idp/kek --purpose key-encryption";
+    by_order("1.json", &format!("generate-secret {kek}"));
+    let draft = format!("draft --author sok --out 2.json destroy-secret {kek}");
+    people.fails(&draft, "can never be opened again");
+    assert!(!people.0.house.path("2.json").exists());
+    let said = by_order("3.json", &format!("retire-secret {kek}"));
+    assert!(
+        said.contains("RETIRE the symmetric key idp/kek: it wraps nothing more, and opens"),
+        "{said}"
+    );
+    let said = by_order("4.json", &format!("restore-secret {kek}"));
+    assert!(
+        said.contains("RESTORE the retired symmetric key idp/kek: it wraps again"),
+        "{said}"
+    );
+    by_order("5.json", &format!("retire-secret {kek}"));
+    let said = by_order(
+        "6.json",
+        &format!("destroy-secret {kek} --loss-acknowledged"),
+    );
+    assert!(
+        said.contains("EVERYTHING WRAPPED UNDER IT IS LOST"),
+        "{said}"
+    );
+    let said = people.succeeds("show 6.json");
+    assert!(
+        said.contains("EVERYTHING WRAPPED UNDER IT IS LOST"),
+        "{said}"
+    );
+    people.fails(
+        "draft --author sok --out 7.json destroy-secret --label bridge/sealed/g1 --purpose key-encryption --loss-acknowledged",
+        "none is lost by order",
+    );
+}

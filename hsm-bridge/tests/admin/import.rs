@@ -1,6 +1,5 @@
 //! One key in two unlike tokens: made elsewhere, wrapped for each, taken in by order, and served by whichever is there.
 
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use openssl::rsa::Rsa;
 use serde_json::Value;
 use strict_token::{Control, Settings};
 
-use crate::stage::{Stage, TOKEN, id_of, label, p256, run, token};
+use crate::stage::{Stage, TOKEN, id_of, label, p256, token};
 
 const TRANSPORT: &str = "transport/g1";
 
@@ -76,7 +75,8 @@ fn keys_of_every_kind_are_taken_in_and_are_as_safe_as_those_made_here() {
         stage.signs(id).unwrap();
         id
     });
-    // SoftHSM 2.6.1 makes Ed25519 keys and takes none in: that is said, and nothing stays behind.
+    // SoftHSM 2.6.1 makes Ed25519 keys and takes none in: that is said before anything is in the token.
+    let before = objects(&stage);
     let edwards = PKey::generate_ed25519().unwrap();
     let refused = stage.carry_out(import(
         "sign/edwards",
@@ -84,9 +84,10 @@ fn keys_of_every_kind_are_taken_in_and_are_as_safe_as_those_made_here() {
         wrapped(&edwards, &transport),
     ));
     assert!(
-        matches!(&refused, Err(KeyStoreError::BadRequest(why)) if why.contains("takes in no keys of its kind")),
+        matches!(&refused, Err(KeyStoreError::BadRequest(why)) if why.contains("'softhsm' takes in no ed25519 keys")),
         "{refused:?}"
     );
+    assert_eq!(objects(&stage), before);
     let made = stage.house.client("ca");
     let made = made.generate(&label("sign/edwards"), KeyAlgorithm::Ed25519);
     stage.signs(made.unwrap()).unwrap();
@@ -122,31 +123,14 @@ fn keys_of_every_kind_are_taken_in_and_are_as_safe_as_those_made_here() {
     seen_by_another_program(&stage);
 }
 
+/// Every object of the token, as another program lists them.
+fn objects(stage: &Stage) -> String {
+    stage.pkcs11_tool(&["--list-objects"])
+}
+
 /// Another program's view of the private halves.
 fn seen_by_another_program(stage: &Stage) {
-    let pin = fs::read_to_string(stage.house.path("user.pin")).unwrap();
-    let conf = format!(
-        "SOFTHSM2_CONF={}",
-        stage.house.path("softhsm2.conf").display()
-    );
-    let listed = run(
-        &stage.house.path(""),
-        "env",
-        &[
-            &conf,
-            "pkcs11-tool",
-            "--module",
-            SOFTHSM_MODULE,
-            "--token-label",
-            "house",
-            "--login",
-            "--pin",
-            pin.trim(),
-            "-O",
-            "--type",
-            "privkey",
-        ],
-    );
+    let listed = stage.pkcs11_tool(&["-O", "--type", "privkey"]);
     for part in listed.split("Private Key Object").skip(1) {
         let access = part
             .lines()
@@ -317,28 +301,8 @@ fn a_key_without_its_record_is_not_used_and_gives_way_to_the_next_attempt() {
     stage.signs(id).unwrap();
     assert_eq!(daemon.stop(), Some(0));
     // As if the attempt had been cut short before its last step.
-    let pin = fs::read_to_string(stage.house.path("user.pin")).unwrap();
-    let conf = format!(
-        "SOFTHSM2_CONF={}",
-        stage.house.path("softhsm2.conf").display()
-    );
-    let delete = [
-        &conf,
-        "pkcs11-tool",
-        "--module",
-        SOFTHSM_MODULE,
-        "--token-label",
-        "house",
-        "--login",
-        "--pin",
-        pin.trim(),
-        "--delete-object",
-        "--type",
-        "data",
-        "--label",
-        "sign/one",
-    ];
-    run(&stage.house.path(""), "env", &delete);
+    let record = ["--type", "data", "--label", "sign/one"];
+    stage.pkcs11_tool(&[&["--delete-object"], &record[..]].concat());
     let _daemon = stage.house.serve();
     let refused = stage.signs(id);
     assert!(
@@ -400,4 +364,80 @@ fn two_tokens_with_one_key_serve_it_by_order() {
             .count()
     };
     assert_eq!((signatures("first"), signatures("second")), (1, 1));
+}
+
+/// A SoftHSM token whose template does not know what it takes in: the token itself is asked, and what it began with goes away again.
+#[test]
+fn a_token_that_refuses_a_kind_of_key_by_itself_keeps_nothing_of_it() {
+    let settings = token(TOKEN, "house", Path::new(SOFTHSM_MODULE));
+    let stage = Stage::with(&settings.replace("'softhsm'", "'generic'"));
+    let daemon = stage.house.serve();
+    let transport = transport(&stage, TOKEN);
+    let edwards = PKey::generate_ed25519().unwrap();
+    let before = objects(&stage);
+    let refused = stage.carry_out(import("sign/one", &edwards, wrapped(&edwards, &transport)));
+    assert!(
+        matches!(&refused, Err(KeyStoreError::BadRequest(why)) if why.contains("takes in no keys of its kind")),
+        "{refused:?}"
+    );
+    assert_eq!(objects(&stage), before);
+    let key = p256();
+    let made = stage.carry_out(import("sign/one", &key, wrapped(&key, &transport)));
+    stage.signs(id_of(&made.unwrap())).unwrap();
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+#[test]
+fn a_token_without_a_way_in_says_so_before_anything_is_made() {
+    let strict = strict_token::module_file().unwrap();
+    let stage = Stage::with(&token(TOKEN, "house", &strict));
+    let configure = |absent: &str| {
+        let mut settings = Settings::new(SOFTHSM_MODULE, stage.house.path("control"));
+        settings.knobs = format!("absent_mechanisms = [{absent}]").parse().unwrap();
+        settings.write(&stage.house.path("strict.toml")).unwrap();
+    };
+    let checked = || {
+        let checked = stage.house.run("check", &["--config", "romduol.toml"]);
+        assert!(checked.status.success(), "{checked:?}");
+        String::from_utf8(checked.stdout).unwrap()
+    };
+    configure("");
+    let said = checked();
+    assert_eq!(said, "hsm-bridge: everything is in place\n");
+    let daemon = stage.house.serve();
+    let public = transport(&stage, TOKEN);
+    assert_eq!(daemon.stop(), Some(0));
+    for (absent, word) in [
+        (
+            "'AES_KEY_WRAP_PAD'",
+            "CKM_AES_KEY_WRAP_KWP (0x210B), cannot be asked for",
+        ),
+        ("'0x9'", "does not offer CKM_RSA_PKCS_OAEP"),
+    ] {
+        configure(absent);
+        let said = checked();
+        assert!(
+            said.contains("everything is in place") && said.contains("note: "),
+            "{said}"
+        );
+        assert!(said.contains(word), "{said}");
+        let daemon = stage.house.serve();
+        drop(stage.house.client("ca"));
+        let before = objects(&stage);
+        let key = p256();
+        for operation in [
+            Operation::MakeTransportKey {
+                label: label("transport/g2"),
+            },
+            import("sign/one", &key, wrapped(&key, &public)),
+        ] {
+            let refused = stage.carry_out(operation);
+            assert!(
+                matches!(&refused, Err(KeyStoreError::BadRequest(why)) if why.contains(word)),
+                "{refused:?}"
+            );
+        }
+        assert_eq!(objects(&stage), before);
+        assert_eq!(daemon.stop(), Some(0));
+    }
 }

@@ -8,9 +8,11 @@
 )]
 
 mod cli;
+mod evidence;
 mod import;
 mod operations;
 mod refusals;
+mod secrets;
 mod stage;
 #[path = "../support/mod.rs"]
 mod support;

@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::support::House;
 
 pub(crate) const POLICY: &str = "[[grant]]\ncaller = 'ca'\nkeys = 'sign/*'\noperations = ['generate', 'sign', 'destroy']\n\
-    [[grant]]\ncaller = 'idp'\nkeys = 'idp/*'\noperations = ['generate', 'sign']\n\
+    [[grant]]\ncaller = 'idp'\nkeys = 'idp/*'\noperations = ['generate', 'sign', 'wrap', 'unwrap', 'hmac']\n\
     [[key]]\nkeys = 'idp/*'\ntier = 'sealed'\n\
     [[key]]\nkeys = 'sign/held/*'\nproof = 'activation'\ndurable = true\n";
 /// The token of a bridge that has one.
@@ -144,6 +144,17 @@ impl Stage {
     ) -> Result<Value, KeyStoreError> {
         let order = order_for(token, operation);
         self.submit(&order, &self.signed(&order, &["sok", "vanna", "dara"]))
+    }
+
+    /// What another program says of the token or does with it.
+    pub(crate) fn pkcs11_tool(&self, work: &[&str]) -> String {
+        let pin = fs::read_to_string(self.house.path("user.pin")).unwrap();
+        let conf = self.house.path("softhsm2.conf");
+        let conf = format!("SOFTHSM2_CONF={}", conf.display());
+        let module = ["--module", SOFTHSM_MODULE, "--token-label", "house"];
+        let login = ["--login", "--pin", pin.trim()];
+        let line = [&[conf.as_str(), "pkcs11-tool"], &module[..], &login, work];
+        run(&self.house.path(""), "env", &line.concat())
     }
 
     /// Lines of the audit log about orders.

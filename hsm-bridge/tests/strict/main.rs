@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod endings;
 mod index;
 mod logins;
 mod matrix;

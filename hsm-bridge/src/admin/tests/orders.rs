@@ -1,5 +1,9 @@
 use super::*;
 
+fn purpose() -> impl Strategy<Value = SecretPurpose> {
+    prop::sample::select(vec![SecretPurpose::KeyEncryption, SecretPurpose::Mac])
+}
+
 fn operation() -> impl Strategy<Value = Operation> {
     let id = any::<[u8; 20]>().prop_map(KeyId::from_bytes);
     let algorithm = prop::sample::select(KeyAlgorithm::ALL.to_vec());
@@ -7,14 +11,8 @@ fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         (label(), algorithm)
             .prop_map(|(label, algorithm)| Operation::Generate { label, algorithm }),
-        (label(), any::<bool>()).prop_map(|(label, mac)| Operation::GenerateSecret {
-            label,
-            purpose: if mac {
-                SecretPurpose::Mac
-            } else {
-                SecretPurpose::KeyEncryption
-            },
-        }),
+        (label(), purpose())
+            .prop_map(|(label, purpose)| Operation::GenerateSecret { label, purpose }),
         label().prop_map(|label| Operation::MakeTransportKey { label }),
         (label(), label(), vec(any::<u8>(), 1..900), any::<bool>()).prop_map(
             move |(label, transport, wrapped, sha1)| {
@@ -26,6 +24,20 @@ fn operation() -> impl Strategy<Value = Operation> {
         (label(), id.clone()).prop_map(|(label, id)| Operation::Retire { label, id }),
         (label(), id.clone()).prop_map(|(label, id)| Operation::Restore { label, id }),
         (label(), id).prop_map(|(label, id)| Operation::Destroy { label, id }),
+        (label(), purpose())
+            .prop_map(|(label, purpose)| Operation::RetireSecret { label, purpose }),
+        (label(), purpose())
+            .prop_map(|(label, purpose)| Operation::RestoreSecret { label, purpose }),
+        (label(), purpose()).prop_map(|(label, purpose)| Operation::DestroySecret {
+            label,
+            purpose,
+            loses: Some(purpose.into()),
+        }),
+        (1_u32..).prop_map(|generation| Operation::DestroySecret {
+            label: crate::sealed::label_of(generation).unwrap(),
+            purpose: SecretPurpose::KeyEncryption,
+            loses: None,
+        }),
         label().prop_map(|label| Operation::Attest { label }),
     ]
 }
@@ -183,4 +195,104 @@ fn only_large_rsa_keys_carry_others() {
     let pkcs8 = key.private_key_to_pkcs8().unwrap().len();
     let wrapped = wrap(&key, &transport(3072), Oaep::Sha256).unwrap();
     assert_eq!(wrapped.len(), 384 + 8 + pkcs8.div_ceil(8) * 8);
+}
+
+#[test]
+fn who_ends_a_symmetric_key_names_what_is_lost_and_a_generation_loses_nothing() {
+    const WRAPS: SecretPurpose = SecretPurpose::KeyEncryption;
+    let made = |operation: Operation| {
+        let from = UNIX_EPOCH + BEGIN;
+        let id = OrderId::from_bytes([1; 16]);
+        Order::new(id, ("main", "sok"), from, MAX_VALIDITY, operation)
+    };
+    let destroy = |label: &str, purpose, loses| {
+        made(Operation::DestroySecret {
+            label: KeyLabel::parse(label).unwrap(),
+            purpose,
+            loses,
+        })
+    };
+    let (wrapped, computed) = (Some(Loss::Wrapped), Some(Loss::Computed));
+    for (label, purpose, loses, good) in [
+        ("idp/kek", WRAPS, wrapped, true),
+        ("idp/kek", WRAPS, computed, false),
+        ("idp/kek", WRAPS, None, false),
+        ("idp/mac", SecretPurpose::Mac, computed, true),
+        ("idp/mac", SecretPurpose::Mac, wrapped, false),
+        ("idp/mac", SecretPurpose::Mac, None, false),
+        ("bridge/sealed/g1", WRAPS, None, true),
+        ("bridge/sealed/g1", WRAPS, wrapped, false),
+        ("bridge/sealed/g1", SecretPurpose::Mac, computed, false),
+        ("bridge/sealed/g01", WRAPS, None, false),
+        ("bridge/sealed/g01", WRAPS, wrapped, false),
+        ("bridge/sealed/g", WRAPS, wrapped, false),
+        ("bridge/sealed/g4294967296", WRAPS, wrapped, false),
+        ("bridge/other", WRAPS, wrapped, false),
+    ] {
+        let order = destroy(label, purpose, loses);
+        assert_eq!(
+            order.is_ok(),
+            good,
+            "{label} {purpose:?} {loses:?}: {order:?}"
+        );
+    }
+    let words = destroy("idp/kek", WRAPS, None).unwrap_err().to_string();
+    assert!(words.contains("can never be opened again"), "{words}");
+    let text = destroy("idp/kek", WRAPS, wrapped)
+        .unwrap()
+        .encode()
+        .unwrap();
+    let text = String::from_utf8(text).unwrap();
+    assert!(
+        text.contains("\"loses\": \"everything wrapped under it\""),
+        "{text}"
+    );
+    // The words are part of what is signed; without them the order is none.
+    let silent = text.replace(",\n    \"loses\": \"everything wrapped under it\"", "");
+    assert_ne!(silent, text);
+    assert!(matches!(
+        Order::parse(silent.as_bytes()),
+        Err(OrderError::Value(_))
+    ));
+    for label in ["bridge/sealed/g1", "bridge/audit/g1"] {
+        let label = KeyLabel::parse(label).unwrap();
+        let good = label.as_str().contains("sealed");
+        let (of, purpose) = (label.clone(), WRAPS);
+        assert_eq!(
+            made(Operation::RetireSecret { label: of, purpose }).is_ok(),
+            good
+        );
+        assert_eq!(
+            made(Operation::RestoreSecret { label, purpose }).is_ok(),
+            good
+        );
+    }
+}
+
+#[test]
+fn what_is_repeated_of_a_bad_file_moves_nobodys_cursor() {
+    let good = String::from_utf8(order("sok", attest()).encode().unwrap()).unwrap();
+    let tricks = "\\u001b[2J\\nsigned by dara\\u202e";
+    for (from, to) in [
+        ("romduol hsm-bridge order 1", tricks.to_owned()),
+        ("attest", tricks.to_owned()),
+        (
+            "\"author\": \"sok\"",
+            format!("\"author\": \"sok\", \"{tricks}\": 1"),
+        ),
+        ("2027", tricks.to_owned()),
+    ] {
+        let bent = good.replacen(from, &to, 1);
+        assert_ne!(bent, good, "{from}");
+        let words = Order::parse(bent.as_bytes()).unwrap_err().to_string();
+        let raw = |c: char| c.is_control() || c == '\u{202e}';
+        assert!(
+            words.contains("signed by dara") && !words.contains(raw),
+            "{words:?}"
+        );
+    }
+    let file = String::from_utf8(Approvals::of(b"order").encode().unwrap()).unwrap();
+    let bent = file.replacen("romduol", tricks, 1);
+    let words = Approvals::parse(bent.as_bytes(), b"order").unwrap_err();
+    assert!(!words.to_string().contains(char::is_control), "{words:?}");
 }

@@ -55,7 +55,8 @@ enum Work {
         #[arg(long)]
         purpose: Purpose,
     },
-    /// Make a key under which keys of elsewhere are wrapped for this token.
+    /// Make a key under which keys of elsewhere are wrapped for this token. `hsm-bridge check` says of a token that takes none in; the bridge
+    /// makes no such key there.
     MakeTransportKey {
         /// Label of the new key.
         #[arg(long)]
@@ -69,6 +70,21 @@ enum Work {
     Restore(Named),
     /// Destroy a key pair for good.
     Destroy(Named),
+    /// Let a symmetric key protect nothing more; it stays. One that wraps still opens what it wrapped, so that its services can have
+    /// that wrapped under another; one that authenticates does nothing.
+    RetireSecret(Secret),
+    /// Let a retired symmetric key protect again.
+    RestoreSecret(Secret),
+    /// Destroy a symmetric key for good. A key of services must be retired before, and the order must name the loss; of a generation that
+    /// wraps sealed keys (bridge/sealed/gN) the bridge makes sure that none lies under it any more: `hsm-bridge rewrap` first.
+    DestroySecret {
+        #[command(flatten)]
+        key: Secret,
+        /// Everything wrapped under the key is lost (key-encryption), or nothing computed with it can be computed again (mac): say that
+        /// you know. The bridge cannot count what services keep; `hsm-bridge audit show --key-label` says who used the key and when.
+        #[arg(long)]
+        loss_acknowledged: bool,
+    },
     /// Tell how a key was made, signed with the bridge's own key.
     Attest {
         /// Label of the key.
@@ -86,6 +102,17 @@ struct Named {
     /// Id of the key, as `hsm-bridge keys` prints it.
     #[arg(long)]
     id: KeyId,
+}
+
+/// A symmetric key by its label and what it is for.
+#[derive(Args)]
+struct Secret {
+    /// Label of the key.
+    #[arg(long)]
+    label: KeyLabel,
+    /// What it is for.
+    #[arg(long)]
+    purpose: Purpose,
 }
 
 #[derive(Args)]
@@ -130,6 +157,15 @@ impl From<Hash> for Oaep {
     }
 }
 
+impl From<Purpose> for SecretPurpose {
+    fn from(purpose: Purpose) -> Self {
+        match purpose {
+            Purpose::KeyEncryption => Self::KeyEncryption,
+            Purpose::Mac => Self::Mac,
+        }
+    }
+}
+
 fn algorithm(text: &str) -> Result<KeyAlgorithm, String> {
     KeyAlgorithm::ALL
         .into_iter()
@@ -145,10 +181,7 @@ fn operation(work: &Work) -> Result<Operation, KeyStoreError> {
         },
         Work::GenerateSecret { label, purpose } => Operation::GenerateSecret {
             label: label.clone(),
-            purpose: match purpose {
-                Purpose::KeyEncryption => SecretPurpose::KeyEncryption,
-                Purpose::Mac => SecretPurpose::Mac,
-            },
+            purpose: (*purpose).into(),
         },
         Work::MakeTransportKey { label } => Operation::MakeTransportKey {
             label: label.clone(),
@@ -178,6 +211,22 @@ fn operation(work: &Work) -> Result<Operation, KeyStoreError> {
         Work::Destroy(Named { label, id }) => Operation::Destroy {
             label: label.clone(),
             id: *id,
+        },
+        Work::RetireSecret(Secret { label, purpose }) => Operation::RetireSecret {
+            label: label.clone(),
+            purpose: (*purpose).into(),
+        },
+        Work::RestoreSecret(Secret { label, purpose }) => Operation::RestoreSecret {
+            label: label.clone(),
+            purpose: (*purpose).into(),
+        },
+        Work::DestroySecret {
+            key: Secret { label, purpose },
+            loss_acknowledged,
+        } => Operation::DestroySecret {
+            label: label.clone(),
+            purpose: (*purpose).into(),
+            loses: loss_acknowledged.then(|| SecretPurpose::from(*purpose).into()),
         },
         Work::Attest { label } => Operation::Attest {
             label: label.clone(),

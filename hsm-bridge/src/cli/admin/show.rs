@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::Args;
-use hsm_bridge::KeyStoreError;
 use hsm_bridge::admin::{Administrators, Operation, Order};
 use hsm_bridge::daemon::Config;
+use hsm_bridge::{KeyStoreError, SecretPurpose};
 
 use super::files;
 
@@ -44,6 +44,24 @@ pub(super) fn words(order: &Order) -> String {
             format!("RESTORE the retired key {label} ({id}): it signs again")
         }
         Operation::Destroy { id, .. } => format!("DESTROY the key {label} ({id}) for good"),
+        Operation::RetireSecret { purpose, .. } => {
+            format!("RETIRE the symmetric key {label}: {}", retired(*purpose))
+        }
+        Operation::RestoreSecret { purpose, .. } => {
+            format!(
+                "RESTORE the retired symmetric key {label}: {}",
+                in_use(*purpose)
+            )
+        }
+        Operation::DestroySecret { loses: None, .. } => {
+            format!("DESTROY the key {label} for good, unless a sealed key still lies under it")
+        }
+        Operation::DestroySecret { purpose, .. } => {
+            format!(
+                "DESTROY the symmetric key {label} for good: {}",
+                lost(*purpose)
+            )
+        }
         Operation::Attest { .. } => format!("ATTEST how the key {label} was made"),
     };
     let mut text = String::new();
@@ -54,6 +72,27 @@ pub(super) fn words(order: &Order) -> String {
         order.id, order.token, order.author, order.not_before, order.expires
     );
     text
+}
+
+const fn retired(purpose: SecretPurpose) -> &'static str {
+    match purpose {
+        SecretPurpose::KeyEncryption => "it wraps nothing more, and opens what it wrapped",
+        SecretPurpose::Mac => "it computes nothing more",
+    }
+}
+
+const fn in_use(purpose: SecretPurpose) -> &'static str {
+    match purpose {
+        SecretPurpose::KeyEncryption => "it wraps again",
+        SecretPurpose::Mac => "it computes again",
+    }
+}
+
+const fn lost(purpose: SecretPurpose) -> &'static str {
+    match purpose {
+        SecretPurpose::KeyEncryption => "EVERYTHING WRAPPED UNDER IT IS LOST",
+        SecretPurpose::Mac => "NOTHING COMPUTED WITH IT CAN BE COMPUTED AGAIN",
+    }
 }
 
 #[expect(

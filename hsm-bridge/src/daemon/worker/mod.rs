@@ -9,6 +9,7 @@ mod office;
 mod orders;
 mod process;
 mod record;
+mod secrets;
 mod service;
 mod stream;
 mod tiers;
@@ -69,6 +70,10 @@ impl Worker {
         let folder = &configuration.audit_folder;
         let fresh = LogId::from_bytes(token.random()?);
         let recorder = Recorder::open(folder, fresh, &settings.name, when_lost.clone())?;
+        let notary = recorder.clone();
+        token.set_notary(Box::new(move |label, id, hash| {
+            notary.evidence(label, id, hash)
+        }));
         if policy.counts_days() {
             charge(&policy, folder)?;
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::connections::refuse;
 use super::record::word;
 use super::service::{Service, wall_clock};
-use super::watch::Call;
+use super::watch::{Call, Watched};
 use crate::KeyStoreError;
 use crate::admin::{Administrators, Agreed, Approval, Judgement, Order, Refusal, UsedOrders};
 use crate::audit::{DONE, KeyOperation};
@@ -99,12 +99,12 @@ impl Office {
         match (&frame.request, &self.open) {
             (Request::Order { order, approvals }, Some((administrators, used))) => {
                 let _one_at_a_time = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
-                let _watched = self.service.watch(
-                    Call::of(SOMEBODY, &frame.request),
-                    frame.deadline_ms,
+                let limit = Limit {
+                    call: Call::of(SOMEBODY, &frame.request),
+                    deadline_ms: frame.deadline_ms,
                     arrived,
-                )?;
-                self.take(administrators, used, order, approvals)
+                };
+                self.take((administrators, used), order, approvals, &limit)
                     .map(Reply::Carried)
             }
             (request, _) => {
@@ -121,10 +121,10 @@ impl Office {
     /// From the bytes of an order to the report of what was done.
     fn take(
         &self,
-        administrators: &Administrators,
-        used: &UsedOrders,
+        (administrators, used): (&Administrators, &UsedOrders),
         bytes: &[u8],
         approvals: &[(String, Vec<u8>)],
+        limit: &Limit,
     ) -> Result<String, KeyStoreError> {
         let read = Order::parse(bytes).and_then(|order| {
             let approvals = approvals
@@ -148,13 +148,20 @@ impl Office {
             Ok(agreed) => agreed,
             Err(refusal) => return self.refuse(&case, &signers, &refusal),
         };
+        // One that comes too late, or to a worker that ends, is not used up.
+        drop(limit.watch(&self.service)?);
         if !used.spend(order.id, &hash)? {
             return self.refuse(&case, &signers, &Refusal::Used);
         }
-        self.carry_out(&case, &agreed)
+        self.carry_out(&case, &agreed, limit)
     }
 
-    fn carry_out(&self, case: &Case<'_>, agreed: &Agreed) -> Result<String, KeyStoreError> {
+    fn carry_out(
+        &self,
+        case: &Case<'_>,
+        agreed: &Agreed,
+        limit: &Limit,
+    ) -> Result<String, KeyStoreError> {
         let began = Instant::now();
         let detail = format!(
             "order {} by {}, approved by {}",
@@ -170,7 +177,9 @@ impl Office {
             detail,
             "an order is carried out"
         );
-        let done = self.service.perform_order(case.order, case.hash, agreed);
+        let done = self
+            .service
+            .perform_order(case.order, case.hash, agreed, limit);
         let result = done.as_ref().map_or_else(word, |_| DONE);
         let mut operation = case.operation(&detail);
         if let Ok(report) = &done {
@@ -224,6 +233,26 @@ impl Office {
         Err(KeyStoreError::BadRequest(format!(
             "this is no order: {repeated}"
         )))
+    }
+}
+
+/// When an order must have been carried out.
+pub(super) struct Limit {
+    /// How its calls into the token are known.
+    call: Call,
+    deadline_ms: u32,
+    arrived: Instant,
+}
+
+impl Limit {
+    /// Watches calls into the token until the returned value is dropped.
+    pub(super) fn watch<'a>(&self, service: &'a Service) -> Result<Watched<'a>, KeyStoreError> {
+        service.watch(self.call.clone(), self.deadline_ms, self.arrived)
+    }
+
+    /// The last moment.
+    pub(super) fn ends(&self) -> Instant {
+        self.arrived + Duration::from_millis(self.deadline_ms.into())
     }
 }
 

@@ -8,6 +8,7 @@ use der::pem::{self, LineEnding};
 use serde::Serialize;
 use spki::SubjectPublicKeyInfoOwned;
 
+use super::office::Limit;
 use super::service::{Service, wall_clock};
 use super::upkeep::AUDIT_KEY;
 use crate::admin::{Agreed, ImportedKey, Moment, Operation, Order};
@@ -75,13 +76,17 @@ fn pem_of(public_key: &SubjectPublicKeyInfoOwned) -> Result<String, KeyStoreErro
 }
 
 impl Service {
-    /// Does what an order says that was judged and used up.
+    /// Does what an order says that was judged and used up. Calls into the token are watched, and begin only after what takes long
+    /// without one.
     pub(super) fn perform_order(
         &self,
         order: &Order,
         hash: &[u8; 32],
         agreed: &Agreed,
+        limit: &Limit,
     ) -> Result<Report, KeyStoreError> {
+        self.check_unneeded(order, limit.ends())?;
+        let _watched = limit.watch(self)?;
         let mut report = Report {
             order: order.id.to_string(),
             operation: order.operation.name(),
@@ -118,14 +123,7 @@ impl Service {
             Operation::Retire { label, id } => {
                 self.check_named(label, *id)?;
                 let record = provenance(order, hash, agreed, label);
-                let record = serde_json::to_vec(&Retirement {
-                    approvers: &record.approvers,
-                    author: &record.author,
-                    key_id: *id,
-                    order: &record.order,
-                    order_sha256: &record.order_sha256,
-                });
-                self.token.retire(label, &record.map_err(bad)?)?;
+                self.token.retire(label, &retirement(&record, Some(*id))?)?;
             }
             Operation::Restore { label, id } => {
                 self.check_named(label, *id)?;
@@ -134,6 +132,18 @@ impl Service {
             Operation::Destroy { label, id } => {
                 self.check_named(label, *id)?;
                 self.destroy_key(*id)?;
+            }
+            Operation::RetireSecret { label, purpose } => {
+                self.check_secret(label, *purpose)?;
+                let record = provenance(order, hash, agreed, label);
+                self.token.retire(label, &retirement(&record, None)?)?;
+            }
+            Operation::RestoreSecret { label, purpose } => {
+                self.check_secret(label, *purpose)?;
+                self.token.reinstate(label)?;
+            }
+            Operation::DestroySecret { label, purpose, .. } => {
+                self.destroy_secret_by_order(order, label, *purpose)?;
             }
             Operation::Attest { label } => {
                 let (id, attested) = self.attest(order, label)?;
@@ -238,12 +248,24 @@ impl Service {
 struct Retirement<'a> {
     approvers: &'a [String],
     author: &'a str,
-    key_id: KeyId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_id: Option<KeyId>,
     order: &'a str,
     order_sha256: &'a str,
 }
 
-fn bad(why: impl std::fmt::Display) -> KeyStoreError {
+fn retirement(record: &Provenance, key_id: Option<KeyId>) -> Result<Vec<u8>, KeyStoreError> {
+    serde_json::to_vec(&Retirement {
+        approvers: &record.approvers,
+        author: &record.author,
+        key_id,
+        order: &record.order,
+        order_sha256: &record.order_sha256,
+    })
+    .map_err(bad)
+}
+
+pub(super) fn bad(why: impl std::fmt::Display) -> KeyStoreError {
     KeyStoreError::BadRequest(why.to_string())
 }
 

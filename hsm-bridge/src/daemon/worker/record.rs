@@ -1,10 +1,13 @@
 //! What the worker writes to the audit log, in the log's words.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::service::{Outcome, Subject, wall_clock};
-use crate::audit::{AuditError, Durability, KeyOperation, Log, LogId, Record, Sequence};
+use crate::audit::{
+    AuditError, DONE, Durability, EVIDENCE, KeyOperation, Log, LogId, Record, Sequence,
+};
 use crate::pkcs11::WhenLost;
 use crate::policy::Tier;
 use crate::{KeyId, KeyLabel, KeyStoreError, Signer};
@@ -13,8 +16,9 @@ use crate::{KeyId, KeyLabel, KeyStoreError, Signer};
 pub(super) const OURSELVES: &str = "bridge";
 
 /// The audit log of one token.
+#[derive(Clone)]
 pub(super) struct Recorder {
-    log: Log,
+    log: Arc<Log>,
     /// Who ends this worker when the log takes no more: opened anew, it may take more again, and meanwhile another token serves.
     when_lost: WhenLost,
 }
@@ -36,7 +40,10 @@ impl Recorder {
             Durability::Synced,
         )
         .map_err(|e| wrong(&e))?;
-        Ok(Self { log, when_lost })
+        Ok(Self {
+            log: Arc::new(log),
+            when_lost,
+        })
     }
 
     fn unwritable(&self, error: &AuditError) -> KeyStoreError {
@@ -124,6 +131,24 @@ impl Recorder {
             .append(&record, wall_clock(), Durability::Buffered)
             .map(|_| ())
             .map_err(|e| self.unwritable(&e))
+    }
+
+    /// Notes the hash of evidence of how a key was made, before it is kept; on the disk when this returns.
+    pub(super) fn evidence(
+        &self,
+        key: &KeyLabel,
+        key_id: Option<KeyId>,
+        hash: &[u8; 32],
+    ) -> Result<(), KeyStoreError> {
+        let operation = KeyOperation {
+            caller: OURSELVES,
+            operation: EVIDENCE,
+            key: Some(key),
+            key_id,
+            digest: Some(hash),
+            ..KeyOperation::default()
+        };
+        self.order_settled(operation, None, DONE, Duration::ZERO)
     }
 
     /// Notes that an order is about to be carried out; on the disk when this returns.

@@ -86,6 +86,8 @@ pub struct Template {
     software: bool,
     /// Kinds of key pairs that the token makes.
     algorithms: Vec<KeyAlgorithm>,
+    /// Kinds of key pairs that the token takes in when they were made elsewhere; those that it makes when absent.
+    imports: Option<Vec<KeyAlgorithm>>,
     /// Kinds of symmetric keys that the token makes.
     secrets: Vec<SecretPurpose>,
     key_id: WhenNamed,
@@ -108,6 +110,7 @@ impl Default for Template {
             name: GENERIC.to_owned(),
             software: false,
             algorithms: KeyAlgorithm::ALL.to_vec(),
+            imports: None,
             secrets: vec![SecretPurpose::KeyEncryption, SecretPurpose::Mac],
             key_id: WhenNamed::default(),
             edwards_curve: EdwardsCurve::default(),
@@ -237,6 +240,19 @@ impl Template {
         } else {
             Err(KeyStoreError::BadRequest(format!(
                 "a token of the kind '{}' makes no {algorithm} keys",
+                self.name
+            )))
+        }
+    }
+
+    /// Refuses a kind of key pair that the token does not take in.
+    pub(super) fn takes_in(&self, algorithm: KeyAlgorithm) -> Result<(), KeyStoreError> {
+        let kinds = self.imports.as_ref().unwrap_or(&self.algorithms);
+        if kinds.contains(&algorithm) {
+            Ok(())
+        } else {
+            Err(KeyStoreError::BadRequest(format!(
+                "a token of the kind '{}' takes in no {algorithm} keys that were made elsewhere; nothing was done",
                 self.name
             )))
         }

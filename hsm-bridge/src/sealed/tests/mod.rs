@@ -31,6 +31,7 @@ struct Inner {
 struct State {
     drawn: u64,
     generations: BTreeSet<u32>,
+    retired: BTreeSet<u32>,
     pairs: HashSet<KeyLabel>,
     unwraps: u64,
     /// Wraps that are left before the token is gone.
@@ -76,6 +77,10 @@ impl Vault for Memory {
 
     fn newest(&self) -> Result<Option<u32>, KeyStoreError> {
         Ok(self.0.state.lock().unwrap().generations.last().copied())
+    }
+
+    fn is_retired(&self, generation: u32) -> Result<bool, KeyStoreError> {
+        Ok(self.0.state.lock().unwrap().retired.contains(&generation))
     }
 
     fn make(&self, generation: u32) -> Result<(), KeyStoreError> {

@@ -99,3 +99,56 @@ fn a_damaged_file_is_reported_and_holds_nobody_up() {
     assert_eq!(fs::read(&file).unwrap(), forged.encode().unwrap());
     signs(&shelf.open(), ids[0]).unwrap();
 }
+
+#[test]
+fn a_retired_generation_takes_no_keys_of_a_run_that_was_cut_short() {
+    let shelf = Shelf::new(23);
+    let keys = shelf.open();
+    for name in ["sign/one", "sign/two"] {
+        keys.generate(&label(name), KeyAlgorithm::P256, None)
+            .unwrap();
+    }
+    shelf.vault.0.state.lock().unwrap().wraps_left = Some(1);
+    assert!(shelf.rewrap().is_err());
+    assert_eq!(generations(&shelf), [1, 2]);
+    let mut state = shelf.vault.0.state.lock().unwrap();
+    (state.wraps_left, _) = (None, state.retired.insert(2));
+    drop(state);
+    let done = shelf.rewrap().unwrap().unwrap();
+    assert_eq!((done.generation, done.rewrapped, done.before), (3, 2, 0));
+    assert_eq!(generations(&shelf), [3, 3]);
+}
+
+#[test]
+fn what_lies_under_a_generation_is_counted_and_what_cannot_be_read_is_told_apart() {
+    use std::time::{Duration, Instant};
+
+    let shelf = Shelf::new(24);
+    let keys = shelf.open();
+    let later = Instant::now() + Duration::from_mins(5);
+    let lying = |generation, unread| {
+        let found = keys.lying_under(generation, later).unwrap();
+        assert_eq!(found.unread, unread);
+        found.keys
+    };
+    assert_eq!(lying(1, 0), 0);
+    let ids: Vec<_> = (0..9)
+        .map(|number| {
+            let name = label(&format!("sign/{number}"));
+            keys.generate(&name, KeyAlgorithm::P256, None).unwrap()
+        })
+        .collect();
+    assert_eq!((lying(1, 0), lying(2, 0)), (9, 0));
+    shelf.vault.0.state.lock().unwrap().wraps_left = Some(4);
+    assert!(shelf.rewrap().is_err());
+    assert_eq!((lying(1, 0), lying(2, 0)), (5, 4));
+    let of_key = |path: &&PathBuf| path.to_str().unwrap().contains(&ids[1].to_string());
+    replace(shelf.files().iter().find(of_key).unwrap(), b"RSK");
+    assert_eq!(lying(1, 1) + lying(2, 1), 8);
+    assert_eq!(
+        keys.lying_under(1, Instant::now()),
+        Err(KeyStoreError::Deadline)
+    );
+    keys.destroy(ids[1]).unwrap();
+    assert_eq!(lying(1, 0) + lying(2, 0), 8);
+}

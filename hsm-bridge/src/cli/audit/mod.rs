@@ -1,5 +1,7 @@
 //! The audit log, for people: is it sound, and what does it say.
 
+mod evidence;
+
 use std::collections::VecDeque;
 use std::fs;
 use std::io::{self, Write};
@@ -38,6 +40,9 @@ pub(super) struct VerifyArguments {
     /// away, or are not read.
     #[arg(long)]
     from: Option<Witness>,
+    /// Evidence of how a key was made, as `hsm-bridge evidence` printed it; the log must tell of exactly this. Say it again for others.
+    #[arg(long = "evidence", value_name = "EVIDENCE.json")]
+    evidence: Vec<PathBuf>,
 }
 
 #[derive(Args)]
@@ -84,15 +89,29 @@ fn verify(arguments: &VerifyArguments) -> Result<ExitCode, KeyStoreError> {
         .map(|path| public_key(path))
         .collect::<Result<Vec<_>, _>>()?;
     let (folder, witness) = (&arguments.folder, arguments.witness.as_ref());
-    let verified = match &arguments.from {
-        Some(from) => audit::verify_from(folder, &keys, from, witness, &OpenSslVerifier),
-        None => audit::verify(folder, &keys, witness, &OpenSslVerifier),
-    };
+    let evidence = arguments.evidence.iter();
+    let evidence = evidence
+        .map(|path| evidence::hash_of(path))
+        .collect::<Result<Vec<_>, _>>()?;
+    let verified = audit::verify_with_evidence(
+        folder,
+        &keys,
+        (arguments.from.as_ref(), witness),
+        &evidence,
+        &OpenSslVerifier,
+    );
     let mut out = io::stdout().lock();
     Ok(match verified {
         Ok(report) => {
             printed(tell(&report, &mut out))?;
-            ExitCode::SUCCESS
+            let asked: Vec<_> = arguments.evidence.iter().zip(&evidence).collect();
+            let (words, all_told) = evidence::words(&asked, &report);
+            printed(out.write_all(words.as_bytes()))?;
+            if all_told {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
         }
         Err(finding) => {
             printed(writeln!(out, "{}: {finding}", arguments.folder.display()))?;

@@ -1,0 +1,4 @@
+//! `hsm_bridge::fuzzing::order` on whatever libFuzzer thinks of.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| hsm_bridge::fuzzing::order(bytes));
