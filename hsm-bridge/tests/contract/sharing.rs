@@ -17,9 +17,9 @@ pub(crate) fn contracts() -> Vec<Contract> {
 
 fn one_key(place: &Place) {
     let token = place.open();
-    let make = || usize::from(token.generate(&label("a/key"), KeyAlgorithm::P256).is_ok());
+    let try_once = || usize::from(token.generate(&label("a/key"), KeyAlgorithm::P256).is_ok());
     let made: usize = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(try_once)).collect();
         threads
             .into_iter()
             .map(|thread| thread.join().unwrap())
