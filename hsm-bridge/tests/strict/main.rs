@@ -1,5 +1,5 @@
 //! What the driver does when the token misbehaves: every class of recovery, every spoilt signature, every vendor, on a strict token
-//! that wraps SoftHSM, or the module that `ROMDUOL_TEST_MODULE` names.
+//! that wraps SoftHSM, the token that is linked in where the suite is built beside it, or what `ROMDUOL_TEST_MODULE` names.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,6 +10,8 @@ mod endings;
 mod index;
 mod logins;
 mod matrix;
+#[path = "../process/mod.rs"]
+mod process;
 mod recovery;
 mod signatures;
 mod stage;

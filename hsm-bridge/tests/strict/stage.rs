@@ -1,16 +1,16 @@
-//! A process, a strict token and a control page for each test: a module has one life per process, and its faults strike all of it.
+//! A process, a strict token and a control page for each test: the faults of a module strike all of its process.
 
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use hsm_bridge::pkcs11::{Token, TokenConfig, TokenOptions, init_token};
-use hsm_bridge::testing::{self, KRYOPTIC_FILE, SO_PIN, USER_PIN, write_configuration};
+use hsm_bridge::testing::{SO_PIN, USER_PIN};
 use hsm_bridge::verify::OpenSslVerifier;
 use hsm_bridge::{
     KeyAlgorithm, KeyId, KeyLabel, KeyStore, KeyStoreError, SignatureScheme, SignatureVerifier,
 };
-use strict_token::{CONFIG_VARIABLE, Control, Profile, Settings, module_file};
+use strict_token::{Control, Profile, module_file};
+
+use crate::process;
 
 /// Names the folder of its token to a process that runs one test alone.
 const FOLDER_VARIABLE: &str = "STRICT_TOKEN_TEST_FOLDER";
@@ -42,30 +42,14 @@ pub(crate) fn alone(test: &str, profile: Profile, knobs: &str, body: impl FnOnce
         return body(Stage::set(Path::new(&folder)));
     }
     let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| -> PathBuf { folder.path().join(name) };
-    let softhsm = write_configuration(folder.path()).unwrap();
-    Control::create(&at("control")).unwrap();
-    let mut settings = Settings::new(testing::module(), at("control"));
-    settings.profile = profile;
-    settings.knobs = knobs.parse().unwrap();
-    settings.write(&at("strict.toml")).unwrap();
+    process::furnish(folder.path(), |settings| {
+        settings.profile = profile;
+        settings.knobs = knobs.parse().unwrap();
+    });
     let name = test.split_once("::").map_or(test, |(_, name)| name);
-    let ended = Command::new(std::env::current_exe().unwrap())
-        .args([name, "--exact", "--nocapture", "--include-ignored"])
-        .env(FOLDER_VARIABLE, folder.path())
-        .env(CONFIG_VARIABLE, at("strict.toml"))
-        .env("SOFTHSM2_CONF", softhsm)
-        .env("KRYOPTIC_CONF", at(KRYOPTIC_FILE))
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&ended.stdout);
-    assert!(
-        ended.status.success() && said.contains("1 passed"),
-        "{said}\n{}",
-        String::from_utf8_lossy(&ended.stderr)
-    );
-    // The settings of the process above are its own: nothing of them reaches the tests beside this one.
-    assert!(fs::exists(at("control")).unwrap());
+    let place = [(FOLDER_VARIABLE, folder.path().as_os_str())];
+    let ended = process::again(name, folder.path(), &place);
+    assert!(ended.passed, "{}", ended.said);
 }
 
 pub(crate) fn label(text: &str) -> KeyLabel {
@@ -74,7 +58,7 @@ pub(crate) fn label(text: &str) -> KeyLabel {
 
 impl Stage {
     fn set(folder: &Path) -> Self {
-        let control = Control::open(&folder.join("control")).unwrap();
+        let control = Control::open(&folder.join(process::CONTROL_FILE)).unwrap();
         let module = module_file().unwrap();
         init_token(&module, LABEL, &SO_PIN.into(), &USER_PIN.into()).unwrap();
         control.reset_counters();

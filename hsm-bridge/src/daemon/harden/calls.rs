@@ -9,8 +9,8 @@ use libc::{
     SYS_acct, SYS_add_key, SYS_adjtimex, SYS_bpf, SYS_chroot, SYS_clock_adjtime, SYS_clock_settime,
     SYS_clone, SYS_clone3, SYS_delete_module, SYS_execve, SYS_execveat, SYS_fanotify_init,
     SYS_finit_module, SYS_fsconfig, SYS_fsmount, SYS_fsopen, SYS_fspick, SYS_init_module,
-    SYS_io_uring_enter, SYS_io_uring_register, SYS_io_uring_setup, SYS_kcmp, SYS_kexec_file_load,
-    SYS_kexec_load, SYS_keyctl, SYS_lookup_dcookie, SYS_mount, SYS_mount_setattr, SYS_move_mount,
+    SYS_io_uring_enter, SYS_io_uring_register, SYS_io_uring_setup, SYS_kcmp, SYS_kexec_load,
+    SYS_keyctl, SYS_lookup_dcookie, SYS_mount, SYS_mount_setattr, SYS_move_mount,
     SYS_open_by_handle_at, SYS_open_tree, SYS_perf_event_open, SYS_pidfd_getfd, SYS_pivot_root,
     SYS_process_vm_readv, SYS_process_vm_writev, SYS_ptrace, SYS_quotactl, SYS_quotactl_fd,
     SYS_reboot, SYS_request_key, SYS_setdomainname, SYS_sethostname, SYS_setns, SYS_settimeofday,
@@ -24,6 +24,12 @@ use seccompiler::{
 
 use super::wrong;
 use crate::KeyStoreError;
+
+#[cfg(not(target_arch = "riscv64"))]
+const KEXEC_FILE_LOAD: i64 = libc::SYS_kexec_file_load;
+/// `include/uapi/asm-generic/unistd.h` of Linux: libc 0.2 has no name for it on this processor.
+#[cfg(target_arch = "riscv64")]
+const KEXEC_FILE_LOAD: i64 = 294;
 
 /// Refused whatever their arguments are.
 pub(super) const REFUSED: &[i64] = &[
@@ -60,7 +66,7 @@ pub(super) const REFUSED: &[i64] = &[
     // the kernel
     SYS_bpf,
     SYS_kexec_load,
-    SYS_kexec_file_load,
+    KEXEC_FILE_LOAD,
     SYS_init_module,
     SYS_finit_module,
     SYS_delete_module,

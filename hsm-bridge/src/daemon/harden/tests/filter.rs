@@ -16,6 +16,8 @@ const ENOSYS: u32 = ERRNO + 38;
 const HERE: u32 = 0xc000_003e;
 #[cfg(target_arch = "aarch64")]
 const HERE: u32 = 0xc000_00b7;
+#[cfg(target_arch = "riscv64")]
+const HERE: u32 = 0xc000_00f3;
 /// 32-bit calls on x86-64.
 const I386: u32 = 0x4000_0003;
 
