@@ -7,6 +7,7 @@
 mod admin;
 mod connection;
 mod held;
+mod names;
 mod pool;
 mod signer;
 mod transport;

@@ -9,6 +9,7 @@
 )]
 
 mod ledger;
+mod making;
 mod matrix;
 mod pins;
 mod scene;
