@@ -233,7 +233,7 @@ fn a_key_that_is_too_short_is_refused_whatever_the_system_allows() {
         .unwrap();
     let mut client = shake(gate.address, own).unwrap();
     assert!(client.read(&mut [0]).is_err());
-    gate.says("key too small");
+    gate.says("key too weak");
     bridge.set_nonblocking(true).unwrap();
     assert!(bridge.accept().is_err());
 }
