@@ -120,13 +120,13 @@ mod tests {
     #[test]
     fn a_resolver_that_hangs_costs_its_deadline_and_no_more_than_so_many_threads() {
         let places = places();
-        let begun = Arc::new(AtomicUsize::new(0));
+        let asked = Arc::new(AtomicUsize::new(0));
         let (release, held) = mpsc::channel::<()>();
         let held = Arc::new(Mutex::new(held));
         let hang = || {
-            let (begun, held) = (Arc::clone(&begun), Arc::clone(&held));
+            let (asked, held) = (Arc::clone(&asked), Arc::clone(&held));
             move |_: &str| {
-                begun.fetch_add(1, Ordering::SeqCst);
+                asked.fetch_add(1, Ordering::SeqCst);
                 // Until the other end is dropped.
                 let _ended = held.lock().unwrap().recv();
                 Ok(Vec::new())
@@ -138,7 +138,7 @@ mod tests {
             assert_eq!(said.unwrap_err().kind(), ErrorKind::TimedOut);
         }
         assert!(began.elapsed() < Duration::from_secs(10));
-        assert_eq!(begun.load(Ordering::SeqCst), MAX_OUTSTANDING);
+        assert_eq!(asked.load(Ordering::SeqCst), MAX_OUTSTANDING);
         // The places come back when the resolver does.
         drop(release);
         let address: SocketAddr = "192.0.2.1:8450".parse().unwrap();

@@ -120,15 +120,15 @@ impl Ready {
                     .time(|| client.find(&key))?
                     .ok_or_else(|| KeyStoreError::UnknownKey(key.to_string()))?;
                 let signer = watch.time(|| client.signer(id, None))?;
-                let signed = watch.time(|| signer.sign_batch(messages));
-                for (message, signature) in messages.iter().zip(&signed) {
+                let answers = watch.time(|| signer.sign_batch(messages));
+                for (message, signature) in messages.iter().zip(&answers) {
                     if let Ok(signature) = signature {
                         OpenSslVerifier
                             .verify(signer.public_key(), signer.scheme(), message, signature)
                             .expect("a signature that does not verify was released");
                     }
                 }
-                signed.into_iter().try_for_each(|each| each.map(drop))
+                answers.into_iter().try_for_each(|each| each.map(drop))
             }
             Work::Hmac => watch
                 .time(|| client.hmac(&label(AUTHENTICATES), MESSAGE))
