@@ -9,7 +9,7 @@ use hsm_bridge::KeyStoreError;
 use openssl::ssl::SslStream;
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 
-use crate::pki::{Authority, Files, Wanted, replace};
+use crate::pki::{Authority, Files, Wanted, replace, weak_key};
 use crate::stage::{Gate, PATIENCE, Stage, attach, context, greet, open, read_frame, shake, tcp};
 
 /// A certificate that ends in so many seconds; its time is in whole ones.
@@ -219,13 +219,10 @@ fn a_key_that_is_too_short_is_refused_whatever_the_system_allows() {
     .unwrap();
     let bridge = stage.play_bridge();
     let gate = stage.open_with(&[("OPENSSL_CONF", lax.as_os_str())]);
-    let weak = stage.client_files(
-        "weak",
-        &Wanted {
-            weak: true,
-            ..Wanted::default()
-        },
-    );
+    let weak = stage
+        .authority
+        .certify(&Wanted::default(), weak_key())
+        .write(&stage.path("tls"), "weak", &[]);
     let mut own = context(None);
     own.set_security_level(0);
     own.set_certificate_chain_file(&weak.certificate).unwrap();

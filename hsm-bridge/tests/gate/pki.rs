@@ -39,8 +39,6 @@ pub struct Wanted {
     pub expired: bool,
     /// It ends so many seconds from now.
     pub lasts: Option<i64>,
-    /// It has a key that was long enough some decades ago.
-    pub weak: bool,
 }
 
 impl Default for Wanted {
@@ -54,7 +52,6 @@ impl Default for Wanted {
             server: false,
             expired: false,
             lasts: None,
-            weak: false,
         }
     }
 }
@@ -74,6 +71,11 @@ pub struct Files {
 fn key() -> PKey<Private> {
     let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
     PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap()
+}
+
+/// A key that was long enough some decades ago.
+pub fn weak_key() -> PKey<Private> {
+    PKey::from_rsa(Rsa::generate(1024).unwrap()).unwrap()
 }
 
 fn name(text: &str) -> X509Name {
@@ -162,12 +164,7 @@ impl Authority {
     }
 
     pub fn issue(&self, wanted: &Wanted) -> Pair {
-        let key = if wanted.weak {
-            PKey::from_rsa(Rsa::generate(1024).unwrap()).unwrap()
-        } else {
-            key()
-        };
-        self.certify(wanted, key)
+        self.certify(wanted, key())
     }
 
     pub fn certify(&self, wanted: &Wanted, key: PKey<Private>) -> Pair {
