@@ -96,6 +96,8 @@ fn every_call_of_a_worker_times_every_fault() {
                 scene.kill();
                 scene.write_pin_anew();
                 scene.start();
+                // One that has not begun to listen for signals would be ended by the next.
+                drop(scene.patient());
             }
         }
         scene.stop();

@@ -226,7 +226,7 @@ impl Authority {
         list.set_issuer_name(self.certificate.subject_name())
             .unwrap();
         list.set_last_update(&at(-2)).unwrap();
-        list.set_next_update(&at(if current { 1 } else { -1 }))
+        list.set_next_update(&at(if current { 5 } else { -1 }))
             .unwrap();
         for serial in revoked {
             let mut entry = X509RevokedBuilder::new().unwrap();
