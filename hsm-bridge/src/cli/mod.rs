@@ -3,6 +3,7 @@
 mod admin;
 mod audit;
 mod bench;
+mod gate;
 mod init;
 mod listing;
 mod rewrap;
@@ -12,7 +13,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use hsm_bridge::daemon::{self, Config, GateConfig};
+use hsm_bridge::daemon::{self, Config};
 use hsm_bridge::{KeyLabel, KeyStoreError};
 use tracing_subscriber::EnvFilter;
 
@@ -41,12 +42,22 @@ struct ConfigFile {
     config: PathBuf,
 }
 
+#[derive(Args)]
+struct Start {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Start nothing: say in words what is right and what is wrong. Exit status 0 when nothing is wrong, 1 when something is, 78 for
+    /// settings that cannot be read. `serve --check` is `check`.
+    #[arg(long)]
+    check: bool,
+}
+
 #[derive(Subcommand)]
 enum Verb {
     /// Run the daemon until SIGTERM.
-    Serve(ConfigFile),
+    Serve(Start),
     /// Run the gate for services on other hosts, over mutual TLS, until SIGTERM. Reads the section [gate] alone.
-    Gate(ConfigFile),
+    Gate(Start),
     /// Say in words what is wrong with module, token, PIN, policy, sockets or keys. Offers the PIN once.
     Check(ConfigFile),
     /// List the keys in the token and those it sealed. Offers the PIN once.
@@ -121,8 +132,9 @@ pub fn run() -> ExitCode {
 
 fn perform(verb: &Verb) -> Result<ExitCode, KeyStoreError> {
     match verb {
-        Verb::Serve(file) => daemon::run(&file.load()?)?,
-        Verb::Gate(file) => daemon::run_gate(&GateConfig::load(&file.config, std::env::vars())?)?,
+        Verb::Serve(start) if start.check => return Ok(check(&start.file.load()?)),
+        Verb::Serve(start) => daemon::run(&start.file.load()?)?,
+        Verb::Gate(start) => return gate::run(&start.file.config, start.check),
         Verb::Worker => daemon::run_worker()?,
         Verb::Check(file) => return Ok(check(&file.load()?)),
         Verb::Status(arguments) => return status::run(arguments),

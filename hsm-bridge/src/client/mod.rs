@@ -8,6 +8,7 @@
 mod admin;
 mod connection;
 mod held;
+mod names;
 mod pool;
 mod queue;
 mod signer;

@@ -1,7 +1,7 @@
 //! How the daemon is reached: the Unix socket of its host, or from another host mutual TLS to its gate, with the same frames.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{IpAddr, TcpStream, ToSocketAddrs as _};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -16,6 +16,7 @@ use openssl::x509::verify::{X509CheckFlags, X509VerifyFlags};
 use rustix::net::{RecvFlags, recv};
 use serde::{Deserialize, Serialize};
 
+use super::names;
 use crate::KeyStoreError;
 use crate::tls::{self, Identity, Stamp};
 use crate::wire::Patience;
@@ -146,7 +147,7 @@ fn shake_hands(
     context: &SslContext,
     deadline: Instant,
 ) -> io::Result<SslStream<TcpStream>> {
-    let tcp = dial(&remote.address, deadline)?;
+    let tcp = dial(&names::look_up(&remote.address, deadline)?, deadline)?;
     tcp.set_nodelay(true)?;
     let left = left(deadline)?;
     tcp.set_read_timeout(Some(left))?;
@@ -189,11 +190,12 @@ fn left(deadline: Instant) -> io::Result<Duration> {
     }
 }
 
-/// Tries each address of a host.
-fn dial(address: &str, deadline: Instant) -> io::Result<TcpStream> {
+/// Tries each address of a host, each for its share of the time: one that nobody answers on leaves some for the others.
+fn dial(addresses: &[SocketAddr], deadline: Instant) -> io::Result<TcpStream> {
     let mut last = None;
-    for address in address.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, left(deadline)?) {
+    for (address, behind) in addresses.iter().zip((1..=addresses.len()).rev()) {
+        let share = left(deadline)? / u32::try_from(behind).unwrap_or(u32::MAX);
+        match TcpStream::connect_timeout(address, share) {
             Ok(stream) => return Ok(stream),
             Err(error) => last = Some(error),
         }
@@ -312,5 +314,27 @@ mod tests {
         assert!(toml::from_str::<RemoteBridge>(&format!("{text}insecure = true\n")).is_err());
         let (without, _) = text.split_once("key").unwrap();
         assert!(toml::from_str::<RemoteBridge>(without).is_err());
+    }
+
+    #[test]
+    fn an_address_on_which_nobody_answers_leaves_time_for_the_next() {
+        use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
+        // A listener whose queue is full drops what comes.
+        let full = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        bind(&full, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        listen(&full, 0).unwrap();
+        let silent = SocketAddr::try_from(getsockname(&full).unwrap()).unwrap();
+        let waiting = Duration::from_millis(200);
+        let mut queued = Vec::new();
+        while let Ok(stream) = TcpStream::connect_timeout(&silent, waiting) {
+            queued.push(stream);
+        }
+        let open = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let answers = open.local_addr().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(2);
+        let found = dial(&[silent, answers], deadline).unwrap();
+        assert_eq!(found.peer_addr().unwrap(), answers);
+        let alone = dial(&[silent], Instant::now() + waiting).unwrap_err();
+        assert_eq!(alone.kind(), ErrorKind::TimedOut);
     }
 }

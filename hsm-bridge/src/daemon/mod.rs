@@ -39,7 +39,7 @@ pub use access::LoginMode;
 pub use config::{
     AdminSocket, AdministratorSettings, Config, RouteSettings, SocketConfig, Switch, TokenSettings,
 };
-pub use gate::{GateCaller, GateConfig, run as run_gate};
+pub use gate::{Finding, GateCaller, GateConfig, Standing, look as check_gate, run as run_gate};
 pub use look::{Checked, each_sealed_key};
 pub(crate) use pin_file::open_own;
 pub use pin_file::read_pin;

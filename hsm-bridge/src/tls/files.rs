@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use openssl::pkey::{PKey, Private};
+use openssl::x509::X509Crl;
 use zeroize::Zeroizing;
 
 use super::wrong;
@@ -14,6 +15,9 @@ use crate::daemon::open_own;
 
 /// No honest certificate file or key file is longer; lists of revoked certificates may be.
 const MAX_FILE: u64 = 64 << 20;
+
+/// How a list in PEM begins (RFC 7468 §6).
+const BEGIN_LIST: &str = "-----BEGIN X509 CRL-----";
 
 /// What files looked like when they were read. Files that are replaced (renamed onto their name), as renewals do, never look the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +42,24 @@ pub(crate) fn read_pem(path: &Path) -> Result<Vec<u8>, KeyStoreError> {
         .read_to_end(&mut content)
         .map_err(|e| wrong(path, &e))?;
     Ok(content)
+}
+
+/// Reads revocation lists: any number in PEM, or one in DER; there must be one at least.
+pub(crate) fn lists(path: &Path) -> Result<Vec<X509Crl>, KeyStoreError> {
+    let content = read_pem(path)?;
+    if let Ok(list) = X509Crl::from_der(&content) {
+        return Ok(vec![list]);
+    }
+    let text = String::from_utf8_lossy(&content);
+    let each = text.match_indices(BEGIN_LIST).map(|(from, _)| {
+        X509Crl::from_pem(text.get(from..).unwrap_or_default().as_bytes())
+            .map_err(|e| wrong(path, &e))
+    });
+    let found: Vec<X509Crl> = each.collect::<Result<_, _>>()?;
+    if found.is_empty() {
+        return Err(wrong(path, &"holds no revocation list"));
+    }
+    Ok(found)
 }
 
 /// Reads a private key in PEM from a file that only its owner may read. One under a password is refused, since nobody is there to type it.

@@ -16,7 +16,7 @@ use openssl::x509::X509;
 use openssl::x509::store::{X509Store, X509StoreBuilder};
 use openssl::x509::verify::X509VerifyFlags;
 
-pub(crate) use files::{Stamp, read_key, read_pem};
+pub(crate) use files::{Stamp, lists, read_key, read_pem};
 
 use crate::KeyStoreError;
 
@@ -25,6 +25,9 @@ pub(crate) const PROTOCOL: &[u8] = b"romduol-hsm/2";
 /// [`PROTOCOL`] as a list of one: its length and itself.
 pub(crate) const PROTOCOLS: &[u8] = b"\x0dromduol-hsm/2";
 
+/// Keys and signatures of 112 bits at least, and no SHA-1 (RFC 8446 §4.4.2.4, RFC 9325 §4.2 and §4.5), whatever the system's
+/// configuration of the library allows.
+const SECURITY_LEVEL: u32 = 2;
 const SUITES: &str = "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256";
 
 /// An alert that the other side sent is an error of this reason and more (`SSL_AD_REASON_OFFSET` of OpenSSL).
@@ -94,6 +97,7 @@ pub(crate) fn context(
     let mut builder = SslContext::builder(method)?;
     builder.set_min_proto_version(Some(SslVersion::TLS1_3))?;
     builder.set_ciphersuites(SUITES)?;
+    builder.set_security_level(SECURITY_LEVEL);
     builder.set_options(
         SslOptions::NO_TICKET | SslOptions::NO_COMPRESSION | SslOptions::NO_RENEGOTIATION,
     );

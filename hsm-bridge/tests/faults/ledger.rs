@@ -30,7 +30,10 @@ impl Ledger {
             match row["event"].as_str() {
                 Some("bridge.checkpoint") => ledger.checkpoints += 1,
                 Some("bridge.key.intent") if row["operation"] == "sign" => ledger.intents += 1,
-                Some("bridge.key.used") if row["operation"] == "sign" => {
+                // A checkpoint that did not come to stand in the log is a use like any other.
+                Some("bridge.key.used")
+                    if row["operation"] == "sign" || row["operation"] == "checkpoint" =>
+                {
                     let result = row["result"].as_str().unwrap().to_owned();
                     *ledger.results.entry(result).or_default() += 1;
                     ledger.fulfilled += u64::from(row["intent"].is_u64());

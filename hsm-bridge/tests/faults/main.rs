@@ -10,6 +10,7 @@
 
 mod intents;
 mod ledger;
+mod making;
 mod matrix;
 mod pins;
 mod scene;

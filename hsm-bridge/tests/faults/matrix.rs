@@ -96,6 +96,8 @@ fn every_call_of_a_worker_times_every_fault() {
                 scene.kill();
                 scene.write_pin_anew();
                 scene.start();
+                // One that has not begun to listen for signals would be ended by the next.
+                drop(scene.patient());
             }
         }
         scene.stop();
@@ -159,8 +161,11 @@ fn cells(scene: &mut Scene) -> Vec<Cell> {
     ] {
         assert!(found.iter().any(|(known, _)| *known == function));
     }
-    // The same without an intent in the log beforehand.
-    found.push((Function::Sign, When::Asked(Work::SignPlain)));
+    // The same without an intent in the log beforehand, ahead of the replies, of a digest alone, and for the log's own last checkpoint.
+    for work in [Work::SignPlain, Work::SignAhead, Work::SignDigest] {
+        found.push((Function::Sign, When::Asked(work)));
+    }
+    found.push((Function::Sign, When::Ending));
     let all = found.into_iter().flat_map(|(function, when)| {
         let codes = CODES.into_iter().map(Fault::Answer);
         let of_signing = SIGNING

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use hsm_bridge::client::Client;
 use hsm_bridge::verify::OpenSslVerifier;
+use hsm_bridge::wire::MAX_FRAME;
 use hsm_bridge::{
     DataKey, KeyAlgorithm, KeyStore, KeyStoreError, SecretPurpose, SecretStore, SignatureVerifier,
 };
@@ -17,6 +18,10 @@ const MESSAGE: &[u8] = b"what is signed while the token fails";
 pub enum Work {
     Sign,
     SignPlain,
+    /// Several messages whose requests are sent ahead of the replies.
+    SignAhead,
+    /// A message that does not fit into a frame.
+    SignDigest,
     Hmac,
     Wrap,
     Unwrap,
@@ -33,6 +38,7 @@ pub struct Ready {
 }
 
 impl Work {
+    /// Each that reaches functions of its own.
     pub const ALL: [Self; 8] = [
         Self::Sign,
         Self::SignPlain,
@@ -110,6 +116,27 @@ impl Ready {
                     .verify(signer.public_key(), signer.scheme(), MESSAGE, &signature)
                     .expect("a signature that does not verify was released");
                 Ok(())
+            }
+            Work::SignAhead | Work::SignDigest => {
+                let long = vec![7; MAX_FRAME + 1];
+                let messages: &[&[u8]] = match self.work {
+                    Work::SignDigest => &[&long],
+                    _ => &[MESSAGE, b"a second", b"a third"],
+                };
+                let key = label(SIGNS_PLAIN);
+                let id = watch
+                    .time(|| client.find(&key))?
+                    .ok_or_else(|| KeyStoreError::UnknownKey(key.to_string()))?;
+                let signer = watch.time(|| client.signer(id, None))?;
+                let answers = watch.time(|| signer.sign_batch(messages));
+                for (message, signature) in messages.iter().zip(&answers) {
+                    if let Ok(signature) = signature {
+                        OpenSslVerifier
+                            .verify(signer.public_key(), signer.scheme(), message, signature)
+                            .expect("a signature that does not verify was released");
+                    }
+                }
+                answers.into_iter().try_for_each(|each| each.map(drop))
             }
             Work::Hmac => watch
                 .time(|| client.hmac(&label(AUTHENTICATES), MESSAGE))

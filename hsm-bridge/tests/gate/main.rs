@@ -15,6 +15,8 @@ mod calls;
 mod ends;
 mod judge;
 mod limits;
+mod lives;
+mod look;
 mod pki;
 mod refusals;
 mod renewals;

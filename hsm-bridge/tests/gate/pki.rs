@@ -10,6 +10,7 @@ use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
+use openssl::rsa::Rsa;
 use openssl::x509::extension::{
     AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName,
     SubjectKeyIdentifier,
@@ -36,6 +37,8 @@ pub struct Wanted {
     pub client: bool,
     pub server: bool,
     pub expired: bool,
+    /// It ends so many seconds from now.
+    pub lasts: Option<i64>,
 }
 
 impl Default for Wanted {
@@ -48,6 +51,7 @@ impl Default for Wanted {
             client: true,
             server: false,
             expired: false,
+            lasts: None,
         }
     }
 }
@@ -69,6 +73,11 @@ fn key() -> PKey<Private> {
     PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap()
 }
 
+/// A key that was long enough some decades ago.
+pub fn weak_key() -> PKey<Private> {
+    PKey::from_rsa(Rsa::generate(1024).unwrap()).unwrap()
+}
+
 fn name(text: &str) -> X509Name {
     let mut name = X509NameBuilder::new().unwrap();
     name.append_entry_by_nid(Nid::COMMONNAME, text).unwrap();
@@ -86,15 +95,20 @@ fn now() -> i64 {
     i64::from(since.days) * DAY + i64::from(since.secs)
 }
 
-fn builder(subject: &X509Name, serial: u32, key: &PKey<Private>, days: (i64, i64)) -> X509Builder {
+fn builder(
+    subject: &X509Name,
+    serial: u32,
+    key: &PKey<Private>,
+    (from, to): (i64, i64),
+) -> X509Builder {
     let mut builder = X509::builder().unwrap();
     builder.set_version(2).unwrap();
     builder.set_serial_number(&number(serial)).unwrap();
     builder.set_subject_name(subject).unwrap();
     builder.set_pubkey(key).unwrap();
-    let at = |days: i64| Asn1Time::from_unix(now() + days * DAY).unwrap();
-    builder.set_not_before(&at(days.0)).unwrap();
-    builder.set_not_after(&at(days.1)).unwrap();
+    let at = |seconds: i64| Asn1Time::from_unix(now() + seconds).unwrap();
+    builder.set_not_before(&at(from)).unwrap();
+    builder.set_not_after(&at(to)).unwrap();
     builder
 }
 
@@ -102,15 +116,20 @@ impl Authority {
     pub fn new(title: &str) -> Self {
         let key = key();
         let subject = name(title);
-        let mut builder = builder(&subject, 1, &key, (-2, 30));
+        let mut builder = builder(&subject, 1, &key, (-2 * DAY, 30 * DAY));
         builder.set_issuer_name(&subject).unwrap();
         Self::finish(builder, None, key)
     }
 
     /// An authority that this one certified.
     pub fn below(&self, title: &str) -> Self {
+        self.below_for(title, 30 * DAY)
+    }
+
+    /// An authority that ends so many seconds from now.
+    pub fn below_for(&self, title: &str, seconds: i64) -> Self {
         let key = key();
-        let mut builder = builder(&name(title), 2, &key, (-2, 30));
+        let mut builder = builder(&name(title), 2, &key, (-2 * DAY, seconds));
         builder
             .set_issuer_name(self.certificate.subject_name())
             .unwrap();
@@ -149,8 +168,12 @@ impl Authority {
     }
 
     pub fn certify(&self, wanted: &Wanted, key: PKey<Private>) -> Pair {
-        let days = if wanted.expired { (-2, -1) } else { (-1, 10) };
-        let mut builder = builder(&name("test"), wanted.serial, &key, days);
+        let span = match wanted.lasts {
+            _ if wanted.expired => (-2 * DAY, -DAY),
+            Some(seconds) => (-DAY, seconds),
+            None => (-DAY, 10 * DAY),
+        };
+        let mut builder = builder(&name("test"), wanted.serial, &key, span);
         builder
             .set_issuer_name(self.certificate.subject_name())
             .unwrap();
@@ -203,7 +226,7 @@ impl Authority {
         list.set_issuer_name(self.certificate.subject_name())
             .unwrap();
         list.set_last_update(&at(-2)).unwrap();
-        list.set_next_update(&at(if current { 1 } else { -1 }))
+        list.set_next_update(&at(if current { 5 } else { -1 }))
             .unwrap();
         for serial in revoked {
             let mut entry = X509RevokedBuilder::new().unwrap();

@@ -1,5 +1,6 @@
 //! A gate, what stands behind it, and who comes to it.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -66,11 +67,17 @@ impl Stage {
 
     /// Starts the gate and waits until it listens.
     pub fn open(&self) -> Gate {
+        self.open_with(&[])
+    }
+
+    /// The same, with variables in its environment.
+    pub fn open_with(&self, variables: &[(&str, &OsStr)]) -> Gate {
         self.configure();
         let mut command = self
             .house
             .command("gate", &["--log", "debug", "--config", "gate.toml"]);
         let mut child = command
+            .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

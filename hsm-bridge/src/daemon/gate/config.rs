@@ -14,7 +14,7 @@ const ENVIRONMENT_PREFIX: &str = "ROMDUOL__GATE__";
 /// The port of the gate; the services have the ones below.
 const PORT: u16 = 8450;
 /// Making a key may take this long without a byte on its connection, in seconds; a shorter limit would cut it off.
-const SHORTEST_IDLE_S: u32 = 60;
+pub(super) const SHORTEST_IDLE_S: u32 = 60;
 
 /// Settings of the gate for services on other hosts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,11 +28,13 @@ pub struct GateConfig {
     pub key: PathBuf,
     /// File with the authorities whose client certificates are accepted (PEM); each is an anchor of its own.
     pub client_ca: PathBuf,
-    /// Files with a revocation list each (PEM or DER). With one or more, every authority below an anchor, and the anchor itself, must have a list
+    /// Files with revocation lists: any number in PEM, or one in DER. With one or more, every authority below an anchor, and the anchor itself, must have a list
     /// that has not ended, or its certificates are refused.
     pub client_crl: Vec<PathBuf>,
     /// How many connections are relayed at once.
     pub max_connections: usize,
+    /// How many of them one caller may have, so that no caller keeps the others out.
+    pub max_connections_each: usize,
     /// How long a peer may take for its handshake and its first request, together, in milliseconds.
     pub handshake_limit_ms: u32,
     /// How long nothing may move on a connection before it is ended, in seconds; its client opens another when it needs one.
@@ -74,6 +76,7 @@ impl Default for GateConfig {
             client_ca: ".romduol/gate/client-ca.pem".into(),
             client_crl: Vec::new(),
             max_connections: 64,
+            max_connections_each: 32,
             handshake_limit_ms: 2_000,
             idle_limit_s: 600,
             stop_limit_ms: 5_000,
@@ -104,6 +107,7 @@ impl GateConfig {
     fn check(&self) -> Result<(), KeyStoreError> {
         let limits = [
             ("max_connections", self.max_connections == 0),
+            ("max_connections_each", self.max_connections_each == 0),
             ("handshake_limit_ms", self.handshake_limit_ms == 0),
             ("idle_limit_s", self.idle_limit_s < SHORTEST_IDLE_S),
             ("stop_limit_ms", self.stop_limit_ms == 0),

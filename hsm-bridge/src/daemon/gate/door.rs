@@ -15,7 +15,7 @@ use super::material::{Keeper, Material, time_left};
 use super::open::{Client, Denied, Open, Place};
 use super::peer::{self, Tls, Why};
 use super::pipe::Pipe;
-use super::relay::Relay;
+use super::relay::{Limits, Relay};
 use crate::KeyStoreError;
 use crate::daemon::front::MAX_GREETING;
 use crate::tls;
@@ -62,8 +62,9 @@ impl Door {
         }
         let place = match self.enter(&client, caller, &context) {
             Ok(place) => place,
-            Err(Denied::Full) => {
-                tracing::warn!(%from, caller = caller.name(), "too many connections");
+            Err(full @ (Denied::Full | Denied::FullOfOne)) => {
+                let of_caller = matches!(full, Denied::FullOfOne);
+                tracing::warn!(%from, caller = caller.name(), of_caller, "too many connections");
                 let busy = KeyStoreError::Busy("too many connections".to_owned());
                 return refuse(client, busy, deadline);
             }
@@ -84,9 +85,8 @@ impl Door {
             }
         };
         admitted();
-        let last = client.ssl().peer_certificate();
-        let last = Instant::now() + last.map_or(Duration::ZERO, |it| time_left(&it));
-        match Relay::new(client, bridge, up).run(&place.order, self.idle, last) {
+        let limits = Limits::new(self.idle, Instant::now() + good_for(&client));
+        match Relay::new(client, bridge, up).run(&place.order, limits) {
             Ok(()) => tracing::debug!(%from, "connection closed"),
             Err(why) => tracing::info!(%from, why, "connection ended"),
         }
@@ -129,6 +129,12 @@ impl Door {
         }
         Ok(place)
     }
+}
+
+/// How long the chain that was verified in the handshake is good for: until the first of its certificates ends (RFC 5280 §6.1.3).
+fn good_for(client: &Tls) -> Duration {
+    let chain = client.ssl().verified_chain().into_iter().flatten();
+    chain.map(time_left).min().unwrap_or_default()
 }
 
 /// Reads the first request whole, so that nobody who dawdles takes a place at the bridge's own door.

@@ -12,7 +12,7 @@ use openssl::stack::Stack;
 use openssl::x509::store::{X509Lookup, X509Store};
 use openssl::x509::verify::X509VerifyFlags;
 use openssl::x509::{
-    CrlStatus, X509, X509Crl, X509StoreContext, X509StoreContextRef, X509VerifyResult,
+    CrlStatus, X509, X509Crl, X509Ref, X509StoreContext, X509StoreContextRef, X509VerifyResult,
 };
 
 use super::config::GateConfig;
@@ -34,14 +34,12 @@ pub(super) struct Material {
 }
 
 impl Material {
-    fn load(config: &GateConfig) -> Result<Self, KeyStoreError> {
+    pub(super) fn load(config: &GateConfig) -> Result<Self, KeyStoreError> {
         let identity = Identity::load(&config.certificate, &config.key)?;
         let authorities = tls::certificates(&config.client_ca)?;
         let mut lists = Vec::new();
         for path in &config.client_crl {
-            let content = tls::read_pem(path)?;
-            let list = X509Crl::from_pem(&content).or_else(|_| X509Crl::from_der(&content));
-            lists.push(list.map_err(|_| tls::wrong(path, &"holds no revocation list"))?);
+            lists.extend(tls::lists(path)?);
         }
         let failed = |e: ErrorStack| tls::wrong(&config.certificate, &e);
         let anchors = tls::anchors(&authorities, X509VerifyFlags::empty()).map_err(failed)?;
@@ -132,7 +130,7 @@ fn judge(sound: bool, verifier: &mut X509StoreContextRef) -> bool {
 }
 
 /// How long a certificate is still good for.
-pub(super) fn time_left(certificate: &X509) -> Duration {
+pub(super) fn time_left(certificate: &X509Ref) -> Duration {
     let left = Asn1Time::days_from_now(0).and_then(|now| now.diff(certificate.not_after()));
     let seconds = left.map_or(0, |left| {
         i64::from(left.days) * SECONDS_OF_A_DAY + i64::from(left.secs)

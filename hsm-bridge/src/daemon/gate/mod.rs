@@ -7,6 +7,7 @@
 mod config;
 mod door;
 mod identity;
+mod look;
 mod material;
 mod open;
 mod peer;
@@ -25,6 +26,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 pub use config::{GateCaller, GateConfig};
+pub use look::{Finding, Standing, look};
 
 use super::harden;
 use crate::KeyStoreError;
@@ -47,7 +49,7 @@ pub fn run(config: &GateConfig) -> Result<(), KeyStoreError> {
     let door = Arc::new(Door {
         callers: Callers::compile(config)?,
         keeper: Keeper::open(config.clone())?,
-        open: Open::new(config.max_connections),
+        open: Open::new(config.max_connections, config.max_connections_each),
         handshake: Duration::from_millis(config.handshake_limit_ms.into()),
         idle: Duration::from_secs(config.idle_limit_s.into()),
     });

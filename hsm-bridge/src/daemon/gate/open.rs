@@ -17,7 +17,7 @@ pub(super) struct Order {
 }
 
 impl Order {
-    fn new() -> std::io::Result<Self> {
+    pub(super) fn new() -> std::io::Result<Self> {
         Ok(Self {
             given: AtomicBool::new(false),
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
@@ -32,7 +32,7 @@ impl Order {
         self.wake.as_fd()
     }
 
-    fn give(&self) {
+    pub(super) fn give(&self) {
         self.given.store(true, Ordering::Release);
         if let Err(error) = rustix::io::write(&self.wake, &1_u64.to_ne_bytes()) {
             tracing::warn!(%error, "waking a relay");
@@ -52,6 +52,8 @@ pub(super) struct Client {
 pub(super) enum Denied {
     /// As many as may be are open.
     Full,
+    /// As many as one caller may have are open.
+    FullOfOne,
     /// The gate is being stopped.
     Stopping,
     /// It would not be admitted any more; the reason.
@@ -68,6 +70,7 @@ struct State {
 /// Every open relay.
 pub(super) struct Open {
     limit: usize,
+    limit_of_one: usize,
     state: Mutex<State>,
     closed: Condvar,
 }
@@ -87,9 +90,10 @@ impl Drop for Place<'_> {
 }
 
 impl Open {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize, limit_of_one: usize) -> Self {
         Self {
             limit,
+            limit_of_one,
             state: Mutex::default(),
             closed: Condvar::new(),
         }
@@ -108,6 +112,10 @@ impl Open {
         }
         if state.relays.len() >= self.limit {
             return Err(Denied::Full);
+        }
+        let own = |(known, _): &&(Arc<Client>, Arc<Order>)| known.caller == client.caller;
+        if state.relays.values().filter(own).count() >= self.limit_of_one {
+            return Err(Denied::FullOfOne);
         }
         let number = state.next;
         state.next += 1;

@@ -2,6 +2,9 @@
 //!
 //! One thread serves both directions, since a TLS connection has one state for the two. It waits only when neither side can move.
 
+#[cfg(test)]
+mod tests;
+
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::fd::AsFd as _;
@@ -11,6 +14,7 @@ use std::time::{Duration, Instant};
 use openssl::ssl::ErrorCode;
 use rustix::event::{PollFd, PollFlags, poll};
 
+use super::config::SHORTEST_IDLE_S;
 use super::open::Order;
 use super::peer::{self, Tls, Why};
 use super::pipe::Pipe;
@@ -18,6 +22,33 @@ use crate::tls;
 
 /// How long the last words to a client may take.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// How long what was asked may still be answered on a connection that is to end; making a key may take so long.
+const LAST_ANSWERS: Duration = Duration::from_secs(SHORTEST_IDLE_S as u64);
+/// How many records one side may send under its keys. RFC 8446 §5.5 allows 2^24.5 full ones for AES-GCM, and new keys in the midst of a
+/// connection cannot be had from the library's safe interface; the client opens another connection.
+const RECORDS: u64 = 1 << 24;
+
+/// What ends a connection.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    /// Nothing moved for so long.
+    idle: Duration,
+    /// The moment at which the certificate of its client is no longer good.
+    last: Instant,
+    answers: Duration,
+    records: u64,
+}
+
+impl Limits {
+    pub(super) fn new(idle: Duration, last: Instant) -> Self {
+        Self {
+            idle,
+            last,
+            answers: LAST_ANSWERS,
+            records: RECORDS,
+        }
+    }
+}
 
 /// A side of which it is known whether trying is of use.
 #[derive(Clone, Copy)]
@@ -50,6 +81,8 @@ pub(super) struct Relay {
     client_ready: Ready,
     bridge_ready: Ready,
     told_bridge: bool,
+    /// Records that came from the client, and records that went to it.
+    records: (u64, u64),
 }
 
 impl Relay {
@@ -63,17 +96,23 @@ impl Relay {
             client_ready: Ready::ALL,
             bridge_ready: Ready::ALL,
             told_bridge: false,
+            records: (0, 0),
         }
     }
 
-    /// Relays until the bridge has said its last word, or one of them is gone. When ordered to end, when nothing moved for `idle`, or at
-    /// `last`, it takes no more from the client, and ends when what was taken has been answered.
-    pub(super) fn run(mut self, order: &Order, idle: Duration, last: Instant) -> Result<(), Why> {
+    /// Relays until the bridge has said its last word, or one of them is gone. When ordered to end, or at a limit, it takes no more from
+    /// the client, and ends when what was taken has been answered or [`LAST_ANSWERS`] has passed, whichever is sooner.
+    pub(super) fn run(mut self, order: &Order, limits: Limits) -> Result<(), Why> {
         let mut moved_at = Instant::now();
+        let mut end_by: Option<Instant> = None;
         loop {
-            let ending = order.is_given() || Instant::now() >= last;
-            if ending {
+            let now = Instant::now();
+            if end_by.is_none() && (order.is_given() || self.has_reached(&limits, moved_at, now)) {
                 self.up.end();
+                end_by = Some(now + limits.answers);
+            }
+            if end_by.is_some_and(|end_by| now >= end_by) {
+                return Err("what was asked was not answered in time".to_owned());
             }
             let moved = self.upwards()? | self.downwards()?;
             if self.down.is_over() {
@@ -84,17 +123,16 @@ impl Relay {
                 moved_at = Instant::now();
                 continue;
             }
-            let limit = moved_at + idle;
-            let deadline = if ending { limit } else { limit.min(last) };
-            self.wait(order, ending, deadline)?;
-            if Instant::now() >= limit {
-                if self.up.is_over() {
-                    return Err("nothing moved while it was to end".to_owned());
-                }
-                self.up.end();
-                moved_at = Instant::now();
-            }
+            let deadline = end_by.unwrap_or_else(|| limits.last.min(moved_at + limits.idle));
+            self.wait(order, end_by.is_some(), deadline)?;
         }
+    }
+
+    fn has_reached(&self, limits: &Limits, moved_at: Instant, now: Instant) -> bool {
+        let (from_client, to_client) = self.records;
+        now >= limits.last
+            || now >= moved_at + limits.idle
+            || from_client.max(to_client) >= limits.records
     }
 
     /// Moves what can be moved from the client to the bridge.
@@ -104,6 +142,8 @@ impl Relay {
             match self.client.ssl_read(self.up.room()) {
                 Ok(count) => {
                     self.up.put(count);
+                    // A read gives no more than one record, and a write makes one (`SSL_MODE_ENABLE_PARTIAL_WRITE`).
+                    self.records.0 += 1;
                     moved = true;
                 }
                 Err(error) => match error.code() {
@@ -174,6 +214,7 @@ impl Relay {
             match self.client.ssl_write(self.down.waiting()) {
                 Ok(count) => {
                     self.down.took(count);
+                    self.records.1 += 1;
                     moved = true;
                 }
                 Err(error) if error.code() == ErrorCode::WANT_WRITE => {

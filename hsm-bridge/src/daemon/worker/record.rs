@@ -182,11 +182,11 @@ impl Recorder {
             .map_err(|e| self.unwritable(&e))
     }
 
-    /// Signs the head of the log.
-    pub(super) fn checkpoint(&self, signer: &dyn Signer) -> Result<(), KeyStoreError> {
+    /// Signs the head of the log; false when so many lines came meanwhile that the next checkpoint is due, and this one was left out.
+    pub(super) fn checkpoint(&self, signer: &dyn Signer) -> Result<bool, KeyStoreError> {
         match self.log.checkpoint(signer, wall_clock()) {
-            // Overtaken: so many lines came meanwhile that the next checkpoint is due, and will do.
-            Ok(_) | Err(AuditError::Overtaken) => Ok(()),
+            Ok(_) => Ok(true),
+            Err(AuditError::Overtaken) => Ok(false),
             Err(AuditError::Signer(error)) => Err(error),
             Err(error) => Err(self.unwritable(&error)),
         }

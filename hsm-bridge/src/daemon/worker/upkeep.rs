@@ -108,6 +108,20 @@ impl Keys {
     }
 }
 
+impl Keys {
+    /// A signature that nobody asked for.
+    fn subject(&self) -> Subject<'static> {
+        Subject {
+            caller: OURSELVES,
+            operation: Operation::Sign,
+            label: Some(self.label.clone()),
+            id: Some(self.id),
+            scheme: Some(self.signer.scheme()),
+            tier: Tier::Token,
+        }
+    }
+}
+
 struct Rounds {
     service: Arc<Service>,
     keys: Option<Keys>,
@@ -176,14 +190,7 @@ impl Rounds {
         let Some(keys) = &self.keys else {
             return;
         };
-        let subject = Subject {
-            caller: OURSELVES,
-            operation: Operation::Sign,
-            label: Some(keys.label.clone()),
-            id: Some(keys.id),
-            scheme: Some(keys.signer.scheme()),
-            tier: Tier::Token,
-        };
+        let subject = keys.subject();
         let signed = self
             .service
             .watch(Call::new(OURSELVES, "canary"), UNASKED_LIMIT_MS, now)
@@ -215,8 +222,23 @@ impl Rounds {
             .service
             .watch(Call::new(OURSELVES, "checkpoint"), UNASKED_LIMIT_MS, now)
             .and_then(|_watched| self.service.recorder.checkpoint(keys.signer.as_ref()));
-        match made {
-            Ok(()) => self.checkpoint = (self.service.recorder.lines(), now),
+        let reply = match made {
+            Ok(true) => {
+                self.checkpoint = (self.service.recorder.lines(), now);
+                return;
+            }
+            // A signature was made all the same.
+            Ok(false) => Ok(Reply::Done),
+            Err(error) => Err(error),
+        };
+        // A checkpoint that stands in the log is its own record; one that does not needs another.
+        let outcome = Ok(Outcome {
+            reply,
+            intent: None,
+            durable: false,
+        });
+        match self.service.settle(&keys.subject(), None, now, outcome) {
+            Ok(_) => self.checkpoint = (self.service.recorder.lines(), now),
             Err(error) => tracing::error!(%error, "no checkpoint of the audit log"),
         }
     }

@@ -106,13 +106,13 @@ fn slips_are_refused_with_line_and_word() {
 fn a_file_that_no_worker_would_get_whole_is_refused_by_its_length() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("policy.toml");
-    let fill = |bytes: usize| {
+    let load = |bytes: usize| {
         let comment = "#".repeat(bytes - GRANT.len());
         std::fs::write(&file, format!("{GRANT}{comment}")).unwrap();
         Policy::load(&file)
     };
-    assert!(fill(MAX_BYTES).unwrap().knows("a"));
-    let refused = fill(MAX_BYTES + 1).unwrap_err().to_string();
+    assert!(load(MAX_BYTES).unwrap().knows("a"));
+    let refused = load(MAX_BYTES + 1).unwrap_err().to_string();
     assert!(refused.contains("at most 131072"), "{refused}");
 }
 
