@@ -1,10 +1,10 @@
 //! Small records beside keys, as data objects of the token (PKCS#11 v3.0 §4.5): they are moved and saved with the keys.
 
-use cryptoki::object::{Attribute, AttributeType, ObjectClass};
+use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
 
 use super::attributes;
 use super::index::Sought;
-use super::keys::single;
+use super::keys::{search, single};
 use super::template::Namer;
 use super::token::Fault;
 use crate::KeyLabel;
@@ -84,9 +84,24 @@ pub(super) fn write(
     Ok(())
 }
 
-/// Takes the record of a kind away, if there is one.
-pub(super) fn remove_one(namer: &Namer<'_>, kind: Kind, label: &KeyLabel) -> Result<(), Fault> {
-    if let Some(object) = single(namer, &Sought::record(kind, label), label)? {
+/// Takes the record of a kind away, and any other that an attempt left whose answer was lost.
+pub(super) fn remove(namer: &Namer<'_>, kind: Kind, label: &KeyLabel) -> Result<(), Fault> {
+    for object in search(namer.session, &Sought::record(kind, label).template)? {
+        namer.session.destroy_object(object)?;
+        namer.objects.gone(object);
+    }
+    Ok(())
+}
+
+/// Takes a data object away if it is a record of one of our kinds.
+pub(super) fn remove_ours(namer: &Namer<'_>, object: ObjectHandle) -> Result<(), Fault> {
+    let found = namer
+        .session
+        .get_attributes(object, &[AttributeType::Application])?;
+    let ours = found.iter().any(|attribute| {
+        matches!(attribute, Attribute::Application(name) if Kind::of_application(name).is_some())
+    });
+    if ours {
         namer.session.destroy_object(object)?;
         namer.objects.gone(object);
     }

@@ -95,12 +95,14 @@ pub(super) fn logged_in(session: &Session) -> Result<(), Fault> {
     }
 }
 
-/// Refuses a label that any private or secret key carries already.
+/// Refuses a label that any private or secret key carries already, and takes away the records of one that is not there: of an attempt
+/// that was cut short, or whose answer was lost.
 pub(super) fn check_free(namer: &Namer<'_>, label: &KeyLabel) -> Result<(), Fault> {
     let session = namer.session;
     let Some(template) = namer.all_of(label) else {
         return logged_in(session);
     };
+    let mut records = Vec::new();
     // One search over all classes, since a search may be a look at every object.
     for object in search(session, &template)? {
         let found = session.get_attributes(object, &[AttributeType::Class])?;
@@ -108,13 +110,21 @@ pub(super) fn check_free(namer: &Namer<'_>, label: &KeyLabel) -> Result<(), Faul
             Some(Attribute::Class(ObjectClass::PRIVATE_KEY | ObjectClass::SECRET_KEY)) => true,
             // The public half of a key that is gone may stay where it cannot be destroyed.
             Some(Attribute::Class(ObjectClass::PUBLIC_KEY)) => namer.template.destroys_public(),
+            Some(Attribute::Class(ObjectClass::DATA)) => {
+                records.push(object);
+                false
+            }
             _ => false,
         };
         if taken {
             return Err(Fault::Refused(KeyStoreError::KeyExists(label.to_string())));
         }
     }
-    logged_in(session)
+    logged_in(session)?;
+    for record in records {
+        data::remove_ours(namer, record)?;
+    }
+    Ok(())
 }
 
 /// Makes a key pair, with evidence of it beside where that is kept, and leaves nothing behind when the token's work does not pass
@@ -355,14 +365,14 @@ pub(super) fn destroy(namer: &Namer<'_>, id: KeyId) -> Result<(), Fault> {
         Err(fault) => return Err(fault),
     };
     if let Some(label) = &label {
-        data::remove_one(namer, data::Kind::Holder, label)?;
-        data::remove_one(namer, data::Kind::Evidence, label)?;
+        data::remove(namer, data::Kind::Holder, label)?;
+        data::remove(namer, data::Kind::Evidence, label)?;
     }
     session.destroy_object(private)?;
     namer.objects.gone(private);
     if let Some(label) = &label {
         // Last: a key that the token keeps all the same stays retired.
-        data::remove_one(namer, data::Kind::Retired, label)?;
+        data::remove(namer, data::Kind::Retired, label)?;
     }
     if namer.template.destroys_public() {
         let template = attributes::by_id(ObjectClass::PUBLIC_KEY, &token_id);

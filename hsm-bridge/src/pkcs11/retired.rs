@@ -77,7 +77,7 @@ impl Retired {
     /// Lets the key of a label sign again.
     pub(super) fn remove(&self, namer: &Namer<'_>, label: &KeyLabel) -> Result<(), Fault> {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        data::remove_one(namer, Kind::Retired, label)?;
+        data::remove(namer, Kind::Retired, label)?;
         *known = None;
         Ok(())
     }

@@ -104,7 +104,7 @@ pub(super) fn destroy(
 ) -> Result<(), Fault> {
     match find(namer, label)? {
         Some((key, found)) if found == purpose => {
-            data::remove_one(namer, data::Kind::Evidence, label)?;
+            data::remove(namer, data::Kind::Evidence, label)?;
             namer.session.destroy_object(key)?;
             namer.objects.gone(key);
             live.forget_secret(label);

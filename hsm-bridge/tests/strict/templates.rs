@@ -213,3 +213,33 @@ strict_test!(
         assert!(!text.contains("made_at"), "{text}");
     }
 );
+
+strict_test!(
+    evidence_whose_answer_was_lost_leaves_no_second,
+    Profile::Plain,
+    "",
+    |stage| {
+        let token = stage.open();
+        let name = label("test/key");
+        for lost in [ckr::DEVICE_ERROR, ckr::FUNCTION_FAILED] {
+            stage
+                .control
+                .once(Function::CreateObject, Fault::AnswerLost(lost));
+            let made = token.generate(&name, KeyAlgorithm::P256);
+            stage.control.clear_all();
+            let id = made.or_else(|_| token.generate(&name, KeyAlgorithm::P256));
+            let id = id.unwrap();
+            assert!(token.evidence(&name).unwrap().contains(&id.to_string()));
+            token.destroy(id).unwrap();
+            assert_eq!(token.find(&name).unwrap(), None);
+        }
+        // The same for a symmetric key.
+        stage
+            .control
+            .once(Function::CreateObject, Fault::AnswerLost(ckr::DEVICE_ERROR));
+        if token.generate_secret(&name, SecretPurpose::Mac).is_err() {
+            token.generate_secret(&name, SecretPurpose::Mac).unwrap();
+        }
+        assert!(token.evidence(&name).unwrap().contains("test/key"));
+    }
+);
