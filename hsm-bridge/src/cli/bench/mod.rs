@@ -10,6 +10,7 @@ mod place;
 mod recovery;
 mod remote;
 mod sealed;
+mod server;
 mod stopped;
 mod token;
 
@@ -124,6 +125,7 @@ fn measure(arguments: &Arguments, folder: &Path) -> Result<Vec<Row>, KeyStoreErr
     }
     if wanted(Part::Recovery) {
         rows.extend(recovery::measure(&place)?);
+        rows.extend(server::measure(&place)?);
     }
     if wanted(Part::Stopped) {
         rows.push(stopped::measure(&place, period)?);

@@ -124,6 +124,24 @@ impl Place {
         pin: &str,
         session_copy: bool,
     ) -> Result<Serving, KeyStoreError> {
+        self.serve_module(&self.module_of(label), (label, pin, session_copy), None)
+    }
+
+    /// Serves the first token through another module, which is told by a variable where it is.
+    pub(super) fn serve_through(
+        &self,
+        module: &Path,
+        variable: (&str, &str),
+    ) -> Result<Serving, KeyStoreError> {
+        self.serve_module(module, (TOKEN, "user.pin", false), Some(variable))
+    }
+
+    fn serve_module(
+        &self,
+        module: &Path,
+        (label, pin, session_copy): (&str, &str, bool),
+        variable: Option<(&str, &str)>,
+    ) -> Result<Serving, KeyStoreError> {
         let path = |name: &str| self.folder.join(name).display().to_string();
         let config = format!(
             "[bridge]\npolicy = '{}'\naudit_folder = '{}'\nstate_folder = '{}'\nfail_back_after_s = 0\n\
@@ -135,7 +153,7 @@ impl Place {
             path("policy.toml"),
             path("audit"),
             path("state"),
-            self.module_of(label).display(),
+            module.display(),
             path(pin),
             self.module_of(STANDBY).display(),
             path("standby.pin"),
@@ -153,6 +171,7 @@ impl Place {
             .command("serve")
             .arg("--config")
             .arg(file)
+            .envs(variable)
             .spawn()
             .map_err(|e| failed("daemon", e))?;
         Ok(Serving {

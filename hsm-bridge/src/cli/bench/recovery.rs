@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use hsm_bridge::client::Client;
-use hsm_bridge::{KeyAlgorithm, KeyLabel, KeyStore, KeyStoreError};
+use hsm_bridge::{KeyAlgorithm, KeyId, KeyLabel, KeyStore, KeyStoreError};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::figures::Figures;
@@ -15,7 +15,7 @@ use super::{ROUNDS, Row, failed, time_row};
 const SHARED: &str = "both/p256";
 const OWN: &str = "bench/own";
 /// How long a token is left in peace between two kills: one that falls again sooner is kept waiting longer.
-const REST: Duration = Duration::from_millis(2_500);
+pub(super) const REST: Duration = Duration::from_millis(2_500);
 /// How often it is looked for a worker that is being started.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -25,21 +25,7 @@ pub(super) fn measure(place: &Place) -> Result<Vec<Row>, KeyStoreError> {
     let (shared, own) = (label(SHARED)?, label(OWN)?);
     let of_first = client.generate(&shared, KeyAlgorithm::P256)?;
     client.generate(&own, KeyAlgorithm::P256)?;
-    // The second token's key of the shared label is made while the first is away, however soon that is back: what is found then has
-    // another id.
-    while client.find(&shared)?.is_none_or(|found| found == of_first) {
-        if let Some(number) = worker(&daemon, "first")? {
-            match kill_process(number, Signal::KILL) {
-                // It was just replaced.
-                Ok(()) | Err(rustix::io::Errno::SRCH) => {}
-                Err(error) => return Err(failed("worker", error)),
-            }
-        }
-        match client.generate(&shared, KeyAlgorithm::P256) {
-            Ok(_) | Err(KeyStoreError::KeyExists(_) | KeyStoreError::OutcomeUnknown) => {}
-            Err(error) => return Err(error),
-        }
-    }
+    make_on_standby(&daemon, &client, &shared, of_first)?;
     let standby = times(&daemon, &client, &shared)?;
     let respawn = times(&daemon, &client, &own)?;
     Ok(vec![
@@ -58,6 +44,30 @@ pub(super) fn measure(place: &Place) -> Result<Vec<Row>, KeyStoreError> {
             "the same for a caller whose keys the killed token alone has".to_owned(),
         ),
     ])
+}
+
+/// Makes the standby's key of a label that the first token has: while the first is away, however soon that is back; what is found then has
+/// another id.
+pub(super) fn make_on_standby(
+    daemon: &Serving,
+    client: &Client,
+    shared: &KeyLabel,
+    of_first: KeyId,
+) -> Result<(), KeyStoreError> {
+    while client.find(shared)?.is_none_or(|found| found == of_first) {
+        if let Some(number) = worker(daemon, "first")? {
+            match kill_process(number, Signal::KILL) {
+                // It was just replaced.
+                Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+                Err(error) => return Err(failed("worker", error)),
+            }
+        }
+        match client.generate(shared, KeyAlgorithm::P256) {
+            Ok(_) | Err(KeyStoreError::KeyExists(_) | KeyStoreError::OutcomeUnknown) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 fn label(text: &str) -> Result<KeyLabel, KeyStoreError> {
@@ -81,7 +91,7 @@ fn times(daemon: &Serving, client: &Client, key: &KeyLabel) -> Result<Figures, K
     Ok(times)
 }
 
-fn sign(client: &Client, key: &KeyLabel) -> Result<(), KeyStoreError> {
+pub(super) fn sign(client: &Client, key: &KeyLabel) -> Result<(), KeyStoreError> {
     let unknown = || KeyStoreError::UnknownKey(key.to_string());
     let id = client.find(key)?.ok_or_else(unknown)?;
     match client.signer(id, None)?.sign(b"after") {
