@@ -395,7 +395,7 @@ pub(super) fn list(namer: &Namer<'_>) -> Result<Vec<Result<KeyInfo, KeyStoreErro
     for private in search(session, &ours)? {
         let described = match namer.token_id(private)? {
             Some(token_id) => describe_ours(namer, &token_id),
-            None => Err(refused("a private key without an id of ours")),
+            None => Err(nameless(namer, private)),
         };
         match described {
             Ok(info) => keys.push(Ok(info)),
@@ -404,6 +404,19 @@ pub(super) fn list(namer: &Namer<'_>) -> Result<Vec<Result<KeyInfo, KeyStoreErro
         }
     }
     Ok(keys)
+}
+
+/// What to say of a private key that this driver cannot have given out: it made no key that it did not name at once.
+fn nameless(namer: &Namer<'_>, private: ObjectHandle) -> Fault {
+    let label = match namer.label_of(private) {
+        Ok(label) => format!("the private key '{label}'"),
+        Err(Fault::Refused(_)) => "a private key with a label that is none of ours".to_owned(),
+        Err(fault) => return fault,
+    };
+    refused(format_args!(
+        "{label} has no id of ours: another tool made it, or its making was cut short. Its label is taken until somebody who knows that \
+         nobody needs it removes it with the token's own tool (pkcs11-tool --login --delete-object --type privkey --label ...)"
+    ))
 }
 
 /// Describes a key pair and checks that its CKA_ID is one that this driver gave it.

@@ -1,6 +1,7 @@
 //! Where objects are is learnt once: keys are then used without a search, and an index that is out of date misleads nobody.
 
 use cryptoki::context::Pkcs11;
+use cryptoki::mechanism::Mechanism;
 use cryptoki::object::{Attribute, AttributeType};
 use hsm_bridge::{KeyAlgorithm, KeyStore, KeyStoreError};
 use strict_token::{Function, Profile};
@@ -151,5 +152,49 @@ strict_test!(
             let refused = token.generate_many(&taken, KeyAlgorithm::P256);
             assert!(matches!(refused, Err(KeyStoreError::KeyExists(_))));
         }
+    }
+);
+
+strict_test!(
+    a_key_without_an_id_is_named_and_what_to_do_with_it_is_said,
+    Profile::Plain,
+    "",
+    |stage| {
+        let token = stage.open();
+        token
+            .generate(&label("test/whole"), KeyAlgorithm::P256)
+            .unwrap();
+        // What a worker that is killed between making a pair and naming it leaves.
+        let context = Pkcs11::new(stage.module()).unwrap();
+        let slots = context.get_slots_with_initialized_token().unwrap();
+        let session = context.open_rw_session(slots[0]).unwrap();
+        let curve = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+        let of = |private| {
+            vec![
+                Attribute::Token(true),
+                Attribute::Private(private),
+                Attribute::Label("test/half".into()),
+            ]
+        };
+        let mut public = of(false);
+        public.push(Attribute::EcParams(curve.into()));
+        session
+            .generate_key_pair(&Mechanism::EccKeyPairGen, &public, &of(true))
+            .unwrap();
+        let listed = token.list_keys().unwrap();
+        let told: Vec<_> = listed.into_iter().filter_map(Result::err).collect();
+        let [told] = &told[..] else {
+            panic!("{told:?}")
+        };
+        let told = told.to_string();
+        assert!(
+            told.contains("'test/half'") && told.contains("--delete-object"),
+            "{told}"
+        );
+        let half = label("test/half");
+        assert!(matches!(
+            token.generate(&half, KeyAlgorithm::P256),
+            Err(KeyStoreError::KeyExists(_))
+        ));
     }
 );
