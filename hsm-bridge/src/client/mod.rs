@@ -49,7 +49,7 @@ const HEALTH_LIMIT: Duration = Duration::from_secs(1);
 pub struct ClientOptions {
     /// How long one call may take in all.
     pub deadline: Duration,
-    /// How many connections are opened at most.
+    /// How many connections are opened at most; callers beyond them wait, and what they ask travels together.
     pub connections: usize,
 }
 
@@ -92,8 +92,10 @@ impl Client {
             keys: RwLock::default(),
         }));
         let deadline = Instant::now() + options.deadline;
-        if let Given::Connection(connection, _) = client.turn(&Target::Route(0), None, deadline)? {
-            client.0.pool.put(connection);
+        match client.turn(&Target::Route(0), None, deadline)? {
+            Given::Connection(connection, _) => client.0.pool.put(connection),
+            // Nobody else can have asked for it.
+            Given::Answer(_) => return Err(KeyStoreError::Deadline),
         }
         Ok(client)
     }

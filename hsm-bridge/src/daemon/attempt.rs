@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::access::Access;
-use super::supervisor::pin_guard::{PinGuard, Version};
+use super::pin_guard::{PinGuard, Version};
 use super::{Config, TokenSettings};
 use crate::KeyStoreError;
 use crate::pkcs11::{Leave, Template, Token, WhenLost};

@@ -15,6 +15,7 @@ mod gate;
 mod harden;
 mod look;
 mod pin_file;
+mod pin_guard;
 mod rewrap;
 mod routes;
 mod socket;

@@ -406,7 +406,7 @@ pub(super) fn list(namer: &Namer<'_>) -> Result<Vec<Result<KeyInfo, KeyStoreErro
     Ok(keys)
 }
 
-/// What to say of a private key that this driver cannot have given out: it made no key that it did not name at once.
+/// What to say of a private key that no caller can have been told of, since it never got an id.
 fn nameless(namer: &Namer<'_>, private: ObjectHandle) -> Fault {
     let label = match namer.label_of(private) {
         Ok(label) => format!("the private key '{label}'"),

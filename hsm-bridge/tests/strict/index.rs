@@ -3,6 +3,7 @@
 use cryptoki::context::Pkcs11;
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::{Attribute, AttributeType};
+use cryptoki::session::Session;
 use hsm_bridge::{KeyAlgorithm, KeyStore, KeyStoreError};
 use strict_token::{Function, Profile};
 
@@ -10,6 +11,13 @@ use crate::stage::{Key, Stage, label, strict_test};
 
 /// Enough keys that a search for each would show.
 const KEYS: usize = 24;
+
+/// A session past the driver. The module is initialised and logged in to by the token that is open: both are of the process.
+fn session_of_others(stage: &Stage) -> Session {
+    let context = Pkcs11::new(stage.module()).unwrap();
+    let slots = context.get_slots_with_initialized_token().unwrap();
+    context.open_rw_session(*slots.first().unwrap()).unwrap()
+}
 
 fn made(stage: &Stage) -> Vec<Key> {
     let token = stage.open();
@@ -105,10 +113,7 @@ strict_test!(
         let keys = made(&stage);
         let token = &keys[0].token;
         token.list_keys().unwrap();
-        // The module is initialised and logged in to by the token above: both are of the process.
-        let context = Pkcs11::new(stage.module()).unwrap();
-        let slots = context.get_slots_with_initialized_token().unwrap();
-        let session = context.open_rw_session(slots[0]).unwrap();
+        let session = session_of_others(&stage);
         let halves = |name: &str| {
             let label = Attribute::Label(name.into());
             let found = session.find_objects(&[label]).unwrap();
@@ -165,9 +170,7 @@ strict_test!(
             .generate(&label("test/whole"), KeyAlgorithm::P256)
             .unwrap();
         // What a worker that is killed between making a pair and naming it leaves.
-        let context = Pkcs11::new(stage.module()).unwrap();
-        let slots = context.get_slots_with_initialized_token().unwrap();
-        let session = context.open_rw_session(slots[0]).unwrap();
+        let session = session_of_others(&stage);
         let curve = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
         let of = |private| {
             vec![

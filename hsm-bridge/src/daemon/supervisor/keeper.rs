@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 use tracing::level_filters::LevelFilter;
 
 use super::backoff::Backoff;
-use super::pin_guard::{PinGuard, Version};
 use super::{ORDER_LIMIT, Shared};
 use crate::KeyStoreError;
 use crate::daemon::access::LoginMode;
 use crate::daemon::board::Board;
 use crate::daemon::control::{Configuration, Control, Order, Report};
+use crate::daemon::pin_guard::{PinGuard, Version};
 use crate::daemon::routes::State;
 
 /// How often a stopped token's PIN file is looked at, in case an operator wrote it anew.

@@ -2,7 +2,6 @@
 
 mod backoff;
 mod keeper;
-pub(super) mod pin_guard;
 
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -14,9 +13,9 @@ use super::board::Board;
 use super::config::{Config, TokenSettings};
 use super::control::{Control, Order};
 use super::front::Backend;
+use super::pin_guard::PinGuard;
 use crate::KeyStoreError;
 use keeper::Keeper;
-use pin_guard::PinGuard;
 
 /// How long an order may take to be accepted by a worker; one that is stopped does not hold up the doors.
 const ORDER_LIMIT: Duration = Duration::from_millis(200);

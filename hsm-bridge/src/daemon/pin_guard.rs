@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::access::LoginMode;
 use crate::KeyStoreError;
-use crate::daemon::access::LoginMode;
 
 /// What became of a version of the PIN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ enum Outcome {
 
 /// Identity of the content of a PIN file. The device it lies on is no part of it: many have another number after a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::daemon) struct Version {
+pub(super) struct Version {
     inode: u64,
     size: u64,
     written_s: i64,
@@ -42,7 +42,7 @@ pub(in crate::daemon) struct Version {
 
 impl Version {
     /// The version of an open file, by what it is to a login.
-    pub(in crate::daemon) fn of(file: &File, login: LoginMode) -> io::Result<Self> {
+    pub(super) fn of(file: &File, login: LoginMode) -> io::Result<Self> {
         let found = file.metadata()?;
         if login == LoginMode::Credential {
             return Ok(Self {
@@ -69,25 +69,25 @@ struct Memory {
 
 /// The memory of one token's PIN.
 #[derive(Debug)]
-pub(in crate::daemon) struct PinGuard {
+pub(super) struct PinGuard {
     file: PathBuf,
 }
 
 impl PinGuard {
     /// The guard of a token, which remembers in a folder.
-    pub(in crate::daemon) fn new(folder: &Path, token: &str) -> Self {
+    pub(super) fn new(folder: &Path, token: &str) -> Self {
         Self {
             file: folder.join(format!("{token}.pin.json")),
         }
     }
 
     /// Whether an attempt with this version is allowed.
-    pub(in crate::daemon) fn check(&self, version: Version) -> Result<(), KeyStoreError> {
+    pub(super) fn check(&self, version: Version) -> Result<(), KeyStoreError> {
         self.next(version).map(|_| ())
     }
 
     /// Allows one attempt with this version, and notes it before it is made: it is on the disk when this returns.
-    pub(in crate::daemon) fn offer(&self, version: Version) -> Result<(), KeyStoreError> {
+    pub(super) fn offer(&self, version: Version) -> Result<(), KeyStoreError> {
         let outcome = self.next(version)?;
         self.remember(&Memory { version, outcome })
     }
@@ -105,7 +105,7 @@ impl PinGuard {
     }
 
     /// Notes that the token was opened, could not be opened for a reason that says nothing about the PIN, or refused it.
-    pub(in crate::daemon) fn settle(
+    pub(super) fn settle(
         &self,
         version: Version,
         result: Result<(), &KeyStoreError>,
